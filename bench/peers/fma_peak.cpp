@@ -1,0 +1,87 @@
+#include "bench/peers/fma_peak.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#ifdef CUELBO_HAVE_X86_PATHS
+#include <immintrin.h>
+#endif
+
+#include "kernels/runtime/cpu.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+constexpr int chains = 12;  // latency 4 × 2 units, and some more
+constexpr std::int64_t rounds = 100'000;
+
+// Each returns the operations that it did; `sink` keeps the compiler from dropping them.
+using Loop = double (*)(float* sink);
+
+#ifdef CUELBO_HAVE_X86_PATHS
+[[gnu::target("avx512f")]] double loop_avx512(float* sink) {
+  __m512 sum[chains], factor = _mm512_set1_ps(0.999F), term = _mm512_set1_ps(0.001F);
+  for (auto& s : sum) s = term;
+  for (std::int64_t i = 0; i < rounds; ++i)
+    for (auto& s : sum) s = _mm512_fmadd_ps(s, factor, term);
+  for (const auto& s : sum) *sink += s[0];
+  return 2.0 * 16 * chains * rounds;
+}
+
+[[gnu::target("avx2,fma")]] double loop_avx2(float* sink) {
+  __m256 sum[chains], factor = _mm256_set1_ps(0.999F), term = _mm256_set1_ps(0.001F);
+  for (auto& s : sum) s = term;
+  for (std::int64_t i = 0; i < rounds; ++i)
+    for (auto& s : sum) s = _mm256_fmadd_ps(s, factor, term);
+  for (const auto& s : sum) *sink += s[0];
+  return 2.0 * 8 * chains * rounds;
+}
+#endif
+
+typedef float Vector __attribute__((vector_size(16)));
+
+double loop_baseline(float* sink) {
+  Vector sum[chains], factor = Vector{} + 0.999F, term = Vector{} + 0.001F;
+  for (auto& s : sum) s = term;
+  for (std::int64_t i = 0; i < rounds; ++i)
+    for (auto& s : sum) s = s * factor + term;
+  for (const auto& s : sum) *sink += s[0];
+  return 2.0 * 4 * chains * rounds;
+}
+
+Loop loop_of_path() {
+#ifdef CUELBO_HAVE_X86_PATHS
+  const std::string_view path = kernels::cpu_path_name();
+  if (path == "avx512") return loop_avx512;
+  if (path == "avx2") return loop_avx2;
+#endif
+  return loop_baseline;
+}
+
+}  // namespace
+
+double fma_peak(kernels::ThreadPool& pool) {
+  using Clock = std::chrono::steady_clock;
+  const Loop loop = loop_of_path();
+  const std::int64_t tasks = 8 * pool.threads();
+  double best = 0;
+  for (int run = 0; run < 10; ++run) {
+    double operations[kernels::ThreadPool::max_threads] = {};
+    float sink[kernels::ThreadPool::max_threads] = {};
+    const auto start = Clock::now();
+    kernels::parallel_for(pool.stream(), tasks,
+                          [&](std::int64_t, int worker) { operations[worker] += loop(&sink[worker]); });
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    double sum = 0;
+    for (const double n : operations) sum += n;
+    const volatile float used = *std::max_element(sink, sink + kernels::ThreadPool::max_threads);
+    static_cast<void>(used);
+    best = std::max(best, sum / seconds);
+  }
+  return best;
+}
+
+}  // namespace cuelbo

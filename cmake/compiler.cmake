@@ -1,0 +1,42 @@
+# Compiler settings shared by every target.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+
+set(CUELBO_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread; empty for none")
+option(CUELBO_COVERAGE "Instrument for line coverage" OFF)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
+
+find_package(Threads REQUIRED)
+
+# Bit-for-bit reproducibility: no contraction into fma behind our back, no value-changing optimisation.
+add_compile_options(-ffp-contract=off -fno-math-errno -fno-trapping-math
+                    -Wall -Wextra -Wpedantic -Wshadow -Werror
+                    -Wno-missing-field-initializers)  # designated initializers leave the rest at its default
+
+if(CUELBO_SANITIZE)
+  add_compile_options(-fsanitize=${CUELBO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${CUELBO_SANITIZE})
+endif()
+if(CUELBO_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
+
+# Build folders share one cache: the working directory, which debug information names, is kept out of the hash.
+find_program(CUELBO_CCACHE ccache)
+if(CUELBO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=1 "${CUELBO_CCACHE}")
+endif()

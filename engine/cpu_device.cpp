@@ -1,0 +1,85 @@
+// The CPU as a device: host memory on huge pages, one thread pool, the kernel table of the best instruction set.
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "engine/cpu_device.hpp"
+#include "engine/error.hpp"
+#include "kernels/runtime/cpu.hpp"
+#include "kernels/runtime/thread_pool.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+std::size_t mapped_bytes(std::size_t bytes) { return (bytes + huge_page - 1) / huge_page * huge_page; }
+
+int usable_threads() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  const unsigned threads = std::thread::hardware_concurrency();
+  return threads > 0 ? static_cast<int>(threads) : 1;
+}
+
+class CpuDevice final : public Device {
+ public:
+  explicit CpuDevice(int threads)
+      : pool_(threads), description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), threads,
+                                                 threads == 1 ? "" : "s")) {}
+
+  const std::string& name() const override { return name_; }
+  const std::string& description() const override { return description_; }
+  const kernels::KernelTable& kernels() const override { return kernels::cpu_table(); }
+  kernels::Stream stream() const override { return {.handle = &pool_}; }
+
+  // Reserves one huge page more than needed to start on a huge-page boundary, and touches every page here: page faults
+  // during training would cost more than the work on the page.
+  void* allocate(std::size_t bytes) override {
+    const std::size_t size = mapped_bytes(bytes);
+    void* reserved = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) fail("not enough memory: {} bytes were asked for", bytes);
+    auto* start = static_cast<std::byte*>(reserved);
+    const std::size_t lead = (huge_page - reinterpret_cast<std::uintptr_t>(start) % huge_page) % huge_page;
+    if (lead > 0) munmap(start, lead);
+    if (lead < huge_page) munmap(start + lead + size, huge_page - lead);
+    std::byte* memory = start + lead;
+    madvise(memory, size, MADV_HUGEPAGE);  // advice: without huge pages the memory is as good, only slower
+    std::memset(memory, 0, bytes);
+    return memory;
+  }
+
+  void release(void* memory, std::size_t bytes) noexcept override { munmap(memory, mapped_bytes(bytes)); }
+
+  void upload(void* device, const void* host, std::size_t bytes) override { copy(device, host, bytes); }
+  void download(void* host, const void* device, std::size_t bytes) override { copy(host, device, bytes); }
+  void synchronize() override {}
+
+ private:
+  static void copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+
+  mutable kernels::ThreadPool pool_;
+  std::string name_ = "cpu";
+  std::string description_;
+};
+
+}  // namespace
+
+std::unique_ptr<Device> open_cpu_device(int threads) {
+  if (threads < 0 || threads > 1024) usage_fail("threads must be between 1 and 1024, or 0 for all, got {}", threads);
+  return std::make_unique<CpuDevice>(threads == 0 ? usable_threads() : threads);
+}
+
+DeviceReport report_cpu_device() {
+  return {.name = "cpu", .usable = true,
+          .detail = fmt::format("{} instructions, {} threads", kernels::cpu_path_name(), usable_threads())};
+}
+
+}  // namespace cuelbo

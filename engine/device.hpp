@@ -1,0 +1,78 @@
+// Where programs run: memory, a stream and a table of kernels. Nothing above this line knows which device it is.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/kernel_table.hpp"
+
+namespace cuelbo {
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual const std::string& name() const = 0;         // "cpu"
+  virtual const std::string& description() const = 0;  // "cpu (avx512, 2 threads)"
+  virtual const kernels::KernelTable& kernels() const = 0;
+  virtual kernels::Stream stream() const = 0;
+
+  // Zero-filled, 64-byte aligned at least. Throws Error when there is not enough memory.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* memory, std::size_t bytes) noexcept = 0;
+
+  virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
+  virtual void download(void* host, const void* device, std::size_t bytes) = 0;
+  virtual void synchronize() = 0;
+};
+
+// An owned piece of device memory.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(Device& device, std::size_t bytes)
+      : device_(&device), bytes_(bytes), data_(bytes > 0 ? device.allocate(bytes) : nullptr) {}
+  DeviceMemory(DeviceMemory&& other) noexcept { swap(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+  ~DeviceMemory() {
+    if (data_ != nullptr) device_->release(data_, bytes_);
+  }
+
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void swap(DeviceMemory& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(data_, other.data_);
+  }
+
+  Device* device_ = nullptr;
+  std::size_t bytes_ = 0;
+  void* data_ = nullptr;
+};
+
+struct DeviceOptions {
+  std::string name = "auto";  // auto | cpu
+  int threads = 0;            // CPU threads; 0: all that this process may use
+};
+
+// Throws UsageError for a name that no device has, Error for a device that is not here. Never falls back silently.
+std::unique_ptr<Device> open_device(const DeviceOptions& options);
+
+struct DeviceReport {
+  std::string name;
+  bool usable = false;
+  std::string detail;  // what it is, or what is missing and how to get it
+};
+std::vector<DeviceReport> list_devices();
+
+}  // namespace cuelbo

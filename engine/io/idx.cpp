@@ -1,0 +1,70 @@
+#include "engine/io/idx.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include <zlib.h>
+
+#include "engine/io/input_file.hpp"
+
+namespace cuelbo {
+namespace {
+
+struct CloseGzip {
+  void operator()(gzFile_s* file) const { gzclose_r(file); }
+};
+using GzipFile = std::unique_ptr<gzFile_s, CloseGzip>;
+
+// zlib hands through a file that is not gzip, so both kinds are read the same way.
+std::size_t read_some(gzFile_s* file, std::span<std::byte> bytes) {
+  constexpr std::size_t most = 1 << 30;
+  const int got = gzread(file, bytes.data(), static_cast<unsigned>(std::min(bytes.size(), most)));
+  if (got > 0) return static_cast<std::size_t>(got);
+  int code = Z_OK;
+  const char* reason = gzerror(file, &code);
+  if (code == Z_BUF_ERROR) fail("truncated: the gzip stream ends early");
+  if (code != Z_OK && code != Z_STREAM_END) fail("damaged gzip stream: {}", reason);
+  return 0;
+}
+
+Array read_idx(const std::filesystem::path& path, std::uint8_t rank, std::string_view what) {
+  return in_context(fmt::format("'{}'", path.string()), [&] {
+    const std::uint64_t file_bytes = InputFile(path).size();
+    const GzipFile file(gzopen(path.c_str(), "rb"));
+    if (!file) fail("cannot read: {}", std::strerror(errno));
+    const ByteSource source = [&](std::span<std::byte> bytes) { return read_some(file.get(), bytes); };
+
+    std::array<std::uint8_t, 4> magic{};
+    read_exactly(source, std::as_writable_bytes(std::span(magic)), "the IDX header");
+    if (magic != std::array<std::uint8_t, 4>{0, 0, 8, rank})
+      fail("is not a file of IDX {}: it starts with {:02x}, not 00 00 08 {:02x}", what, fmt::join(magic, " "), rank);
+
+    std::vector<std::int64_t> shape(rank);
+    for (std::int64_t& extent : shape) {
+      std::array<std::uint8_t, 4> word{};
+      read_exactly(source, std::as_writable_bytes(std::span(word)), "the IDX header");
+      for (const std::uint8_t byte : word) extent = extent << 8 | byte;
+    }
+    const auto bytes = static_cast<std::uint64_t>(element_count(shape, Dtype::u8));
+    const std::uint64_t header_bytes = magic.size() + 4 * shape.size();
+    if (gzdirect(file.get()) != 0) {
+      if (file_bytes - header_bytes < bytes)
+        fail("truncated: {} of shape {} take {} bytes, {} are there", what, shape_text(shape), bytes, file_bytes - header_bytes);
+    } else {
+      check_deflate_ratio(bytes, file_bytes);
+    }
+    Array array{Dtype::u8, shape, read_bytes(source, bytes, what)};
+    std::byte end;
+    if (source({&end, 1}) != 0) fail("bytes follow the {} of shape {}", what, shape_text(shape));
+    return array;
+  });
+}
+
+}  // namespace
+
+Array read_idx_images(const std::filesystem::path& path) { return read_idx(path, 3, "images"); }
+Array read_idx_labels(const std::filesystem::path& path) { return read_idx(path, 1, "labels"); }
+
+}  // namespace cuelbo

@@ -1,0 +1,241 @@
+// A program is recorded once, planned once and replayed many times.
+//
+//   record   operations append launches (forward, then the reverse sweep, then the optimizer) and create tensors
+//   plan     every tensor and workspace gets an address in one arena, shared by tensors whose lifetimes do not meet
+//   replay   the flat list of launches runs: no allocation, no shape logic
+//
+// In eager mode the same calls run every launch as it is recorded, each tensor in memory of its own: the reference that
+// replay must equal to the bit.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/device.hpp"
+#include "engine/parameters.hpp"
+#include "engine/tensor.hpp"
+
+namespace cuelbo {
+
+class Gradients;
+
+// What changes from step to step; it lives in device memory, ahead of the step values.
+struct StepBlock {
+  kernels::StepCounter counter;
+  kernels::AdamStep adam;
+};
+
+// Turns tensors into pointers for one launch. An absent tensor gives null. While a program is being recorded the
+// pointers are not null and not usable: only shapes and presence count.
+class Addresses {
+ public:
+  const float* read(Tensor t) const { return reinterpret_cast<const float*>(at(t)); }
+  const std::int32_t* read_int(Tensor t) const { return reinterpret_cast<const std::int32_t*>(at(t)); }
+  float* write(Tensor t) const { return reinterpret_cast<float*>(at(t)); }
+  const kernels::StepCounter* step_counter() const { return &step_->counter; }
+  const kernels::AdamStep* adam_step() const { return &step_->adam; }
+  void* workspace() const { return workspace_; }
+
+ private:
+  friend class Program;
+  std::byte* at(Tensor t) const {
+    if (!t) return nullptr;
+    return addresses_ != nullptr ? addresses_[t.id()] : unusable();
+  }
+  static std::byte* unusable() { return reinterpret_cast<std::byte*>(std::uintptr_t{64}); }
+
+  std::byte* const* addresses_ = nullptr;
+  const StepBlock* step_ = reinterpret_cast<const StepBlock*>(unusable());
+  void* workspace_ = nullptr;
+};
+
+class Program {
+ public:
+  enum class Mode { planned, eager };
+  struct Options {
+    Mode mode = Mode::planned;
+    bool gradients = true;  // false: inference, no parameter needs a gradient
+  };
+  using Backward = std::function<void(Gradients&)>;
+
+  Program(Device& device, ParameterSet& parameters, Options options);
+  Program(Device& device, ParameterSet& parameters) : Program(device, parameters, Options{}) {}
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // ---- leaves
+  Tensor input(std::string name, Shape shape, bool requires_gradient = false);
+  Tensor parameter(int index);
+  Tensor constant(std::string name, Shape shape, std::span<const float> values);
+  Tensor step_values(std::string name, std::span<const float> values);  // (n); set_step_values changes them
+
+  // ---- recording, for operations (engine/operations/)
+  Tensor tensor(std::string name, Shape shape);
+  // Elements [offset, offset + size of shape) of `base`.
+  Tensor view(Tensor base, Shape shape, std::int64_t offset = 0);
+
+  // Declares what an operation computes from what. Throws Error when a gradient is needed and `backward` is null.
+  void operation(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                 Backward backward);
+  static constexpr std::nullptr_t no_backward = nullptr;
+  // y's producer applied `activation` last: a consumer may multiply y's gradient by its derivative (Gradients).
+  void set_activation(Tensor y, kernels::Activation activation);
+
+  // Appends one launch. make(addresses) builds the kernel's arguments. `in_place` names (input, output) pairs that may
+  // share memory.
+  template <class Args, class Make>
+  void launch(std::string_view name, const kernels::Kernel<Args>& kernel, const std::vector<Tensor>& inputs,
+              const std::vector<Tensor>& outputs, Make make,
+              const std::vector<std::pair<Tensor, Tensor>>& in_place = {}) {
+    const Args shape = make(Addresses{});
+    const std::size_t workspace = kernel.workspace != nullptr ? kernel.workspace(shape) : 0;
+    auto run = [start = kernel.launch, make](const Addresses& at, kernels::Stream stream) {
+      Args args = make(at);
+      if constexpr (requires { args.workspace; }) args.workspace = at.workspace();
+      start(args, stream);
+    };
+    append(name, inputs, outputs, std::move(run), workspace, cost(shape), in_place);
+  }
+
+  std::uint32_t next_noise_operation() { return noise_operations_++; }
+  const kernels::KernelTable& kernels() const { return device_->kernels(); }
+
+  // Names inside a scope get its prefix: "encoder.0/linear_forward".
+  class Scope {
+   public:
+    Scope(Program& program, std::string_view name);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Program* program_;
+    std::size_t length_;
+  };
+
+  // ---- reverse sweep
+  // Records the gradients of `loss` (one element). One call a program.
+  void backward(Tensor loss);
+  Tensor gradient(Tensor x) const;  // of a kept input or parameter; throws Error when there is none
+  Tensor parameter_gradients() const { return flat_gradients_; }  // (trained_count)
+
+  // ---- running
+  void keep(Tensor t);  // stays readable after replay; call before plan
+  void plan();
+  void replay();
+  // Runs the launches one by one until one leaves a NaN or Inf in an output; returns "operation (output)", empty when none.
+  std::string find_non_finite();
+
+  void set_step(std::uint64_t seed, std::uint64_t step) { step_block().counter = {.seed = seed, .step = step}; }
+  void set_adam_step(const kernels::AdamStep& adam) { step_block().adam = adam; }
+  void set_step_values(Tensor t, std::span<const float> values);
+  // Throw Error when a size does not fit, when what is written is no input, or when what is read may already have given its
+  // memory to another tensor because it was not kept.
+  void write(Tensor t, std::span<const float> values);
+  void write_int(Tensor t, std::span<const std::int32_t> values);
+  void read(Tensor t, std::span<float> values);
+  std::vector<float> read(Tensor t);
+  float read_scalar(Tensor t);
+
+  // ---- looking at it
+  struct Launch {
+    std::string name;
+    std::vector<int> inputs, outputs;  // tensor ids
+    int workspace = -1;                // tensor id, or -1
+    kernels::Cost cost;
+    std::function<void(const Addresses&, kernels::Stream)> run;
+    std::vector<std::pair<int, int>> in_place;
+  };
+  struct Placement {  // of one tensor in the arena
+    std::string name;
+    Shape shape;
+    std::int64_t bytes = 0, offset = 0;
+    int first = 0, last = 0;  // launches
+    bool persistent = false;  // inputs, constants and kept tensors: never shared
+    int shares_with = -1;     // index of the placement that it reuses in place, or -1
+  };
+  const std::vector<Launch>& launches() const { return launches_; }
+  std::vector<Placement> placements() const;
+  std::int64_t arena_bytes() const { return arena_bytes_; }
+  std::int64_t unshared_bytes() const;  // what the arena would be without sharing
+  std::string plan_table() const;
+
+  Device& device() { return *device_; }
+  ParameterSet& parameters() { return *parameters_; }
+  Mode mode() const { return options_.mode; }
+
+ private:
+  friend class Tensor;
+  friend class Gradients;
+
+  enum class Kind { computed, input, constant, parameter, step_values, view };
+  struct TensorInfo {
+    std::string name;
+    Shape shape;
+    Kind kind = Kind::computed;
+    int root = -1;            // the tensor whose memory a view shares, itself otherwise
+    std::int64_t offset = 0;  // elements from the start of root
+    int parent = -1;          // of a view
+    int parameter = -1;
+    bool requires_gradient = false;
+    bool kept = false;
+    int uses = 0;  // operations with a backward that take it as an input
+    kernels::Activation activation = kernels::Activation::identity;
+    std::vector<float> values;  // of a constant, until planned
+  };
+  struct TapeEntry {
+    std::vector<Tensor> inputs, outputs;
+    Backward backward;
+    std::string scope;
+  };
+  struct Storage;  // roots that share memory in place
+  struct Layout;
+
+  TensorInfo& info(Tensor t);
+  const TensorInfo& info(Tensor t) const { return tensors_[static_cast<std::size_t>(t.id())]; }
+  Tensor add_tensor(TensorInfo info);
+  void append(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+              std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace, kernels::Cost cost,
+              const std::vector<std::pair<Tensor, Tensor>>& in_place);
+  void check_mine(Tensor t, std::string_view user) const;
+  void check_mine(const std::vector<Tensor>& tensors, std::string_view user) const;  // absent ones are left out
+  StepBlock& step_block() { return *reinterpret_cast<StepBlock*>(step_bytes_.data()); }
+  void ensure_memory(int id);  // eager mode
+  void bind(int id);
+  void upload_step_block();
+  void run_launch(const Launch& launch);
+  Layout layout() const;
+  static bool persistent(const TensorInfo& root) { return root.kind != Kind::computed || root.kept; }
+  std::byte* ready_address(Tensor t, std::size_t elements, const char* verb);
+  void upload(Tensor t, const void* values, std::size_t elements);
+
+  Device* device_;
+  ParameterSet* parameters_;
+  Options options_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<Launch> launches_;
+  std::vector<TapeEntry> tape_;
+  std::map<int, int> parameter_tensors_;  // parameter index → tensor id
+  std::map<int, Tensor> gradients_;       // tensor id → its gradient, after backward
+  Tensor flat_gradients_;
+  std::string scope_;
+  std::uint32_t noise_operations_ = 0;
+
+  std::vector<std::byte> step_bytes_;  // host copy of the step block and the step values
+  DeviceMemory step_memory_;
+  DeviceMemory arena_;
+  std::vector<DeviceMemory> eager_memory_;
+  std::vector<std::byte*> addresses_;  // by tensor id
+  std::int64_t arena_bytes_ = 0;
+  bool planned_ = false;
+};
+
+}  // namespace cuelbo

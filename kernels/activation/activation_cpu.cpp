@@ -1,0 +1,28 @@
+#include "kernels/activation/activation.hpp"
+
+#include "kernels/activation/activation_simd.hpp"
+#include "kernels/runtime/vector_loop.hpp"
+
+namespace cuelbo::kernels::CUELBO_ISA {
+
+void activation_forward(const ActivationForward& args, Stream stream) {
+  const float* x = args.x;
+  float* y = args.y;
+  dispatch_activation(args.activation, [&](auto activation) {
+    parallel_vectors(stream, args.count, [=](std::int64_t i, auto n) {
+      store(y + i, apply_activation(activation.value, load(x + i, n)), n);
+    });
+  });
+}
+
+void activation_backward(const ActivationBackward& args, Stream stream) {
+  const float *y = args.y, *dy = args.dy;
+  float* dx = args.dx;
+  dispatch_activation(args.activation, [&](auto activation) {
+    parallel_vectors(stream, args.count, [=](std::int64_t i, auto n) {
+      store(dx + i, load(dy + i, n) * activation_derivative_from_output(activation.value, load(y + i, n)), n);
+    });
+  });
+}
+
+}  // namespace cuelbo::kernels::CUELBO_ISA

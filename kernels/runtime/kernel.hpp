@@ -1,0 +1,40 @@
+// What every kernel contract is made of. A contract is a plain struct of shapes and pointers, the same for all devices.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cuelbo::kernels {
+
+// Where a kernel runs: a ThreadPool* on the CPU, a cudaStream_t on CUDA.
+struct Stream {
+  void* handle = nullptr;
+};
+
+// Compulsory work of one call: every operand moved once, every multiply-add counted as two operations.
+struct Cost {
+  double bytes = 0;
+  double flops = 0;
+};
+
+// One entry of a device's kernel table. `workspace` tells how many bytes args.workspace must point to (64-byte aligned);
+// it looks at shapes only, never at pointers. Null means none.
+template <class Args>
+struct Kernel {
+  void (*launch)(const Args&, Stream) = nullptr;
+  std::size_t (*workspace)(const Args&) = nullptr;
+};
+
+// What changes from step to step, in device memory: kernels that make noise read it when they run, so one recorded
+// program serves all steps.
+struct StepCounter {
+  std::uint64_t seed = 0;  // Philox key
+  std::uint64_t step = 0;  // part of the Philox counter
+};
+
+enum class Activation : std::int32_t { identity, relu, leaky_relu, tanh, sigmoid };
+
+// Slope of leaky_relu for negative input (torch's default).
+inline constexpr float leaky_relu_slope = 0.01F;
+
+}  // namespace cuelbo::kernels

@@ -1,0 +1,93 @@
+#include "kernels/runtime/thread_pool.hpp"
+
+#include <algorithm>
+
+namespace cuelbo::kernels {
+namespace {
+
+constexpr int task_bits = 40;
+constexpr std::uint64_t task_mask = (std::uint64_t{1} << task_bits) - 1;
+
+// Some tens of microseconds: longer than the gap between two kernels of a program, much shorter than a time slice.
+constexpr int spin_limit = 1000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Waits for `changed()`: spins, then sleeps on `value` for as long as it holds `old`.
+template <class Changed>
+void wait(const std::atomic<std::uint32_t>& value, Changed changed) {
+  for (int spin = 0; spin < spin_limit; ++spin) {
+    if (changed()) return;
+    pause();
+  }
+  while (true) {
+    const std::uint32_t old = value.load(std::memory_order_acquire);
+    if (changed()) return;
+    value.wait(old, std::memory_order_acquire);
+  }
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) : threads_(std::clamp(threads, 1, max_threads)) {
+  workers_.reserve(static_cast<std::size_t>(threads_ - 1));
+  for (int worker = 1; worker < threads_; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_release);
+  wake_.fetch_add(1, std::memory_order_release);
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(std::int64_t tasks, Function function, void* context) {
+  if (threads_ == 1 || tasks <= 1) {
+    for (std::int64_t task = 0; task < tasks; ++task) function(context, task, 0);
+    return;
+  }
+  // All tasks of the last job are done, so nobody can claim one and read these before the store to state_.
+  function_.store(function, std::memory_order_relaxed);
+  context_.store(context, std::memory_order_relaxed);
+  tasks_.store(tasks, std::memory_order_relaxed);
+  finished_.store(0, std::memory_order_relaxed);
+  const std::uint64_t job = (state_.load(std::memory_order_relaxed) >> task_bits) + 1;
+  state_.store(job << task_bits | static_cast<std::uint64_t>(tasks), std::memory_order_release);
+  wake_.fetch_add(1, std::memory_order_release);
+  wake_.notify_all();
+
+  run_tasks(0);
+  wait(finished_, [this, tasks] {
+    return finished_.load(std::memory_order_acquire) == static_cast<std::uint32_t>(tasks);
+  });
+}
+
+void ThreadPool::run_tasks(int worker) {
+  std::uint64_t state = state_.load(std::memory_order_acquire);
+  while ((state & task_mask) != 0) {
+    const Function function = function_.load(std::memory_order_relaxed);
+    void* const context = context_.load(std::memory_order_relaxed);
+    const std::int64_t tasks = tasks_.load(std::memory_order_relaxed);
+    if (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    function(context, tasks - static_cast<std::int64_t>(state & task_mask), worker);
+    if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(tasks))
+      finished_.notify_one();
+    state = state_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::work(int worker) {
+  std::uint32_t seen = 0;
+  while (true) {
+    wait(wake_, [this, seen] { return wake_.load(std::memory_order_acquire) != seen; });
+    seen = wake_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_acquire)) return;
+    run_tasks(worker);
+  }
+}
+
+}  // namespace cuelbo::kernels

@@ -1,0 +1,50 @@
+#include "models/append_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
+
+namespace cuelbo {
+
+AppendFile::AppendFile(std::string path) : path_(std::move(path)) {
+  descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_with(errno);
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(descriptor_);
+    fail("cannot write '{}': another process is writing it", path_);
+  }
+}
+
+AppendFile::~AppendFile() { close(descriptor_); }
+
+void AppendFile::fail_with(int error) const { fail("cannot write '{}': {}", path_, std::strerror(error)); }
+
+std::string AppendFile::content() const {
+  const auto bytes = in_context(fmt::format("'{}'", path_), [&] { return read_file(path_); });
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void AppendFile::cut_back(std::size_t bytes) {
+  if (ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0) fail_with(errno);
+}
+
+void AppendFile::append(std::string_view record) {
+  while (!record.empty()) {
+    const ssize_t written = write(descriptor_, record.data(), record.size());
+    if (written < 0 && errno != EINTR) fail_with(errno);
+    if (written > 0) record.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void AppendFile::sync() {
+  // Some file systems cannot, and say so: that is no failure to write.
+  if (fsync(descriptor_) != 0 && errno != EINVAL && errno != ENOTSUP) fail_with(errno);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,31 @@
+// A file that grows by whole records while a program runs, and may be cut back to an earlier length.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace cuelbo {
+
+class AppendFile {
+ public:
+  // Creates the file or goes on at its end, and holds it against other processes. Error: it cannot be written, or another
+  // process holds it.
+  explicit AppendFile(std::string path);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string content() const;
+  void cut_back(std::size_t bytes);
+  void append(std::string_view record);
+  void sync();  // on the disk when it returns
+
+ private:
+  [[noreturn]] void fail_with(int error) const;
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+}  // namespace cuelbo

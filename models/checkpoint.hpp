@@ -1,0 +1,41 @@
+// A checkpoint: one safetensors file with all parameters, states and moments, and in its metadata the state of training.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/io/safetensors.hpp"
+#include "engine/parameters.hpp"
+#include "models/hfvae.hpp"
+
+namespace cuelbo {
+
+// Batches and noise are functions of the step, so the step is the whole state.
+struct TrainingState {
+  std::int64_t step = 0;  // updates done
+  double best_validation_elbo = 0;
+  bool has_validation = false;
+};
+
+struct CheckpointInfo {
+  TrainingState state;
+  ImageShape image;
+  std::string arithmetic;  // the kernels' instruction set: the same one gives the same bits
+};
+
+// Tensors have the parameters' names, moments with the prefixes "adam.first." and "adam.second."; metadata: format,
+// version, step, best_validation_elbo (absent before the first validation), image, arithmetic, crc32 of the tensors.
+// Error: a value is NaN or Inf (nothing is written), or the file cannot be written.
+void write_checkpoint(const std::string& path, ParameterSet& parameters, const CheckpointInfo& info);
+
+struct Checkpoint {
+  CheckpointInfo info;
+  Safetensors content;
+};
+// Error: truncated, damaged, no checkpoint, or of another version; "'path': …".
+Checkpoint read_checkpoint(const std::string& path);
+
+// Gives the parameters their values. Error: a tensor is missing, has another shape, or belongs to no parameter.
+void restore(ParameterSet& parameters, const Checkpoint& checkpoint, bool with_moments);
+
+}  // namespace cuelbo

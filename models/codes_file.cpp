@@ -1,0 +1,85 @@
+// codes.npz: mean, logvar, z, and logits_<group>, z_<group> of discrete groups.
+#include <cmath>
+
+#include "engine/error.hpp"
+#include "engine/io/npz.hpp"
+#include "models/codes.hpp"
+#include "models/random_values.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+constexpr std::string_view logits_prefix = "logits_";
+
+std::vector<float> read_matrix(const NpzReader& archive, const std::string& path, const std::string& name,
+                               std::int64_t rows, std::int64_t columns) {
+  const Array array = archive.read(name);
+  const bool fits = array.rank() == 2 && (rows < 0 || array.shape[0] == rows) && (columns < 0 || array.shape[1] == columns);
+  if (!fits) {
+    const auto extent = [](std::int64_t n, const char* letter) { return n < 0 ? std::string(letter) : std::to_string(n); };
+    fail("'{}': array '{}' has shape {}, expected ({}, {})", path, name, to_string(array.shape), extent(rows, "n"),
+         extent(columns, "D"));
+  }
+  if (array.size() == 0) fail("'{}': array '{}' is empty", path, name);
+  std::vector<float> values = array.as_f32();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i]))
+      fail("'{}': array '{}' has {} in row {}, column {}", path, name, values[i],
+           i / static_cast<std::size_t>(array.shape[1]), i % static_cast<std::size_t>(array.shape[1]));
+  return values;
+}
+
+void check_variances(const std::string& path, const Codes& codes) {
+  for (std::size_t i = 0; i < codes.logvar.size(); ++i)
+    if (std::abs(codes.logvar[i]) > 80)
+      fail("'{}': array 'logvar' has {} in row {}: log-variances must lie in [-80, 80]", path, codes.logvar[i],
+           i / static_cast<std::size_t>(codes.dims));
+}
+
+}  // namespace
+
+Codes read_codes(const std::string& path, std::uint64_t seed) {
+  const NpzReader archive(path);
+  for (const char* name : {"mean", "logvar"})
+    if (!archive.contains(name)) fail("'{}': array '{}' is missing: codes need mean and logvar, (n, D) each", path, name);
+  const NpyHeader header = archive.header("mean");
+  if (header.shape.size() != 2) fail("'{}': array 'mean' has shape {}, expected (n, D)", path, to_string(header.shape));
+  Codes codes{.items = header.shape[0], .dims = header.shape[1]};
+  codes.mean = read_matrix(archive, path, "mean", codes.items, codes.dims);
+  codes.logvar = read_matrix(archive, path, "logvar", codes.items, codes.dims);
+  check_variances(path, codes);
+  if (archive.contains("z")) {
+    codes.z = read_matrix(archive, path, "z", codes.items, codes.dims);
+  } else {
+    codes.z = standard_normal(seed, codes.items * codes.dims);
+    for (std::size_t i = 0; i < codes.z.size(); ++i)
+      codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
+  }
+  for (const std::string& name : archive.names()) {
+    if (!name.starts_with(logits_prefix)) continue;
+    Codes::Discrete group{.name = name.substr(logits_prefix.size())};
+    group.logits = read_matrix(archive, path, name, codes.items, -1);
+    group.classes = std::ssize(group.logits) / codes.items;
+    if (archive.contains("z_" + group.name))
+      group.z = read_matrix(archive, path, "z_" + group.name, codes.items, group.classes);
+    codes.discrete.push_back(std::move(group));
+  }
+  return codes;
+}
+
+void write_codes(const std::string& path, const Codes& codes) {
+  std::map<std::string, Array> arrays;
+  const std::vector<std::int64_t> shape{codes.items, codes.dims};
+  arrays.emplace("mean", make_array(shape, codes.mean));
+  arrays.emplace("logvar", make_array(shape, codes.logvar));
+  if (!codes.z.empty()) arrays.emplace("z", make_array(shape, codes.z));
+  for (const Codes::Discrete& group : codes.discrete) {
+    const std::vector<std::int64_t> table{codes.items, group.classes};
+    arrays.emplace("logits_" + group.name, make_array(table, group.logits));
+    if (!group.z.empty()) arrays.emplace("z_" + group.name, make_array(table, group.z));
+  }
+  write_npz(path, std::move(arrays));
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,268 @@
+// From a configuration to TOML, and the reference of its keys.
+#include <fmt/ranges.h>
+
+#include "models/config.hpp"
+#include "models/config_schema.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      result += fmt::format("\\u{:04X}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
+// Group names may be keys with characters that a bare key must not have.
+std::string key_text(std::string_view key) {
+  const bool bare = !key.empty() && key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+                                        std::string_view::npos;
+  return bare ? std::string(key) : quoted(key);
+}
+
+template <class Allowed>
+std::string value_text(const std::string& value, const Allowed&) {
+  return quoted(value);
+}
+
+template <class T>
+  requires std::is_integral_v<T>
+std::string value_text(T value, const Range&) {
+  return fmt::format("{}", value);
+}
+
+// The shortest text that reads back as the same number.
+std::string value_text(double value, const Range&) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+template <class Enum>
+  requires std::is_enum_v<Enum>
+std::string value_text(Enum value, Names names) {
+  return quoted(names[static_cast<std::size_t>(value)]);
+}
+
+std::string value_text(const std::vector<std::int64_t>& values, const Range&) {
+  return fmt::format("[{}]", fmt::join(values, ", "));
+}
+
+std::string value_text(const Schedule& schedule, const Range& range) {
+  if (schedule.from == schedule.to && schedule.steps == 0) return value_text(schedule.to, range);
+  return fmt::format("{{ from = {}, to = {}, steps = {} }}", value_text(schedule.from, range),
+                     value_text(schedule.to, range), schedule.steps);
+}
+
+std::string value_text(const std::map<std::string, Schedule>& schedules, const Range& range) {
+  std::vector<std::string> parts;
+  for (const auto& [name, schedule] : schedules)
+    parts.push_back(fmt::format("{} = {}", key_text(name), value_text(schedule, range)));
+  return parts.empty() ? "{}" : fmt::format("{{ {} }}", fmt::join(parts, ", "));
+}
+
+// Keys that are empty are left out.
+bool is_empty(const std::string& value) { return value.empty(); }
+bool is_empty(const std::map<std::string, Schedule>& value) { return value.empty(); }
+bool is_empty(const std::vector<std::int64_t>& value) { return value.empty(); }
+template <class T>
+bool is_empty(const T&) {
+  return false;
+}
+
+// Collects "key = value" parts of one inline table.
+class InlineWriter {
+ public:
+  template <class T, class Allowed>
+  void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view) {
+    if (!is_empty(value)) parts_.push_back(fmt::format("{} = {}", key, value_text(value, allowed)));
+  }
+  // What says nothing is left out: a layer without batch norm, a latent without classes.
+  void field(std::string_view key, bool value, const Range& range, std::string_view) {
+    if (value) parts_.push_back(fmt::format("{} = {}", key, value_text(value, range)));
+  }
+  template <class Kind>
+  void kind(Names names, Kind kind, std::int64_t units, const Range&, std::string_view) {
+    parts_.push_back(fmt::format("{} = {}", names[static_cast<std::size_t>(kind)], units));
+  }
+  const std::vector<std::string>& parts() const { return parts_; }
+  std::string text() const { return fmt::format("{{ {} }}", fmt::join(parts_, ", ")); }
+
+ private:
+  std::vector<std::string> parts_;
+};
+
+class TomlWriter {
+ public:
+  template <class T, class Allowed>
+  void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view text) {
+    if (inline_) return inline_->field(key, value, allowed, text);
+    if (!is_empty(value)) text_ += fmt::format("{} = {}\n", key, value_text(value, allowed));
+  }
+
+  // A section inside a section is one line.
+  template <class Body>
+  void section(std::string_view key, std::string_view, Body body) {
+    if (depth_ > 0) {
+      InlineWriter writer;
+      inline_ = &writer;
+      body();
+      inline_ = nullptr;
+      text_ += fmt::format("{} = {}\n", key, writer.text());
+      return;
+    }
+    text_ += fmt::format("\n[{}]\n", key);
+    ++depth_;
+    body();
+    --depth_;
+  }
+
+  template <class Body>
+  void list(std::string_view key, const std::vector<LayerConfig>& layers, std::string_view, Body) {
+    text_ += fmt::format("{} = [", key);
+    for (const LayerConfig& layer : layers) {
+      InlineWriter writer;
+      visit_layer(writer, layer);
+      text_ += fmt::format("\n  {},", writer.text());
+    }
+    text_ += layers.empty() ? "]\n" : "\n]\n";
+  }
+
+  template <class Body>
+  void list(std::string_view key, const std::vector<LatentConfig>& latents, std::string_view, Body) {
+    for (const LatentConfig& latent : latents) {
+      LatentWriter writer;
+      visit_latent(writer, latent);
+      text_ += fmt::format("\n[[{}]]\n{}\n", key, fmt::join(writer.parts(), "\n"));
+    }
+  }
+
+  const std::string& text() const { return text_; }
+
+ private:
+  class LatentWriter : public InlineWriter {
+   public:
+    using InlineWriter::field;
+    void field(std::string_view key, std::int64_t value, const Range& range, std::string_view text) {
+      if (value > 0) InlineWriter::field(key, value, range, text);
+    }
+  };
+
+  std::string text_;
+  int depth_ = 0;
+  InlineWriter* inline_ = nullptr;
+};
+
+// Lists keys with their defaults, their values and their meaning.
+class ReferenceWriter {
+ public:
+  struct Key {
+    std::string path, default_value, allowed, text;
+  };
+
+  template <class T, class Allowed>
+  void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view text) {
+    add(key, is_empty(value) ? "" : value_text(value, allowed), allowed, text);
+  }
+  template <class Body>
+  void section(std::string_view key, std::string_view text, Body body) {
+    const std::string outer = prefix_;
+    if (!text.empty()) add(key, "", Names{}, text);
+    prefix_ += fmt::format("{}.", key);
+    body();
+    prefix_ = outer;
+  }
+  template <class Item, class Body>
+  void list(std::string_view key, const std::vector<Item>&, std::string_view text, Body body) {
+    const std::string outer = prefix_;
+    add(key, "", Names{}, text);
+    prefix_ += fmt::format("{}.", key);
+    if constexpr (std::is_same_v<Item, LayerConfig>) {
+      for (const auto kind : {LayerConfig::Kind::linear, LayerConfig::Kind::conv, LayerConfig::Kind::conv_transpose}) {
+        const LayerConfig layer{.kind = kind};
+        body(layer);
+      }
+    } else {
+      const LatentConfig latent{.discrete = 2};
+      body(latent);
+    }
+    prefix_ = outer;
+  }
+  template <class Kind>
+  void kind(Names names, Kind, std::int64_t, const Range& range, std::string_view text) {
+    for (const std::string_view name : names) add(name, "", range, text);
+  }
+  const std::vector<Key>& keys() const { return keys_; }
+
+ private:
+  static std::string allowed_text(const Range& range) { return to_string(range); }
+  static std::string allowed_text(Names names) { return fmt::format("{}", fmt::join(names, ", ")); }
+
+  template <class Allowed>
+  void add(std::string_view key, std::string default_value, const Allowed& allowed, std::string_view text) {
+    std::string path = prefix_ + std::string(key);
+    for (const Key& known : keys_)
+      if (known.path == path) return;
+    keys_.push_back({std::move(path), std::move(default_value), allowed_text(allowed), std::string(text)});
+  }
+
+  std::string prefix_;
+  std::vector<Key> keys_;
+};
+
+std::vector<ReferenceWriter::Key> reference_keys() {
+  ReferenceWriter writer;
+  const RunConfig defaults;
+  visit_config(writer, defaults);
+  return writer.keys();
+}
+
+}  // namespace
+
+std::string to_string(const Range& range) {
+  const auto number = [](double x) { return fmt::format("{}", x); };
+  const std::string least = fmt::format("{} {}", range.least_excluded ? "above" : "at least", number(range.least));
+  const std::string most = fmt::format("{} {}", range.most_excluded ? "below" : "at most", number(range.most));
+  const bool has_least = range.least > -std::numeric_limits<double>::infinity();
+  const bool has_most = range.most < std::numeric_limits<double>::infinity();
+  if (has_least && has_most) return fmt::format("{} and {}", least, most);
+  if (has_least) return least;
+  return has_most ? most : "finite";
+}
+
+std::string to_toml(const RunConfig& config) {
+  TomlWriter writer;
+  visit_config(writer, config);
+  return writer.text();
+}
+
+const std::vector<std::string>& config_keys() {
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> paths;
+    for (const ReferenceWriter::Key& key : reference_keys()) paths.push_back(key.path);
+    return paths;
+  }();
+  return keys;
+}
+
+std::string config_reference() {
+  std::string table = "| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
+  for (const ReferenceWriter::Key& key : reference_keys()) {
+    const std::string value = key.default_value.empty() ? "" : fmt::format("`{}`", key.default_value);
+    table += fmt::format("| `{}` | {} | {} | {} |\n", key.path, value, key.allowed, key.text);
+  }
+  return table;
+}
+
+}  // namespace cuelbo

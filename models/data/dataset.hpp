@@ -1,0 +1,69 @@
+// Images with, perhaps, the factors they were made from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cuelbo {
+
+// A discrete property of an item: an index into `values`.
+struct Factor {
+  std::string name;
+  std::vector<double> values;
+  std::vector<std::string> labels;  // names of the values, or none
+
+  std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
+};
+
+struct DatasetInfo {
+  std::string name;
+  std::int64_t size = 0, height = 0, width = 0, channels = 0;
+  std::vector<Factor> factors;
+  std::int64_t test_size = 0;  // the last items, if the data set comes with a test split of its own
+};
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  const DatasetInfo& info() const { return info_; }
+  const std::string& name() const { return info_.name; }
+  std::int64_t size() const { return info_.size; }
+  std::int64_t height() const { return info_.height; }
+  std::int64_t width() const { return info_.width; }
+  std::int64_t channels() const { return info_.channels; }
+  std::int64_t item_size() const { return info_.height * info_.width * info_.channels; }
+  const std::vector<Factor>& factors() const { return info_.factors; }
+
+  // Images (n, H, W, C) in [0, 1]. Items are in [0, size()). Neither of the two allocates; both may run on several threads.
+  virtual void gather(std::span<const std::int64_t> items, float* images) const = 0;
+
+  // Factor indices (n, factors).
+  virtual void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const = 0;
+
+ protected:
+  explicit Dataset(DatasetInfo info) : info_(std::move(info)) {}
+
+ private:
+  DatasetInfo info_;
+};
+
+// Some items of another data set, by ascending index.
+class SubsetDataset final : public Dataset {
+ public:
+  SubsetDataset(std::shared_ptr<const Dataset> base, std::vector<std::int64_t> items);
+  void gather(std::span<const std::int64_t> items, float* images) const override;
+  void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const override;
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+  std::vector<std::int64_t> items_;
+};
+
+}  // namespace cuelbo

@@ -1,0 +1,30 @@
+// From the [data] part of a config to a data set.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "models/data/binarize.hpp"
+#include "models/data/dataset.hpp"
+#include "models/data/split.hpp"
+
+namespace cuelbo {
+
+struct DataConfig {
+  std::string name = "dsprites";  // dsprites | mnist | fashion-mnist | idx | npy | images
+  std::string path;               // a file or folder; dsprites needs none, fashion-mnist has a default
+  std::string where;              // a selection by factors (models/data/where.hpp)
+  double validation_fraction = 0.05;
+  double test_fraction = 0.05;
+  Binarize binarize = Binarize::none;
+};
+
+// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the files hold.
+std::shared_ptr<const Dataset> open_dataset(const DataConfig& config);
+
+inline Split make_split(const Dataset& dataset, const DataConfig& config, std::uint64_t seed) {
+  return make_split(dataset, config.validation_fraction, config.test_fraction, seed);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,111 @@
+#include "models/run_directory.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
+#include "kernels/runtime/cpu.hpp"
+
+namespace cuelbo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* folder = "checkpoint";
+constexpr const char* best_name = "best.safetensors";
+constexpr std::size_t kept_checkpoints = 2;
+
+void create_directories(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail("cannot create directory '{}': {}", path, error.message());
+  if (!fs::is_directory(path)) fail("cannot create directory '{}': a file is in its place", path);
+}
+
+bool is_step_checkpoint(const std::string& name) { return name.starts_with("step-") && name.ends_with(".safetensors"); }
+
+}  // namespace
+
+RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
+  RunDirectory run(path, config);
+  if (run.has_checkpoint())
+    fail("'{}' holds a run already: go on with it by --resume, or choose another --output", path);
+  create_directories(run.file(folder));
+  write_file(run.file("config.toml"), to_toml(config));
+  return run;
+}
+
+RunDirectory RunDirectory::open(const std::string& path) {
+  RunDirectory run(path, {});
+  if (!fs::is_directory(path)) fail("there is no run directory '{}'", path);
+  if (!fs::exists(run.file("config.toml"))) fail("'{}' is no run directory: it holds no config.toml", path);
+  run.config_ = load_config(run.file("config.toml"));
+  create_directories(run.file(folder));
+  return run;
+}
+
+std::string RunDirectory::file(const std::string& name) const { return (fs::path(path_) / name).string(); }
+
+std::vector<std::string> RunDirectory::checkpoints() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(file(folder), error)) {
+    std::string name = entry.path().filename().string();
+    if (is_step_checkpoint(name)) names.push_back(std::move(name));
+  }
+  // Steps have leading zeros, so a longer name is a later step.
+  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+    return std::pair(a.size(), std::string_view(a)) > std::pair(b.size(), std::string_view(b));
+  });
+  return names;
+}
+
+void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best) const {
+  const std::string directory = file(folder) + "/";
+  if (best) write_checkpoint(directory + best_name, parameters, info);
+  write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
+  const std::vector<std::string> names = checkpoints();
+  std::error_code error;  // an old checkpoint that cannot be removed does no harm
+  for (std::size_t i = kept_checkpoints; i < names.size(); ++i) fs::remove(directory + names[i], error);
+}
+
+std::string RunDirectory::checkpoint_file(Which which) const {
+  const std::string best = std::string(folder) + "/" + best_name;
+  if (which == Which::best && fs::exists(file(best))) return best;
+  const std::vector<std::string> names = checkpoints();
+  if (names.empty()) fail("'{}' holds no checkpoint yet: `cuelbo train --resume {}` makes one", path_, path_);
+  return std::string(folder) + "/" + names.front();
+}
+
+Checkpoint RunDirectory::load_checkpoint(Which which) const {
+  const std::string name = checkpoint_file(which);
+  try {
+    return read_checkpoint(file(name));
+  } catch (const Error& error) {
+    const std::vector<std::string> names = checkpoints();
+    const auto older = std::find_if(names.begin(), names.end(), [&](const std::string& n) {
+      return which == Which::best || fs::path(name).filename() != n;
+    });
+    if (older == names.end()) fail("{}; there is no other checkpoint: train anew", error.what());
+    fail("{}; remove it to use {}/{}", error.what(), folder, *older);
+  }
+}
+
+std::string arithmetic_name(const Device& device) {
+  return device.name() == "cpu" ? fmt::format("cpu {}", kernels::cpu_path_name()) : device.name();
+}
+
+LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
+  LoadedModel loaded{.device = open_device(options), .checkpoint = run.checkpoint_file(RunDirectory::Which::best)};
+  const Checkpoint checkpoint = run.load_checkpoint(RunDirectory::Which::best);
+  loaded.parameters = std::make_unique<ParameterSet>(*loaded.device);
+  loaded.model = std::make_unique<Hfvae>(*loaded.parameters, run.config(), checkpoint.info.image);
+  in_context(fmt::format("'{}'", run.file(loaded.checkpoint)),
+             [&] { restore(*loaded.parameters, checkpoint, /*with_moments=*/false); });
+  loaded.state = checkpoint.info.state;
+  return loaded;
+}
+
+}  // namespace cuelbo

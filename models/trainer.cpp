@@ -1,0 +1,278 @@
+#include "models/trainer.hpp"
+
+#include <chrono>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/error.hpp"
+#include "models/data/loader.hpp"
+#include "models/programs.hpp"
+#include "models/training_log.hpp"
+#include "models/version.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto checkpoint_interval = std::chrono::minutes(5);
+constexpr std::uint64_t validation_noise = 0x76616c6964617465;  // keeps the noise of validation apart from that of training
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+ImageShape image_shape(const Dataset& dataset) { return {dataset.height(), dataset.width(), dataset.channels()}; }
+
+// ELBO terms of a batch, read from a program after its replay.
+struct BatchTerms {
+  double log_likelihood = 0;
+  TermValues terms;
+
+  double elbo() const {
+    double sum = log_likelihood;
+    for (const double value : terms.values) sum -= value;
+    return sum;
+  }
+};
+
+BatchTerms read_terms(TrainingProgram& step, const Hfvae& model) {
+  const std::vector<float> values = step.program.read(step.objective.terms);
+  return {.log_likelihood = step.program.read_scalar(step.log_likelihood),
+          .terms = {.terms = &model.terms().terms(), .values = {values.begin(), values.end()}}};
+}
+
+void write_images(TrainingProgram& step, const Batch& batch) {
+  step.program.write(step.images, {batch.images, static_cast<std::size_t>(step.images.size())});
+}
+
+// Means of the ELBO terms over a fixed part of the validation split, with fixed noise.
+class Validator {
+ public:
+  Validator(Device& device, ParameterSet& parameters, const Hfvae& model, std::shared_ptr<const Dataset> dataset,
+            const Split& split)
+      : model_(&model), dataset_(std::move(dataset)) {
+    const RunConfig& config = model.config();
+    const std::int64_t items = std::min(std::ssize(split.validation), config.training.validation_items);
+    const std::int64_t batch = std::min(config.batch_size, items);
+    if (batch < std::min<std::int64_t>(2, config.batch_size)) return;  // nothing to validate with
+    items_.assign(split.validation.begin(), split.validation.begin() + items / batch * batch);
+    step_ = std::make_unique<TrainingProgram>(device, parameters, model, batch, std::ssize(split.train),
+                                              Program::Options{.gradients = false});
+  }
+
+  bool has_items() const { return step_ != nullptr; }
+  std::int64_t items() const { return std::ssize(items_); }
+
+  BatchTerms run() {
+    const RunConfig& config = model_->config();
+    Loader loader(dataset_, items_, {.batch_size = step_->images.dim(0), .seed = config.seed, .shuffle = false,
+                                     .binarize = config.data.binarize});
+    BatchTerms mean;
+    const std::int64_t batches = loader.batches_per_epoch();
+    for (std::int64_t i = 0; i < batches; ++i) {
+      write_images(*step_, loader.next());
+      step_->program.set_step(config.seed ^ validation_noise, static_cast<std::uint64_t>(i));
+      step_->program.replay();
+      const BatchTerms one = read_terms(*step_, *model_);
+      mean.terms.terms = one.terms.terms;
+      mean.terms.values.resize(one.terms.values.size());
+      mean.log_likelihood += one.log_likelihood / static_cast<double>(batches);
+      for (std::size_t t = 0; t < one.terms.values.size(); ++t)
+        mean.terms.values[t] += one.terms.values[t] / static_cast<double>(batches);
+    }
+    return mean;
+  }
+
+ private:
+  const Hfvae* model_;
+  std::shared_ptr<const Dataset> dataset_;
+  std::vector<std::int64_t> items_;
+  std::unique_ptr<TrainingProgram> step_;
+};
+
+class Trainer {
+ public:
+  Trainer(RunDirectory& run, const DeviceOptions& device, const TrainerEvents& events)
+      : run_(run),
+        config_(run.config()),
+        events_(events),
+        dataset_(open_dataset(config_.data)),
+        split_(make_split(*dataset_, config_.data, config_.seed)),
+        device_(open_device(device)),
+        parameters_(*device_),
+        model_(parameters_, config_, image_shape(*dataset_)),
+        step_(*device_, parameters_, model_, config_.batch_size, std::ssize(split_.train)),
+        validator_(*device_, parameters_, model_, dataset_, split_),
+        state_(resume()),
+        log_(run.path(), resumed_ ? state_.step : -1),
+        loader_(dataset_, split_.train,
+                {.batch_size = config_.batch_size, .seed = config_.seed, .binarize = config_.data.binarize},
+                state_.step) {
+    if (!resumed_) log_.run(description());
+    announce();
+  }
+
+  TrainingOutcome run(const std::atomic<bool>& stop) {
+    interval_start_ = saved_at_ = Clock::now();
+    while (state_.step < config_.training.steps) {
+      if (stop) {
+        if (state_.step != saved_step_) save(false);
+        return TrainingOutcome::interrupted;
+      }
+      update();
+      const bool last = state_.step == config_.training.steps;
+      if (last || state_.step % config_.training.log_every == 0) log_step();
+      const bool due = last || state_.step % config_.training.validate_every == 0;
+      const bool best = due && validator_.has_items() && validate();
+      if (due || Clock::now() - saved_at_ >= checkpoint_interval) save(best);
+    }
+    return TrainingOutcome::finished;
+  }
+
+ private:
+  TrainingState resume() {
+    if (!run_.has_checkpoint()) return {};
+    const std::string name = run_.checkpoint_file(RunDirectory::Which::newest);
+    const Checkpoint checkpoint = run_.load_checkpoint(RunDirectory::Which::newest);
+    in_context(fmt::format("'{}'", run_.file(name)), [&] { restore(parameters_, checkpoint, /*with_moments=*/true); });
+    resumed_ = true;
+    resumed_arithmetic_ = checkpoint.info.arithmetic;
+    saved_step_ = interval_step_ = checkpoint.info.state.step;
+    return checkpoint.info.state;
+  }
+
+  nlohmann::ordered_json description() const {
+    return {{"version", version()},
+            {"device", device_->description()},
+            {"arithmetic", arithmetic_name(*device_)},
+            {"estimator", config_.objective.estimator},
+            {"discrete", "categorical"},
+            {"decoding", "relaxed"},
+            {"dataset", dataset_->name()},
+            {"train_items", split_.train.size()},
+            {"validation_items", validator_.items()},
+            {"test_items", split_.test.size()},
+            {"batch_size", config_.batch_size},
+            {"parameters", parameters_.parameter_count()}};
+  }
+
+  void announce() const {
+    const auto say = [&](const std::string& line) {
+      if (events_.started) events_.started(line);
+    };
+    say(fmt::format("device: {}", device_->description()));
+    say(fmt::format("data: {}, {} items to train on, {} to validate, {} to test", dataset_->name(), split_.train.size(),
+                    validator_.items(), split_.test.size()));
+    say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items", parameters_.parameter_count(),
+                    static_cast<double>(step_.program.arena_bytes()) / (1 << 20), config_.batch_size));
+    if (!resumed_) return;
+    say(fmt::format("going on after step {}", state_.step));
+    if (resumed_arithmetic_ != arithmetic_name(*device_))
+      say(fmt::format("note: the checkpoint was made with {}, this is {}: results may differ in their last digits",
+                      resumed_arithmetic_, arithmetic_name(*device_)));
+  }
+
+  // One optimizer step. Whether it is finite is looked at every time: the optimizer skips a gradient that is not.
+  void update() {
+    const std::int64_t before = state_.step, step = before + 1;
+    const ObjectiveConfig& objective = config_.objective;
+    write_images(step_, loader_.next());
+    learning_rate_ = config_.learning_rate.at(before);
+    step_.program.set_step(config_.seed, static_cast<std::uint64_t>(step));
+    step_.program.set_adam_step(adam_step(config_.adam, learning_rate_, step));
+    step_.program.set_step_values(step_.objective.coefficients,
+                                  coefficients(objective, model_.tree(), model_.terms().terms(), before));
+    step_.program.replay();
+    loss_ = step_.program.read_scalar(step_.loss);
+    gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.gradient_square_sum));
+    if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_)) stop_non_finite(step);
+    state_.step = step;
+  }
+
+  [[noreturn]] void stop_non_finite(std::int64_t step) {
+    const std::string operation = step_.program.find_non_finite();
+    const std::string saved = saved_step_ < 0 ? "no checkpoint was written before it"
+                                              : fmt::format("the last good checkpoint is '{}'",
+                                                            run_.file(run_.checkpoint_file(RunDirectory::Which::newest)));
+    fail("step {}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip may help",
+         step, operation.empty() ? "the loss" : operation, saved);
+  }
+
+  void log_step() {
+    const BatchTerms batch = read_terms(step_, model_);
+    const double seconds = seconds_since(interval_start_);
+    const auto steps = static_cast<double>(state_.step - interval_step_);
+    const auto left = static_cast<double>(config_.training.steps - state_.step);
+    const TrainingRecord record{.step = state_.step,
+                                .steps = config_.training.steps,
+                                .elbo = batch.elbo(),
+                                .log_likelihood = batch.log_likelihood,
+                                .terms = summarize(*batch.terms.terms, batch.terms.values),
+                                .loss = loss_,
+                                .gradient_norm = gradient_norm_,
+                                .learning_rate = learning_rate_,
+                                .items_per_second = steps * static_cast<double>(config_.batch_size) / seconds,
+                                .seconds_left = left * seconds / steps};
+    log_.train(record, batch.terms);
+    if (events_.progress) events_.progress(record);
+    interval_start_ = Clock::now();
+    interval_step_ = state_.step;
+  }
+
+  // Returns whether this is the best so far.
+  bool validate() {
+    const Clock::time_point start = Clock::now();
+    const BatchTerms mean = validator_.run();
+    if (!std::isfinite(mean.elbo()))
+      fail("step {}: NaN or Inf in the validation; the last good checkpoint is that of step {}", state_.step, saved_step_);
+    const bool best = !state_.has_validation || mean.elbo() > state_.best_validation_elbo;
+    if (best) state_ = {.step = state_.step, .best_validation_elbo = mean.elbo(), .has_validation = true};
+    const ValidationRecord record{.step = state_.step,
+                                  .elbo = mean.elbo(),
+                                  .log_likelihood = mean.log_likelihood,
+                                  .terms = summarize(*mean.terms.terms, mean.terms.values),
+                                  .best = best};
+    log_.validation(record, mean.terms);
+    if (events_.validated) events_.validated(record);
+    interval_start_ += Clock::now() - start;
+    return best;
+  }
+
+  void save(bool best) {
+    log_.sync();
+    run_.save_checkpoint(parameters_, {state_, model_.image(), arithmetic_name(*device_)}, best);
+    saved_at_ = Clock::now();
+    saved_step_ = state_.step;
+  }
+
+  RunDirectory& run_;
+  const RunConfig config_;
+  const TrainerEvents& events_;
+  std::shared_ptr<const Dataset> dataset_;
+  Split split_;
+  std::unique_ptr<Device> device_;
+  ParameterSet parameters_;
+  Hfvae model_;
+  TrainingProgram step_;
+  Validator validator_;
+
+  bool resumed_ = false;
+  std::string resumed_arithmetic_;
+  std::int64_t saved_step_ = -1, interval_step_ = 0;  // −1: no checkpoint yet
+  TrainingState state_;
+  TrainingLog log_;
+  Loader loader_;
+
+  double loss_ = 0, gradient_norm_ = 0, learning_rate_ = 0;
+  Clock::time_point interval_start_, saved_at_;
+};
+
+}  // namespace
+
+TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std::atomic<bool>& stop,
+                      const TrainerEvents& events) {
+  return Trainer(run, device, events).run(stop);
+}
+
+}  // namespace cuelbo

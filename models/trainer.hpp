@@ -1,0 +1,44 @@
+// Trains a model in a run directory, from the start or from its newest checkpoint.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "models/run_directory.hpp"
+
+namespace cuelbo {
+
+// What the progress line shows; a record of log.jsonl has the same values.
+struct TrainingRecord {
+  std::int64_t step = 0, steps = 0;
+  double elbo = 0, log_likelihood = 0;  // nats per item; elbo with all coefficients 1
+  TermSummary terms;
+  double loss = 0, gradient_norm = 0, learning_rate = 0;
+  double items_per_second = 0, seconds_left = 0;
+};
+
+struct ValidationRecord {
+  std::int64_t step = 0;
+  double elbo = 0, log_likelihood = 0;
+  TermSummary terms;
+  bool best = false;
+};
+
+struct TrainerEvents {
+  std::function<void(const std::string& line)> started;  // device, parameters, arena, data
+  std::function<void(const TrainingRecord&)> progress;
+  std::function<void(const ValidationRecord&)> validated;
+};
+
+enum class TrainingOutcome { finished, interrupted };
+
+// Steps until config.training.steps or until *stop becomes true; a checkpoint is written at the end of either, at every
+// validation, and at the latest every five minutes. Resumed from a checkpoint, the run equals an uninterrupted one to the
+// bit: parameters, log records (less their timing) and event files. log.jsonl and event files are cut back to the checkpoint's step.
+// Error: NaN or Inf in the loss or the gradients, naming the first operation that produced it and the last good checkpoint.
+TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std::atomic<bool>& stop,
+                      const TrainerEvents& events);
+
+}  // namespace cuelbo

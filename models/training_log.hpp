@@ -1,0 +1,45 @@
+// What a training run writes as it goes: log.jsonl, one record a line, and the same numbers as TensorBoard events.
+//
+//   {"kind": "run", "step": 0, "version", "device", "estimator", "discrete", "decoding", "dataset", "train_items", …}
+//   {"kind": "train", "step", "elbo", "log_likelihood", "kl", "mutual_information", "between_group_tc", "within_group_tc",
+//    "dimension_kl", "terms": {name: nats per item, …}, "loss", "gradient_norm", "learning_rate", "items_per_second"}
+//   {"kind": "validation", …}: the same up to terms, and "best"
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "models/append_file.hpp"
+#include "models/event_file.hpp"
+#include "models/objective.hpp"
+#include "models/trainer.hpp"
+
+namespace cuelbo {
+
+// The values of all terms of an objective, in nats per item.
+struct TermValues {
+  const std::vector<ObjectiveTerm>* terms = nullptr;
+  std::vector<double> values;
+};
+
+class TrainingLog {
+ public:
+  // Goes on with the logs of a directory after `step`: later records are cut off. −1: all of them.
+  TrainingLog(const std::string& directory, std::int64_t step);
+
+  void run(nlohmann::ordered_json description);
+  void train(const TrainingRecord& record, const TermValues& terms);
+  void validation(const ValidationRecord& record, const TermValues& terms);
+  void sync();
+
+ private:
+  void write(std::int64_t step, const nlohmann::ordered_json& record);
+
+  AppendFile lines_;
+  EventFile events_;
+};
+
+}  // namespace cuelbo

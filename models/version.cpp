@@ -1,0 +1,7 @@
+#include "models/version.hpp"
+
+namespace cuelbo {
+
+std::string_view version() { return CUELBO_VERSION; }
+
+}  // namespace cuelbo

@@ -1,0 +1,208 @@
+#include "models/data/open_dataset.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "engine/io/atomic_file.hpp"
+#include "engine/io/image.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "models/data/array_dataset.hpp"
+#include "models/data/dsprites.hpp"
+#include "models/data/image_files.hpp"
+#include "models/data/where.hpp"
+#include "models/data/write_npz.hpp"
+#include "tests/support/comparison.hpp"
+#include "tests/support/error_checks.hpp"
+#include "tests/support/idx_files.hpp"
+#include "tests/support/small_dataset.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/test_data.hpp"
+
+namespace cuelbo {
+namespace {
+
+using test::all_close;
+using test::fails_with;
+using test::fixture;
+
+std::vector<float> all_images(const Dataset& dataset) {
+  std::vector<float> images(static_cast<std::size_t>(dataset.size() * dataset.item_size()));
+  dataset.gather(test::all_items(dataset.size()), images.data());
+  return images;
+}
+
+std::vector<std::int64_t> all_factors(const Dataset& dataset) {
+  std::vector<std::int64_t> factors(static_cast<std::size_t>(dataset.size()) * dataset.factors().size());
+  dataset.gather_factors(test::all_items(dataset.size()), factors.data());
+  return factors;
+}
+
+TEST(OpenDataset, Dsprites) {
+  const auto whole = open_dataset({});
+  EXPECT_EQ(whole->size(), dsprites_size);
+  EXPECT_EQ(whole->name(), "dSprites (regenerated)");
+  EXPECT_EQ(open_dataset({.where = "shape=heart,scale>0.6"})->size(), dsprites_size / 3 * 4 / 6);
+}
+
+TEST(OpenDataset, NpyOfEveryKind) {
+  const test::TemporaryDirectory directory;
+  const auto images_of = [&](const Array& array) {
+    write_npy(directory / "a.npy", array);
+    const auto dataset = open_dataset({.name = "npy", .path = directory / "a.npy"});
+    EXPECT_EQ(dataset->size(), 2);
+    EXPECT_EQ(dataset->height(), 1);
+    EXPECT_EQ(dataset->width(), 2);
+    EXPECT_TRUE(dataset->factors().empty());
+    return all_images(*dataset);
+  };
+  const std::vector<std::int64_t> shape{2, 1, 2};
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<std::uint8_t>{0, 51, 128, 255})),
+                        std::vector<float>{0, 51 / 255.0F, 128 / 255.0F, 1}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<std::uint8_t>{0, 1, 1, 0})), std::vector{0, 1, 1, 0}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<float>{0, 0.25, 0.5, 1})), std::vector{0., .25, .5, 1.}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<double>{0, 0.25, 0.5, 1})), std::vector{0., .25, .5, 1.}, {}));
+  Array mask = make_array(shape, std::vector<std::uint8_t>{1, 1, 0, 1});
+  mask.dtype = Dtype::boolean;
+  EXPECT_TRUE(all_close(images_of(mask), std::vector{1, 1, 0, 1}, {}));
+}
+
+TEST(OpenDataset, NpyOfColor) {
+  const test::TemporaryDirectory directory;
+  write_npy(directory / "a.npy", make_array(Dtype::u8, {5, 4, 3, 3}));
+  const auto dataset = open_dataset({.name = "npy", .path = directory / "a.npy"});
+  EXPECT_EQ(dataset->channels(), 3);
+  EXPECT_EQ(dataset->item_size(), 36);
+}
+
+TEST(OpenDataset, NpzOfNumpyWithFactors) {
+  const auto dataset = open_dataset({.name = "npy", .path = fixture("images.npz")});
+  EXPECT_EQ(dataset->name(), "images");
+  EXPECT_EQ(dataset->size(), 6);
+  EXPECT_EQ(dataset->factors().size(), 2U);
+  EXPECT_EQ(dataset->factors()[1].size(), 3);
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}));
+  const auto images = all_images(*dataset);
+  for (std::size_t i = 0; i < images.size(); ++i) ASSERT_EQ(images[i], static_cast<float>(i) / 255.0F);
+  EXPECT_EQ(open_dataset({.name = "npy", .path = fixture("images.npz"), .where = "factor1=2"})->size(), 2);
+}
+
+TEST(OpenDataset, NpzWithTheNamesOfTheOriginalDsprites) {
+  const test::TemporaryDirectory directory;
+  write_npz(directory / "a.npz", {{"imgs", make_array(Dtype::u8, {4, 2, 2})},
+                                  {"latents_classes", make_array<std::int64_t>({4, 1}, std::vector<std::int64_t>{0, 1, 2, 3})}});
+  const auto dataset = open_dataset({.name = "npy", .path = directory / "a.npz"});
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 2, 3}));
+}
+
+TEST(OpenDataset, ImageFolderSortedByName) {
+  const test::TemporaryDirectory directory;
+  for (const int value : {30, 10, 20})
+    write_png(directory / fmt::format("{}.PNG", value), {2, 3, 1, std::vector<std::uint8_t>(6, static_cast<std::uint8_t>(value))});
+  write_file(directory / "notes.txt", "no picture");
+  std::filesystem::create_directory(directory / "inner.png");
+  const auto dataset = open_dataset({.name = "images", .path = directory.path()});
+  EXPECT_EQ(dataset->name(), directory.path().filename());
+  EXPECT_EQ(dataset->size(), 3);
+  const auto images = all_images(*dataset);
+  EXPECT_EQ(images[0], 10 / 255.0F);
+  EXPECT_EQ(images[6], 20 / 255.0F);
+  EXPECT_EQ(images[12], 30 / 255.0F);
+}
+
+TEST(OpenDataset, ImageFolderOfJpeg) {
+  const test::TemporaryDirectory directory;
+  std::filesystem::copy(fixture("rgb.jpg"), directory / "a.jpeg");
+  std::filesystem::copy(fixture("progressive.jpg"), directory / "b.jpg");
+  const auto dataset = open_dataset({.name = "images", .path = directory.path()});
+  EXPECT_EQ(dataset->size(), 2);
+  EXPECT_EQ(dataset->channels(), 3);
+}
+
+// Six training and three test images with labels.
+void write_idx_folder(const std::filesystem::path& folder) {
+  write_file(folder / "train-images-idx3-ubyte.gz", test::gzip(test::idx_file({6, 2, 2}, 24)));
+  write_file(folder / "train-labels-idx1-ubyte.gz", test::gzip(test::idx_file({6}, 6)));
+  write_file(folder / "t10k-images-idx3-ubyte", test::idx_file({3, 2, 2}, 12));
+  write_file(folder / "t10k-labels-idx1-ubyte", test::idx_file({3}, 3));
+}
+
+TEST(OpenDataset, IdxFolderKeepsItsTestSplit) {
+  const test::TemporaryDirectory directory;
+  write_idx_folder(directory.path());
+  const DataConfig config{.name = "mnist", .path = directory.path(), .validation_fraction = 0.5};
+  const auto dataset = open_dataset(config);
+  EXPECT_EQ(dataset->name(), "MNIST");
+  EXPECT_EQ(dataset->size(), 9);
+  EXPECT_EQ(dataset->info().test_size, 3);
+  EXPECT_EQ(dataset->factors()[0].name, "class");
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 0, 1, 2}));
+  const auto images = all_images(*dataset);
+  EXPECT_EQ(images[5], 5 / 255.0F);
+  EXPECT_EQ(images[24 + 5], 5 / 255.0F);
+  const Split split = make_split(*dataset, config, 1);
+  EXPECT_EQ(split.test, (std::vector<std::int64_t>{6, 7, 8}));
+  EXPECT_EQ(split.validation.size(), 3U);
+}
+
+TEST(OpenDataset, IdxWithoutTestOrLabelsAndASingleFile) {
+  const test::TemporaryDirectory directory;
+  write_file(directory / "train-images.idx3-ubyte", test::idx_file({6, 2, 2}, 24));
+  const auto folder = open_dataset({.name = "idx", .path = directory.path()});
+  EXPECT_EQ(folder->info().test_size, 0);
+  EXPECT_TRUE(folder->factors().empty());
+  const auto file = open_dataset({.name = "idx", .path = directory / "train-images.idx3-ubyte"});
+  EXPECT_EQ(all_images(*file), all_images(*folder));
+}
+
+TEST(OpenDataset, RealMnist) {
+  const auto folder = test::shared_data("mnist");
+  CUELBO_SKIP_WITHOUT(folder);
+  const auto dataset = open_dataset({.name = "mnist", .path = folder});
+  EXPECT_EQ(dataset->size(), 70000);
+  EXPECT_EQ(dataset->info().test_size, 10000);
+  EXPECT_EQ(dataset->factors()[0].size(), 10);
+  double mean = 0;
+  std::vector<float> image(784);
+  for (std::int64_t n = 0; n < 60000; n += 20) {
+    dataset->gather({&n, 1}, image.data());
+    for (const float x : image) mean += x / 784 / 3000;
+  }
+  EXPECT_NEAR(mean, 0.1307, 0.002);  // the mean that everyone normalises with
+}
+
+TEST(OpenDataset, FashionMnistOfDebian) {
+  CUELBO_SKIP_WITHOUT(std::filesystem::path("/usr/share/datasets/fashion-mnist"));
+  const auto dataset = open_dataset({.name = "fashion-mnist"});
+  EXPECT_EQ(dataset->size(), 70000);
+  EXPECT_EQ(dataset->height(), 28);
+  EXPECT_EQ(open_dataset({.name = "fashion-mnist", .where = "class=3"})->size(), 7000);
+}
+
+TEST(WriteNpz, IsReadBack) {
+  const test::TemporaryDirectory directory;
+  const auto some = open_dataset({.where = "shape=heart,scale=1,orientation<1,posX<0.2"});
+  write_npz(directory / "dsprites.npz", *some);
+  const auto again = open_dataset({.name = "npy", .path = directory / "dsprites.npz"});
+  EXPECT_EQ(again->size(), some->size());
+  EXPECT_EQ(all_images(*again), all_images(*some));
+  EXPECT_EQ(all_factors(*again), all_factors(*some));
+  EXPECT_EQ(NpzReader(directory / "dsprites.npz").header("images").shape, (std::vector<std::int64_t>{some->size(), 64, 64}));
+  EXPECT_EQ(test::directory_content(directory.path()).size(), 1U);
+}
+
+TEST(OpenDataset, WrongUseIsAUsageError) {
+  const auto refused = [](const DataConfig& config, const char* message) {
+    return fails_with<UsageError>([&] { open_dataset(config); }, message);
+  };
+  EXPECT_TRUE(refused({.name = "dsprite"}, "data.name is 'dsprite' (did you mean 'dsprites'?)"));
+  EXPECT_TRUE(refused({.name = "mnist"}, "data.path is missing: mnist needs the folder with the IDX files"));
+  EXPECT_TRUE(refused({.name = "npy"}, "npy needs an .npy or .npz file"));
+  EXPECT_TRUE(refused({.name = "images"}, "images needs a folder of PNG or JPEG files"));
+  EXPECT_TRUE(refused({.path = "x"}, "data.path is not used by dsprites"));
+  EXPECT_TRUE(refused({.where = "shap=heart"}, "did you mean 'shape'?"));
+}
+
+}  // namespace
+}  // namespace cuelbo

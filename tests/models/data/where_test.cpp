@@ -1,0 +1,97 @@
+#include "models/data/where.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "models/data/dsprites.hpp"
+#include "models/data/split.hpp"
+#include "tests/support/error_checks.hpp"
+#include "tests/support/small_dataset.hpp"
+
+namespace cuelbo {
+namespace {
+
+using test::fails_with;
+using test::small_dataset;
+
+TEST(Where, SelectsByValueAndLabel) {
+  const Dsprites dataset;
+  const auto count = [&](const char* where) { return static_cast<std::int64_t>(select_items(dataset, where).size()); };
+  const std::int64_t all = dsprites_size;
+  EXPECT_EQ(count(""), all);
+  EXPECT_EQ(count("shape=heart"), all / 3);
+  EXPECT_EQ(count("shape!=heart"), all * 2 / 3);
+  EXPECT_EQ(count("shape = 2"), all / 3);
+  EXPECT_EQ(count("scale=0.8"), all / 6);
+  EXPECT_EQ(count("scale>0.6"), all * 4 / 6);
+  EXPECT_EQ(count("scale>=0.6"), all * 5 / 6);
+  EXPECT_EQ(count("scale<0.6"), all / 6);
+  EXPECT_EQ(count("scale<=0.6"), all * 2 / 6);
+  EXPECT_EQ(count("orientation<3.1416"), all / 2);
+  EXPECT_EQ(count("posX=0.516"), all / 32);  // 16/31
+  EXPECT_EQ(count("posX>0.66, posY>0.66 ,shape=ellipse"), all / 3 * 11 * 11 / 32 / 32);
+  EXPECT_EQ(count("scale>0.6,scale<0.6"), 0);
+}
+
+TEST(Where, SelectedItemsSatisfyTheConditions) {
+  const Dsprites dataset;
+  const auto items = select_items(dataset, "shape=heart,scale>0.6,posY<=0.5");
+  EXPECT_TRUE(std::ranges::is_sorted(items));
+  for (std::size_t i = 0; i < items.size(); i += 101) {
+    const DspritesFactors f = dsprites_factors(items[i]);
+    ASSERT_TRUE(f.shape == 2 && f.scale > 1 && f.pos_y <= 15) << items[i];
+  }
+}
+
+TEST(Where, SaysWhatIsWrong) {
+  const Dsprites dataset;
+  const auto refused = [&](const char* where, const char* message) {
+    return fails_with<UsageError>([&] { select_items(dataset, where); }, message);
+  };
+  EXPECT_TRUE(refused("shap=heart", "no factor 'shap' (did you mean 'shape'?); there are: shape, scale, orientation, posX, posY"));
+  EXPECT_TRUE(refused("shape=hart", "shape is never 'hart' (did you mean 'heart'?); it takes square, ellipse, heart"));
+  EXPECT_TRUE(refused("scale=0.55", "scale is never '0.55'; it takes 0.5, 0.6, 0.7, 0.8, 0.9, 1"));
+  EXPECT_TRUE(refused("posX=7", "32 values from 0 to 1"));
+  EXPECT_TRUE(refused("scale>big", "'scale>big' does not compare numbers"));
+  EXPECT_TRUE(refused("scale>nan", "does not compare numbers"));
+  EXPECT_TRUE(refused("shape>1", "does not compare numbers"));
+  for (const char* malformed : {"shape", "shape=", "=heart", "shape=>heart", "shape=heart,,scale=1", "shape!heart"})
+    EXPECT_TRUE(refused(malformed, "is not of the form factor=value")) << malformed;
+  EXPECT_TRUE(fails_with<UsageError>([&] { filter(small_dataset(3), "parity=0,third=1,parity=1"); }, "no item of small satisfies"));
+  const auto plain = std::make_shared<ArrayDataset>("plain", make_array(Dtype::u8, {2, 3, 3}));
+  EXPECT_TRUE(fails_with<UsageError>([&] { filter(plain, "class=1"); }, "no factor 'class'; there are: none"));
+}
+
+TEST(Filter, GivesADataSetOfTheSelected) {
+  const auto whole = small_dataset(20, 5);
+  EXPECT_EQ(filter(whole, " "), whole);
+  const auto odd = filter(whole, "parity=1");
+  ASSERT_EQ(odd->size(), 10);
+  EXPECT_EQ(odd->info().test_size, 3);  // 15, 17, 19 of 15 … 19
+  const std::vector<std::int64_t> items{9, 0, 3}, base_items{19, 1, 7};
+  std::vector<float> images(18), expected(18);
+  odd->gather(items, images.data());
+  whole->gather(base_items, expected.data());
+  EXPECT_EQ(images, expected);
+  std::vector<std::int64_t> factors(6);
+  odd->gather_factors(items, factors.data());
+  EXPECT_EQ(factors, (std::vector<std::int64_t>{1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(make_split(*odd, 0, 0.5, 1).test, (std::vector<std::int64_t>{7, 8, 9}));
+}
+
+TEST(Filter, GathersMoreItemsThanFitOnePiece) {
+  const auto whole = small_dataset(2000);
+  const auto odd = filter(whole, "parity=1");
+  const auto items = test::all_items(1000);
+  std::vector<float> images(6000), expected(6);
+  odd->gather(items, images.data());
+  for (std::size_t n = 0; n < 1000; ++n) {
+    const auto base = static_cast<std::int64_t>(2 * n + 1);
+    whole->gather({&base, 1}, expected.data());
+    ASSERT_EQ(std::vector<float>(images.begin() + 6 * static_cast<std::ptrdiff_t>(n), images.begin() + 6 * static_cast<std::ptrdiff_t>(n) + 6), expected);
+  }
+}
+
+}  // namespace
+}  // namespace cuelbo

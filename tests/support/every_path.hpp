@@ -1,0 +1,78 @@
+// What every CPU kernel promises, checked at once: the same bits for any number of threads on each instruction-set path,
+// and no write outside its outputs.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "kernels/runtime/cpu.hpp"
+#include "kernels/runtime/thread_pool.hpp"
+#include "tests/support/kernel_buffer.hpp"
+
+namespace cuelbo::test {
+
+using Outputs = std::vector<KernelBuffer>;
+
+// run(table, stream) returns the outputs of fresh buffers; check(outputs) is called once for each path.
+template <class Run, class Check>
+void on_every_path(Run&& run, Check&& check) {
+  static kernels::ThreadPool one(1), two(2), three(3);
+  for (const kernels::CpuPath& path : kernels::cpu_tables()) {
+    SCOPED_TRACE(path.name);
+    const Outputs outputs = run(*path.table, one.stream());
+    for (const KernelBuffer& output : outputs) EXPECT_TRUE(output.intact()) << "wrote outside an output";
+    for (kernels::ThreadPool* pool : {&two, &three}) {
+      const Outputs others = run(*path.table, pool->stream());
+      ASSERT_EQ(outputs.size(), others.size());
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        EXPECT_TRUE(identical(outputs[i], others[i])) << "output " << i << " with " << pool->threads() << " threads";
+      }
+    }
+    check(outputs);
+  }
+}
+
+// Around the vector lengths and the size of a task, primes, and a model's batch of pixels.
+inline const std::vector<std::int64_t> element_counts = {1,  2,  3,  4,  5,    7,     8,     13,    15,
+                                                         16, 17, 31, 64, 1021, 16383, 16384, 16385, 64 * 784};
+
+struct Shape {
+  std::int64_t rows, columns;
+};
+
+// Rows and columns around vector lengths, chunk and task sizes; batches of classes, latents, pixels and channels.
+inline const std::vector<Shape> matrix_shapes = {{1, 1},     {1, 17},     {17, 1},    {2, 3},     {5, 10},
+                                                 {64, 10},   {127, 16},   {128, 31},  {129, 33},  {257, 65},
+                                                 {64, 784},  {3, 1023},   {2, 1025},  {1, 12288}, {3, 20011},
+                                                 {20011, 1}, {16385, 3},  {1024, 64}, {33, 2000}};
+
+// Σ_i weights[i] · values[i]
+inline double inner_product(const std::vector<double>& weights, const std::vector<double>& values) {
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * values[i];
+  return sum;
+}
+
+// ∂loss/∂x by central differences.
+template <class F>
+std::vector<double> central_differences(F&& loss, std::vector<double> x, double step = 1e-5) {
+  std::vector<double> gradient(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double at = x[i];
+    x[i] = at + step;
+    const double above = loss(x);
+    x[i] = at - step;
+    const double below = loss(x);
+    x[i] = at;
+    gradient[i] = (above - below) / (2 * step);
+  }
+  return gradient;
+}
+
+inline std::vector<float> scaled(std::vector<float> values, float factor, float offset = 0) {
+  for (float& x : values) x = factor * x + offset;
+  return values;
+}
+
+}  // namespace cuelbo::test

@@ -1,0 +1,124 @@
+#include "tools/command_line.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/closest_name.hpp"
+#include "engine/error.hpp"
+#include "models/version.hpp"
+#include "tools/commands.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return names;
+}
+
+// The command that the arguments lead to: "data dsprites -o x" leads to `dsprites`.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : innermost(*chosen.front());
+}
+
+// CLI11's message for words that nothing takes, with the nearest command or option.
+std::string describe_extra(const CLI::App& app) {
+  const CLI::App& command = innermost(app);
+  const auto extras = app.remaining(true);
+  const std::string word = extras.empty() ? "" : extras.front();
+  if (!word.starts_with('-')) {
+    const auto names = command_names(command);
+    if (names.empty()) return fmt::format("{}: unexpected argument '{}'", command.get_name(), word);
+    return fmt::format("no command '{}'{}", word, did_you_mean(word, names));
+  }
+  std::vector<std::string> options;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) options.push_back("-" + name);
+  }
+  const std::string name = word.substr(0, word.find('='));
+  return fmt::format("{}: no option '{}'{}", command.get_name(), name, did_you_mean(name, options));
+}
+
+int run_commands(int argc, const char* const* argv) {
+  CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.", "cuelbo");
+  app.set_version_flag("--version", fmt::format("cuelbo {}", version()), "Print the version");
+  app.require_subcommand(1);
+  app.footer(
+      "`cuelbo COMMAND --help` tells more of a command.\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C after writing a checkpoint.");
+  Run run;
+  add_train(app, run);
+  add_evaluate(app, run);
+  add_report(app, run);
+  add_traverse(app, run);
+  add_encode(app, run);
+  add_decode(app, run);
+  add_export(app, run);
+  add_objective(app, run);
+  add_data(app, run);
+  add_presets(app, run);
+  add_devices(app, run);
+
+  if (argc < 2) {
+    fmt::print("{}", app.help());
+    return exit_usage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return exit_done;
+  } catch (const CLI::CallForVersion& asked) {
+    fmt::print("{}\n", asked.what());
+    return exit_done;
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(describe_extra(app));
+  } catch (const CLI::ParseError& error) {
+    const CLI::App& command = innermost(app);
+    if (&command == &app && !app.remaining(true).empty()) throw UsageError(describe_extra(app));
+    throw UsageError(fmt::format("{}; see `cuelbo {} --help`", error.what(), command.get_name()));
+  }
+  return run();
+}
+
+int complain(int code, const std::string& message) {
+  fmt::print(stderr, "cuelbo: {}\n", one_line(message));
+  return code;
+}
+
+int run_guarded(int argc, const char* const* argv) {
+  try {
+    const int code = run_commands(argc, argv);
+    if (std::fflush(stdout) != 0) fail("cannot write to standard output: {}", std::strerror(errno));
+    return code;
+  } catch (const UsageError& error) {
+    return complain(exit_usage, error.what());
+  } catch (const std::bad_alloc&) {
+    return complain(exit_failed, "not enough memory");
+  } catch (const std::exception& error) {
+    return complain(exit_failed, error.what());
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) noexcept {
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  try {
+    return run_guarded(argc, argv);
+  } catch (...) {
+    return exit_failed;  // not even a message could be made
+  }
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,42 @@
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "models/data/dsprites.hpp"
+#include "models/data/where.hpp"
+#include "models/data/write_npz.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct DspritesOptions {
+  std::string output, where;
+};
+
+int run_dsprites(const DspritesOptions& options) {
+  const std::shared_ptr<const Dataset> dataset = filter(std::make_shared<Dsprites>(), options.where);
+  write_npz(options.output, *dataset);
+  fmt::print("{}: {} images of {}x{}, {} factors\n", options.output, dataset->size(), dataset->height(),
+             dataset->width(), dataset->factors().size());
+  return exit_done;
+}
+
+}  // namespace
+
+void add_data(CLI::App& app, Run& run) {
+  CLI::App* data = app.add_subcommand("data", "Write a data set as a file");
+  data->require_subcommand(1);
+  add_command<DspritesOptions>(
+      *data, run, "dsprites", "dSprites, rendered from its factors, as .npz with images and factors",
+      [](CLI::App& command, DspritesOptions& options) {
+        command.add_option("-o,--output", options.output, "The .npz to write")->required();
+        command.add_option("--where", options.where, "Selection by factors, as in shape=heart,scale>0.6");
+      },
+      run_dsprites);
+}
+
+}  // namespace cuelbo

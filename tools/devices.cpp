@@ -1,0 +1,26 @@
+#include <fmt/format.h>
+
+#include "engine/device.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct DevicesOptions {};
+
+int run_devices(const DevicesOptions&) {
+  for (const DeviceReport& device : list_devices())
+    fmt::print("{:<6} {:<12} {}\n", device.name, device.usable ? "usable" : "not here", device.detail);
+  return exit_done;
+}
+
+}  // namespace
+
+void add_devices(CLI::App& app, Run& run) {
+  add_command<DevicesOptions>(app, run, "devices", "What programs can run on here, and what is missing",
+                              [](CLI::App&, DevicesOptions&) {}, run_devices);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,53 @@
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "models/codes.hpp"
+#include "models/data/image_files.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+#include "tools/open_run.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct EncodeOptions {
+  RunOptions run;
+  std::string input, output;
+  std::uint64_t seed = 1;
+};
+
+int run_encode(const EncodeOptions& options) {
+  OpenRun run = open_run(options.run);
+  LoadedModel& loaded = run.loaded;
+  const std::unique_ptr<Dataset> images = load_npy(options.input);
+  check_image_shape(*images, *loaded.model, fmt::format("'{}'", options.input));
+  std::vector<std::int64_t> items(static_cast<std::size_t>(images->size()));
+  std::iota(items.begin(), items.end(), std::int64_t{0});
+  const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, *images, items, options.seed);
+  write_codes(options.output, codes);
+  fmt::print("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups\n", options.output, codes.items,
+             codes.dims, codes.discrete.size());
+  return exit_done;
+}
+
+}  // namespace
+
+void add_encode(CLI::App& app, Run& run) {
+  add_command<EncodeOptions>(
+      app, run, "encode", "Images to codes: mean, logvar, z, and logits_<group>, z_<group> of discrete groups",
+      [](CLI::App& command, EncodeOptions& options) {
+        add_run_options(command, options.run);
+        command.add_option("-i,--input", options.input,
+                           "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")->required();
+        command.add_option("-o,--output", options.output, "The .npz to write")->required();
+        command.add_option("--seed", options.seed, "Seed of the samples z")->capture_default_str();
+      },
+      run_encode);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,83 @@
+#include <span>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
+#include "models/evaluation.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+#include "tools/open_run.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct EvaluateOptions {
+  RunOptions run;
+  EvaluationOptions evaluation;
+};
+
+void print_row(const std::string& name, double value, const std::string& note = "") {
+  fmt::print("  {:<30} {:>10.3f}{}{}\n", name, value, note.empty() ? "" : "  ", note);
+}
+
+void print_table(const Evaluation& result, const GroupTree& tree) {
+  const Decomposition& parts = result.decomposition;
+  const TermSummary terms = parts.summary();
+  fmt::print("{}: {} test items, {} at step {}\n\n", result.dataset, result.items, result.checkpoint, result.step);
+  fmt::print("  nats per item\n");
+  print_row("ELBO", result.elbo, "relaxed decoding");
+  print_row("  log p(x|z)", result.log_likelihood);
+  print_row("  KL", terms.kl());
+  print_row("    mutual information", terms.mutual_information);
+  print_row("    TC between groups", terms.between_group_tc);
+  print_row("    TC within groups", terms.within_group_tc);
+  for (std::size_t t = 0; t < parts.terms.size(); ++t)
+    if (parts.terms[t].kind == ObjectiveTerm::Kind::within_group_tc)
+      print_row("      " + tree.nodes()[static_cast<std::size_t>(parts.terms[t].node)].name, parts.values[t]);
+  print_row("    KL of dimensions", terms.dimension_kl);
+  print_row("importance-weighted bound", result.importance_bound,
+            fmt::format("log p(x) ≥, {} samples, {} items", result.importance_samples, result.importance_items));
+  fmt::print("  {:<30} {:>6}/{}\n\n", "active units", result.active_units, result.mean_variance.size());
+  fmt::print("estimator {}, N = {}, B = {}, mean over {} rows{}\n", to_string(parts.estimator), parts.dataset_size,
+             parts.columns, parts.rows, tree.classes().empty() ? "" : "; discrete: categorical");
+}
+
+int run_evaluate(const EvaluateOptions& options) {
+  OpenRun run = open_run(options.run);
+  const RunData data = open_run_data(run);
+  std::span<const std::int64_t> items = data.split.test;
+  if (items.empty()) fail("the run has no test split: data.test_fraction is 0");
+  if (options.evaluation.max_items > 0 && options.evaluation.max_items < std::ssize(items))
+    items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
+  const Evaluation result = evaluate(run.directory, run.loaded, *data.dataset, items, options.evaluation);
+  const GroupTree& tree = run.loaded.model->tree();
+  write_file(run.directory.file("evaluation.json"), to_json(result, tree).dump(2) + "\n");
+  print_table(result, tree);
+  return exit_done;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Run& run) {
+  add_command<EvaluateOptions>(
+      app, run, "evaluate", "Exact ELBO terms over the test split, importance-weighted bound, active units: a table and DIR/evaluation.json",
+      [](CLI::App& command, EvaluateOptions& options) {
+        add_run_options(command, options.run);
+        command.add_option("--items", options.evaluation.max_items, "At most so many test items [all]")
+            ->check(CLI::PositiveNumber);
+        command.add_option("--importance-items", options.evaluation.importance_items, "Items of the importance-weighted bound")
+            ->check(CLI::PositiveNumber)
+            ->capture_default_str();
+        command.add_option("--importance-samples", options.evaluation.importance_samples, "Samples an item of that bound")
+            ->check(CLI::PositiveNumber)
+            ->capture_default_str();
+      },
+      run_evaluate);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,57 @@
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "engine/io/safetensors.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+#include "tools/open_run.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct ExportOptions {
+  RunOptions run;
+  std::string output, format = "safetensors";
+};
+
+int run_export(const ExportOptions& options) {
+  const OpenRun run = open_run(options.run);
+  const LoadedModel& loaded = run.loaded;
+  Safetensors file;
+  const auto& parameters = loaded.parameters->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    file.tensors.emplace(parameters[i].name,
+                         make_array(parameters[i].shape, loaded.parameters->read(static_cast<int>(i))));
+  const ImageShape image = loaded.model->image();
+  file.metadata = {{"format", "cuelbo"},
+                   {"format_version", "1"},
+                   {"config", to_toml(run.directory.config())},
+                   {"image", fmt::format("{} {} {}", image.height, image.width, image.channels)},
+                   {"step", std::to_string(loaded.state.step)},
+                   {"checkpoint", loaded.checkpoint}};
+  write_safetensors(options.output, file);
+  fmt::print("{}: {} tensors, {} trained parameters, step {}\n", options.output, file.tensors.size(),
+             loaded.parameters->parameter_count(), loaded.state.step);
+  return exit_done;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Run& run) {
+  add_command<ExportOptions>(
+      app, run, "export", "The best model as one file, with its config and format version in the metadata",
+      [](CLI::App& command, ExportOptions& options) {
+        add_run_options(command, options.run);
+        command.add_option("-o,--output", options.output, "The file to write")->required();
+        command.add_option("--format", options.format, "File format")
+            ->check(CLI::IsMember({"safetensors"}))
+            ->capture_default_str();
+      },
+      run_export);
+}
+
+}  // namespace cuelbo

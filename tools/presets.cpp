@@ -1,0 +1,49 @@
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "engine/closest_name.hpp"
+#include "engine/error.hpp"
+#include "models/config.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct PresetsOptions {
+  std::string name;
+};
+
+int list_presets() {
+  std::size_t width = 0;
+  for (const Preset& preset : presets()) width = std::max(width, preset.name.size());
+  for (const Preset& preset : presets()) fmt::print("{:<{}}  {}\n", preset.name, width, preset.description);
+  return exit_done;
+}
+
+int run_presets(const PresetsOptions& options) {
+  if (options.name.empty()) return list_presets();
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    if (preset.name == options.name) {
+      fmt::print("{}", preset.toml);
+      return exit_done;
+    }
+    names.emplace_back(preset.name);
+  }
+  usage_fail("no preset '{}'{}", options.name, did_you_mean(options.name, names));
+}
+
+}  // namespace
+
+void add_presets(CLI::App& app, Run& run) {
+  add_command<PresetsOptions>(
+      app, run, "presets", "List the presets, or print one as a config to start from",
+      [](CLI::App& command, PresetsOptions& options) { command.add_option("NAME", options.name, "Print this preset's TOML"); },
+      run_presets);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,65 @@
+#include <filesystem>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
+#include "engine/io/input_file.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+#include "tools/open_run.hpp"
+#include "tools/report/page.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+std::optional<nlohmann::json> read_evaluation(const std::string& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const auto bytes = in_context(fmt::format("'{}'", path), [&] { return read_file(path); });
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  nlohmann::json json = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) fail("'{}' is no JSON object: run `cuelbo evaluate` again", path);
+  return json;
+}
+
+void write_pictures(const RunDirectory& run, const Gallery& gallery) {
+  const std::filesystem::path folder = run.file("pictures");
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail("cannot create directory '{}': {}", folder.string(), error.message());
+  write_png(folder / "traversals.png", traversal_grid(gallery));
+  write_png(folder / "reconstructions.png", arrange({gallery.inputs, gallery.reconstructions}));
+  write_png(folder / "samples.png", arrange({gallery.samples}));
+}
+
+int run_report(const RunOptions& options) {
+  OpenRun run = open_run(options);
+  const RunDirectory& directory = run.directory;
+  ReportData report{.directory = directory.path(),
+                    .config = directory.config(),
+                    .log = RunLog::read(directory.file("log.jsonl")),
+                    .evaluation = read_evaluation(directory.file("evaluation.json")),
+                    .checkpoint = run.loaded.checkpoint,
+                    .checkpoint_step = run.loaded.state.step};
+  try {
+    report.gallery = make_gallery(run, open_run_data(run));
+  } catch (const Error& error) {  // the data may have moved; curves and figures are still worth a page
+    report.gallery_missing = error.what();
+    fmt::print(stderr, "cuelbo: no pictures: {}\n", error.what());
+  }
+  if (report.gallery) write_pictures(directory, *report.gallery);
+  write_file(directory.file("report.html"), to_html(report));
+  fmt::print("{}\n", directory.file("report.html"));
+  return exit_done;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Run& run) {
+  add_command<RunOptions>(app, run, "report", "DIR/report.html, one self-contained page, and DIR/pictures/", add_run_options,
+                          run_report);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,34 @@
+// log.jsonl as series over the steps.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace cuelbo {
+
+struct LogSeries {
+  std::vector<double> steps, values;
+};
+
+class RunLog {
+ public:
+  // Error when the file is missing or a line other than an unfinished last one is no JSON object.
+  static RunLog read(const std::string& path);
+
+  // The values of `key` in the records of a kind: "train" or "validation". Records without a finite value are left out.
+  LogSeries series(const std::string& kind, const std::string& key) const;
+
+  // The value in the last record of that kind that has one; NaN when none has.
+  double last(const std::string& kind, const std::string& key) const;
+
+  const nlohmann::json& run() const { return run_; }  // the first record of kind "run", or an empty object
+
+ private:
+  std::vector<nlohmann::json> records_;
+  nlohmann::json run_ = nlohmann::json::object();
+};
+
+}  // namespace cuelbo

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the tests.
+# --full adds the checks of the sources, the sanitizers, every instruction set, Python readers and the demo.
+# Usage: bash tools/test.sh [--full]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+full=false
+case "${1-}" in
+  "") ;;
+  --full) full=true ;;
+  *) echo "usage: bash tools/test.sh [--full]" >&2; exit 2 ;;
+esac
+
+results=build/test-results
+venv=build/venv
+stages=0 passed=0 skipped=0 failed=0
+failures=()
+launcher=()
+
+# stage <name> <command>…: runs the command and remembers whether it failed.
+stage() {
+  local name=$1 start=$SECONDS
+  shift
+  stages=$((stages + 1))
+  printf '\n=== %s: %s\n' "$name" "$*"
+  if "$@"; then
+    printf '=== %s: passed in %d s\n' "$name" $((SECONDS - start))
+  else
+    failures+=("$name")
+    printf '=== %s: FAILED after %d s\n' "$name" $((SECONDS - start))
+    return 1
+  fi
+}
+
+build() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" && cmake --build --preset "$preset" "$@"
+}
+
+# run_tests <name> <preset> <ctest option>…: runs tests and adds their numbers to the totals.
+run_tests() {
+  local name=$1 preset=$2 report=$PWD/$results/$1.xml status=0
+  shift 2
+  rm -f "$report"
+  "${launcher[@]}" ctest --preset "$preset" --progress --parallel "$(nproc)" --output-junit "$report" "$@" || status=$?
+  local all bad skip
+  all=$(count "$report" tests) bad=$(count "$report" failures) skip=$(count "$report" skipped)
+  passed=$((passed + all - bad - skip)) skipped=$((skipped + skip)) failed=$((failed + bad))
+  return "$status"
+}
+
+# count <JUnit file> <attribute>: the number in the head of the file, 0 if there is none.
+count() {
+  local number
+  number=$(grep -m1 -oP "^\s*$2=\"\K[0-9]+" "$1" 2>/dev/null)
+  echo "${number:-0}"
+}
+
+make_venv() {
+  [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r tools/test-requirements.txt
+}
+
+other_isas() {
+  local isa status=0
+  for isa in baseline avx2; do
+    [[ $isa == baseline ]] || grep -qw "$isa" /proc/cpuinfo || continue
+    CUELBO_ISA=$isa run_tests "isa-$isa" release --tests-regex '^kernels_tests\.' || status=1
+  done
+  return "$status"
+}
+
+# ThreadSanitizer of g++ 12 does not start under the address randomisation of some kernels.
+threads_tests() {
+  local launcher=()
+  setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null && launcher=(setarch "$(uname -m)" --addr-no-randomize)
+  run_tests tsan tsan --tests-regex '^((kernels|engine)_tests|models_tests\..*[Pp]refetch)'
+}
+
+mkdir -p "$results"
+if $full; then
+  stage setup bash tools/setup.sh --dev
+  stage python make_venv
+else
+  stage setup bash tools/setup.sh
+fi
+[[ -x $venv/bin/python ]] && export CUELBO_TEST_PYTHON=$PWD/$venv/bin/python
+
+if stage build build release; then
+  stage tests run_tests release release
+  $full && stage isa other_isas
+fi
+if $full; then
+  stage lint bash tools/lint.sh
+  stage asan-build build asan && stage asan run_tests asan asan
+  stage tsan-build build tsan --target kernels_tests engine_tests models_tests && stage tsan threads_tests
+  stage demo bash tools/demo.sh
+fi
+
+printf '\n%d tests passed, %d skipped, %d failed; %d stages, %d failed' \
+  "$passed" "$skipped" "$failed" "$stages" "${#failures[@]}"
+((${#failures[@]} == 0)) || printf ' (%s)' "${failures[*]}"
+printf '; %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
+((${#failures[@]} == 0))

@@ -1,0 +1,109 @@
+"""Runs clang-tidy on every source of a compilation database. A file that passed is checked again only when it,
+one of our headers that it includes, its compiler flags, or .clang-tidy changed.
+
+Usage: python3 tools/tidy.py BUILD_FOLDER
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+CLANG_TIDY = "clang-tidy-19"
+# The database is that of g++. These options let clang read it as g++ does (options that it does not know, no implicit
+# conversion between vectors, g++'s shuffle, here as the identity) and leave out warnings that g++ gives better.
+EXTRA = [
+    "--extra-arg=" + argument
+    for argument in (
+        "-Wno-unknown-warning-option",
+        "-Wno-ignored-optimization-argument",
+        "-flax-vector-conversions=none",
+        "-D__builtin_shuffle(x,...)=(x)",
+        "-Wno-deprecated-declarations",
+        "-Wno-missing-designated-field-initializers",
+        "-Wno-shadow",
+        "-Wno-unused-parameter",
+    )
+]
+DIAGNOSTIC = re.compile(r"^(?=\S+:\d+:\d+: (?:warning|error): )", re.MULTILINE)
+
+
+def read_database(build):
+    """One command a file: of the instruction sets of a kernel, the last one listed, which is the widest."""
+    entries = json.loads((build / "compile_commands.json").read_text())
+    return {entry["file"]: entry for entry in entries}
+
+
+def key_of(entry, salt):
+    """Hash of all that the result depends on, system headers excepted."""
+    command = shlex.split(entry["command"])
+    output = command.index("-o")
+    flags = command[:output] + command[output + 2 :]
+    rule = subprocess.run([*flags, "-MM"], cwd=entry["directory"], capture_output=True, text=True, check=True).stdout
+    files = rule.split(":", 1)[1].replace("\\\n", " ").split()
+    digest = hashlib.sha256(salt)
+    digest.update(" ".join(flags).encode())
+    for name in files:
+        digest.update(pathlib.Path(entry["directory"], name).read_bytes())
+    return digest.hexdigest()
+
+
+def check(entry, build, stamps, salt):
+    """Returns (file, seconds, output), the output being None if the file passes, seconds None if it had passed before."""
+    try:
+        stamp = stamps / key_of(entry, salt)
+    except subprocess.CalledProcessError as error:
+        return entry["file"], 0.0, error.stderr
+    if stamp.exists():
+        return entry["file"], None, None
+    start = time.monotonic()
+    command = [CLANG_TIDY, "--quiet", "-p", str(build), *EXTRA, entry["file"]]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode == 0:
+        stamp.touch()
+    output = None if result.returncode == 0 else result.stdout + (result.stderr if not result.stdout else "")
+    return entry["file"], time.monotonic() - start, output
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    source_build = pathlib.Path(sys.argv[1]).resolve()
+    build = root / "build" / "tidy"
+    stamps = build / "passed"
+    stamps.mkdir(parents=True, exist_ok=True)
+    database = read_database(source_build)
+    (build / "compile_commands.json").write_text(json.dumps(list(database.values())))
+    version = subprocess.run([CLANG_TIDY, "--version"], capture_output=True, check=True).stdout
+    salt = version + " ".join(EXTRA).encode() + (root / ".clang-tidy").read_bytes()
+
+    checked = reused = failed = 0
+    printed = set()  # a header's diagnostics come with every file that includes it
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(check, entry, build, stamps, salt) for entry in database.values()]
+        for job in concurrent.futures.as_completed(jobs):
+            file, seconds, output = job.result()
+            name = os.path.relpath(file, root)
+            if seconds is None:
+                reused += 1
+            else:
+                checked += 1
+                print(f"tidy: {name} {'passes' if output is None else 'FAILS'} ({seconds:.1f} s)", flush=True)
+            if output is not None:
+                failed += 1
+                new = [part for part in DIAGNOSTIC.split(output) if part not in printed]
+                printed.update(new)
+                print("".join(new), end="", flush=True)
+    print(f"tidy: {checked} files checked, {reused} unchanged, {failed} failed")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
+#include "models/trainer.hpp"
+#include "tools/command_line.hpp"
+#include "tools/commands.hpp"
+#include "tools/open_run.hpp"
+#include "tools/progress.hpp"
+#include "tools/stop_signal.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct TrainOptions {
+  std::string config, output, resume;
+  std::vector<std::string> settings;
+  std::string device;
+  int threads = 0;
+  std::int64_t seed = -1, steps = 0;
+};
+
+std::string default_output(const std::string& config, std::uint64_t seed) {
+  return fmt::format("run/{}-{}", std::filesystem::path(config).stem().string(), seed);
+}
+
+RunDirectory start_run(const TrainOptions& options) {
+  if (options.config.empty()) usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
+  std::vector<std::string> settings = options.settings;
+  if (options.seed >= 0) settings.push_back(fmt::format("seed={}", options.seed));
+  if (options.steps > 0) settings.push_back(fmt::format("optimizer.steps={}", options.steps));
+  if (!options.device.empty()) settings.push_back(fmt::format("device=\"{}\"", options.device));
+  const RunConfig config = load_config(options.config, settings);
+  const std::string output = options.output.empty() ? default_output(options.config, config.seed) : options.output;
+  return RunDirectory::create(output, config);
+}
+
+// The run's own configuration counts; only how far to go may change.
+RunDirectory resume_run(const TrainOptions& options) {
+  if (!options.config.empty() || !options.output.empty() || !options.settings.empty() || options.seed >= 0)
+    usage_fail("train: --resume takes everything from {}/config.toml: leave CONFIG, --output, --set and --seed away",
+               options.resume);
+  RunDirectory run = RunDirectory::open(options.resume);
+  if (options.steps == 0 || options.steps == run.config().training.steps) return run;
+  RunConfig config = run.config();
+  config.training.steps = options.steps;
+  write_file(run.file("config.toml"), to_toml(config));
+  return RunDirectory::open(options.resume);
+}
+
+int run_train(const TrainOptions& options) {
+  RunDirectory run = options.resume.empty() ? start_run(options) : resume_run(options);
+  const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
+                             .threads = options.threads > 0 ? options.threads : run.config().threads};
+  const StopSignal signal;
+  ProgressPrinter printer;
+  const TrainerEvents events{.started = [&](const std::string& line) { printer.say(line); },
+                             .progress = [&](const TrainingRecord& record) { printer.progress(record); },
+                             .validated = [&](const ValidationRecord& record) { printer.validated(record); }};
+  if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
+    printer.say(fmt::format("stopped; continue with: cuelbo train --resume {}", run.path()));
+    return exit_interrupted;
+  }
+  printer.say(fmt::format("done: {}; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path(), run.path()));
+  return exit_done;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Run& run) {
+  add_command<TrainOptions>(
+      app, run, "train", "Train a model, or continue a run",
+      [](CLI::App& command, TrainOptions& options) {
+        command.add_option("CONFIG", options.config, "A preset's name (`cuelbo presets`) or a TOML file");
+        command.add_option("--set", options.settings, "key=value, as in --set optimizer.adam.learning_rate=3e-4; repeatable")
+            ->allow_extra_args(false);
+        command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]");
+        command.add_option("--resume", options.resume, "Continue the run in this directory");
+        command.add_option("--seed", options.seed, "Seed of weights, splits and noise")->check(CLI::NonNegativeNumber);
+        command.add_option("--steps", options.steps, "Optimizer steps in all")->check(CLI::PositiveNumber);
+        command.add_option("--device", options.device, "auto or cpu");
+        command.add_option("--threads", options.threads, "CPU threads, 0 for all; results do not depend on it")
+            ->check(CLI::NonNegativeNumber);
+      },
+      run_train);
+}
+
+}  // namespace cuelbo
