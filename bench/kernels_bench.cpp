@@ -19,7 +19,8 @@ using namespace kernels;
 class AlignedFloats {
  public:
   explicit AlignedFloats(std::int64_t count, float value = 0.5F)
-      : data_(static_cast<float*>(std::aligned_alloc(1 << 21, (static_cast<std::size_t>(count) * 4 + (1 << 21)) >> 21 << 21))) {
+      : data_(static_cast<float*>(
+            std::aligned_alloc(1 << 21, (static_cast<std::size_t>(count) * 4 + (1 << 21)) >> 21 << 21))) {
     std::fill_n(data_.get(), count, value);
   }
   float* data() { return data_.get(); }
@@ -60,15 +61,32 @@ void linear(benchmark::State& state, LinearCase c, char direction) {
   const KernelTable& table = cpu_table();
   if (direction == 'f')
     measure(state, table.linear_forward,
-            {.rows = c.rows, .in = c.in, .out = c.out, .x = x.data(), .weight = weight.data(), .bias = bias.data(),
-             .activation = Activation::relu, .y = y.data()});
+            {.rows = c.rows,
+             .in = c.in,
+             .out = c.out,
+             .x = x.data(),
+             .weight = weight.data(),
+             .bias = bias.data(),
+             .activation = Activation::relu,
+             .y = y.data()});
   if (direction == 'd')
     measure(state, table.linear_backward_data,
-            {.rows = c.rows, .in = c.in, .out = c.out, .dy = y.data(), .weight = weight.data(),
-             .activation = Activation::relu, .x = x.data(), .dx = x.data()});
+            {.rows = c.rows,
+             .in = c.in,
+             .out = c.out,
+             .dy = y.data(),
+             .weight = weight.data(),
+             .activation = Activation::relu,
+             .x = x.data(),
+             .dx = x.data()});
   if (direction == 'w')
     measure(state, table.linear_backward_weight,
-            {.rows = c.rows, .in = c.in, .out = c.out, .x = x.data(), .dy = y.data(), .dweight = weight.data(),
+            {.rows = c.rows,
+             .in = c.in,
+             .out = c.out,
+             .x = x.data(),
+             .dy = y.data(),
+             .dweight = weight.data(),
              .dbias = bias.data()});
 }
 
@@ -81,12 +99,20 @@ void convolution(benchmark::State& state, Conv2dShape s, char direction) {
   const KernelTable& table = cpu_table();
   if (direction == 'f')
     measure(state, table.conv2d_forward,
-            {.shape = s, .large = large.data(), .weight = weight.data(), .bias = bias.data(),
-             .activation = Activation::relu, .small = small.data()});
+            {.shape = s,
+             .large = large.data(),
+             .weight = weight.data(),
+             .bias = bias.data(),
+             .activation = Activation::relu,
+             .small = small.data()});
   if (direction == 'd')
     measure(state, table.conv2d_backward_data,
-            {.shape = s, .small = small.data(), .weight = weight.data(), .gradient_activation = Activation::relu,
-             .saved = saved.data(), .large = large.data()});
+            {.shape = s,
+             .small = small.data(),
+             .weight = weight.data(),
+             .gradient_activation = Activation::relu,
+             .saved = saved.data(),
+             .large = large.data()});
   if (direction == 'w')
     measure(state, table.conv2d_backward_weight,
             {.shape = s, .large = large.data(), .small = small.data(), .dweight = weight.data()});
@@ -98,9 +124,17 @@ void bias(benchmark::State& state, std::int64_t rows, std::int64_t channels) {
           {.rows = rows, .channels = channels, .dy = dy.data(), .dbias = dbias.data()});
 }
 
-Conv2dShape layer(std::int64_t batch, std::int64_t size, std::int64_t large_channels, std::int64_t small_channels) {
-  return {.batch = batch, .large_height = size, .large_width = size, .large_channels = large_channels,
-          .small_height = size / 2, .small_width = size / 2, .small_channels = small_channels, .kernel = 4, .stride = 2,
+Conv2dShape layer(std::int64_t batch, std::int64_t size, std::int64_t large_channels,
+                  std::int64_t small_channels) {
+  return {.batch = batch,
+          .large_height = size,
+          .large_width = size,
+          .large_channels = large_channels,
+          .small_height = size / 2,
+          .small_width = size / 2,
+          .small_channels = small_channels,
+          .kernel = 4,
+          .stride = 2,
           .padding = 1};
 }
 
@@ -113,11 +147,16 @@ void add(const std::string& name, auto function) {
 }
 
 [[maybe_unused]] const bool registered = [] {
-  for (const LinearCase c : {LinearCase{256, 784, 400}, {256, 400, 200}, {64, 1024, 256}, {256, 1024, 256}, {256, 256, 20},
-                             {128, 400, 784}, {1, 784, 400}})
+  for (const LinearCase c : {LinearCase{256, 784, 400},
+                             {256, 400, 200},
+                             {64, 1024, 256},
+                             {256, 1024, 256},
+                             {256, 256, 20},
+                             {128, 400, 784},
+                             {1, 784, 400}})
     for (const char direction : {'f', 'd', 'w'})
-      add("linear_" + std::string(direction_name(direction)) + "/" + std::to_string(c.rows) + "x" + std::to_string(c.in) +
-              "x" + std::to_string(c.out),
+      add("linear_" + std::string(direction_name(direction)) + "/" + std::to_string(c.rows) + "x" +
+              std::to_string(c.in) + "x" + std::to_string(c.out),
           [=](benchmark::State& state) { linear(state, c, direction); });
   for (const std::int64_t batch : {1, 64, 256})
     for (const Conv2dShape& s : {layer(batch, 64, 1, 32), layer(batch, 64, 3, 32), layer(batch, 32, 32, 32),

@@ -22,7 +22,11 @@ class ConfigReader {
  public:
   ConfigReader(const toml::table& root, std::string_view source) : source_(source) { enter("", root); }
 
-  void finish() { leave(); }
+  // A key that is missing may have been misspelled: unknown ones are reported first.
+  void finish() {
+    leave();
+    if (!missing_.empty()) usage_fail("{}: {} is missing", source_, missing_);
+  }
 
   template <class T, class Allowed>
   void field(std::string_view key, T& value, const Allowed& allowed, std::string_view /*text*/) {
@@ -43,7 +47,10 @@ class ConfigReader {
   void list(std::string_view key, std::vector<Item>& items, std::string_view /*text*/, Body body) {
     const std::string path = full(key);
     const toml::node* node = take(key);
-    if (node == nullptr) usage_fail("{}: {} is missing", source_, path);
+    if (node == nullptr) {
+      if (missing_.empty()) missing_ = path;
+      return;
+    }
     const toml::array* array = node->as_array();
     if (array == nullptr) wrong_type(*node, path, "a list of tables");
     items.assign(array->size(), Item{});
@@ -99,16 +106,32 @@ class ConfigReader {
   }
 
   [[noreturn]] void unknown(const Level& level, const toml::key& key, const toml::node& node) const {
-    const std::string path = full(key.str());
+    const std::string path = full(key.str()), place = position(*first_placed(node), source_);
+    const std::vector<std::string>& all = config_keys();
+    if (std::find(all.begin(), all.end(), without_indices(path)) != all.end())
+      usage_fail("{}: key '{}' does not apply here; the keys here are {}", place, path, fmt::join(level.known, ", "));
     const auto nearest = [&]() -> std::string {
-      if (auto sibling = closest(key.str(), level.known)) return full(*sibling);
-      for (const std::string& other : config_keys())
+      const auto sibling = closest(key.str(), level.known);
+      if (sibling && edit_distance(key.str(), *sibling) <= 2) return full(*sibling);
+      for (const std::string& other : all)
         if (std::string_view(other).ends_with(fmt::format(".{}", key.str()))) return other;
-      return closest(path, config_keys()).value_or("");
+      return sibling ? full(*sibling) : closest(path, all).value_or("");
     }();
-    const std::string hint = nearest.empty() ? fmt::format("; the keys here are {}", fmt::join(level.known, ", "))
-                                             : fmt::format("; did you mean '{}'?", nearest);
-    usage_fail("{}: unknown key '{}'{}", position(*first_placed(node), source_), path, hint);
+    if (nearest.empty()) usage_fail("{}: unknown key '{}'; the keys here are {}", place, path, fmt::join(level.known, ", "));
+    usage_fail("{}: unknown key '{}'; did you mean '{}'?", place, path, nearest);
+  }
+
+  // "encoder.layers.0.conv" → "encoder.layers.conv"
+  static std::string without_indices(std::string_view path) {
+    std::string result;
+    for (std::size_t begin = 0, end = 0; begin <= path.size(); begin = end + 1) {
+      end = std::min(path.find('.', begin), path.size());
+      const std::string_view step = path.substr(begin, end - begin);
+      if (step.find_first_not_of("0123456789") == std::string_view::npos) continue;
+      if (!result.empty()) result += '.';
+      result += step;
+    }
+    return result;
   }
 
   // A table that an override made has no place of its own: that of the first value in it.
@@ -119,7 +142,7 @@ class ConfigReader {
   }
 
   [[noreturn]] void wrong_type(const toml::node& node, std::string_view path, std::string_view wanted) const {
-    usage_fail("{}: {} must be {}", position(node, source_), path, wanted);
+    usage_fail("{}: {} must be {}", position(*first_placed(node), source_), path, wanted);
   }
 
   template <class T>
@@ -137,7 +160,7 @@ class ConfigReader {
     value = static_cast<Integer>(number);
   }
 
-  void read(const toml::node& node, std::string_view path, bool& value, const Range&) const {
+  void read(const toml::node& node, std::string_view path, bool& value, Names) const {
     if (!node.is_boolean()) wrong_type(node, path, "true or false");
     value = node.as_boolean()->get();
   }
@@ -198,7 +221,7 @@ class ConfigReader {
     }
   }
 
-  std::string source_;
+  std::string source_, missing_;
   std::vector<Level> levels_;
 };
 

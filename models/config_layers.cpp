@@ -7,7 +7,7 @@
 
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
-#include "models/config.hpp"
+#include "models/config_schema.hpp"
 
 namespace cuelbo {
 
@@ -65,23 +65,16 @@ toml::node& element(toml::array& list, std::string_view step, std::string_view p
 }
 
 // What is not TOML is taken as a string, so that paths and names need no quotes.
-toml::table override_value(std::string_view key, std::string_view value, std::string_view source) {
-  const bool structured = !value.empty() && std::string_view("[{\"'").find(value.front()) != std::string_view::npos;
-  if (!structured || value.find('\n') != std::string_view::npos) {
-    try {
-      toml::table parsed = toml::parse(fmt::format("value = {}", value), source);
-      if (parsed.size() == 1) return parsed;
-    } catch (const toml::parse_error&) {
-    }
-    toml::table string;
-    string.insert("value", std::string(value));
-    return string;
-  }
+toml::table override_value(std::string_view key, std::string_view value) {
+  const std::string source = fmt::format("{}{}", command_line, key);
+  const auto as_toml = [&](std::string_view text) { return toml::parse(fmt::format("value = {}", text), source); };
   try {
-    return toml::parse(fmt::format("value = {}", value), source);
+    if (toml::table parsed = as_toml(value); parsed.size() == 1) return parsed;
   } catch (const toml::parse_error& error) {
-    usage_fail("{}{}={}: {}", command_line, key, value, error.description());
+    const bool structured = !value.empty() && std::string_view("[{\"'").find(value.front()) != std::string_view::npos;
+    if (structured) usage_fail("{}={}: {}", source, value, error.description());
   }
+  return as_toml(toml_string(value));
 }
 
 }  // namespace
@@ -120,7 +113,7 @@ void apply_override(toml::table& table, std::string_view text) {
   if (equals == std::string_view::npos || equals == 0)
     usage_fail("{}{}: it must have the form key=value", command_line, text);
   const std::string_view key = text.substr(0, equals);
-  toml::table parsed = override_value(key, text.substr(equals + 1), fmt::format("{}{}", command_line, key));
+  toml::table parsed = override_value(key, text.substr(equals + 1));
 
   toml::node* at = &table;
   for (std::size_t begin = 0;;) {

@@ -29,9 +29,12 @@ constexpr Range above(double least) { return {.least = least, .least_excluded = 
 constexpr Range from_below(double least, double most) { return {.least = least, .most = most, .most_excluded = true}; }
 std::string to_string(const Range& range);  // "at least 1"
 
+std::string toml_string(std::string_view text);  // quoted, with escapes
+
 using Names = std::span<const std::string_view>;
 
 // The names of an enumeration's values, in their order.
+inline constexpr std::array<std::string_view, 2> truth_names{"false", "true"};
 inline constexpr std::array<std::string_view, 5> activation_names{"identity", "relu", "leaky_relu", "tanh", "sigmoid"};
 inline constexpr std::array<std::string_view, 2> likelihood_names{"bernoulli", "gaussian"};
 inline constexpr std::array<std::string_view, 3> binarize_names{"none", "threshold", "dynamic"};
@@ -56,7 +59,7 @@ void visit_layer(Visitor& v, Layer& layer) {
   if (layer.kind == LayerConfig::Kind::conv_transpose)
     v.field("output_padding", layer.output_padding, from_below(0, static_cast<double>(layer.stride)),
             "rows and columns added to the output");
-  v.field("batch_norm", layer.batch_norm, Range{}, "batch normalisation in front of the activation");
+  v.field("batch_norm", layer.batch_norm, truth_names, "batch normalisation in front of the activation");
   if (layer.kind == LayerConfig::Kind::linear)
     v.field("reshape", layer.reshape, at_least(1, largest_size), "[height, width, channels] that the features become");
 }

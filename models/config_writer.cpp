@@ -8,33 +8,19 @@ namespace cuelbo {
 
 namespace {
 
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      result += fmt::format("\\u{:04X}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
 // Group names may be keys with characters that a bare key must not have.
 std::string key_text(std::string_view key) {
   const bool bare = !key.empty() && key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
                                         std::string_view::npos;
-  return bare ? std::string(key) : quoted(key);
+  return bare ? std::string(key) : toml_string(key);
 }
 
 template <class Allowed>
 std::string value_text(const std::string& value, const Allowed&) {
-  return quoted(value);
+  return toml_string(value);
 }
+
+std::string value_text(bool value, Names names) { return std::string(names[value ? 1 : 0]); }
 
 template <class T>
   requires std::is_integral_v<T>
@@ -52,7 +38,7 @@ std::string value_text(double value, const Range&) {
 template <class Enum>
   requires std::is_enum_v<Enum>
 std::string value_text(Enum value, Names names) {
-  return quoted(names[static_cast<std::size_t>(value)]);
+  return toml_string(names[static_cast<std::size_t>(value)]);
 }
 
 std::string value_text(const std::vector<std::int64_t>& values, const Range&) {
@@ -89,8 +75,9 @@ class InlineWriter {
     if (!is_empty(value)) parts_.push_back(fmt::format("{} = {}", key, value_text(value, allowed)));
   }
   // What says nothing is left out: a layer without batch norm, a latent without classes.
-  void field(std::string_view key, bool value, const Range& range, std::string_view) {
-    if (value) parts_.push_back(fmt::format("{} = {}", key, value_text(value, range)));
+  template <class Allowed>
+  void field(std::string_view key, bool value, const Allowed& names, std::string_view) {
+    if (value) parts_.push_back(fmt::format("{} = {}", key, value_text(value, names)));
   }
   template <class Kind>
   void kind(Names names, Kind kind, std::int64_t units, const Range&, std::string_view) {
@@ -194,8 +181,10 @@ class ReferenceWriter {
         body(layer);
       }
     } else {
-      const LatentConfig latent{.discrete = 2};
-      body(latent);
+      for (const std::int64_t classes : {0, 2}) {
+        const LatentConfig latent{.discrete = classes};
+        body(latent);
+      }
     }
     prefix_ = outer;
   }
@@ -230,6 +219,22 @@ std::vector<ReferenceWriter::Key> reference_keys() {
 
 }  // namespace
 
+std::string toml_string(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      result += fmt::format("\\u{:04X}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
 std::string to_string(const Range& range) {
   const auto number = [](double x) { return fmt::format("{}", x); };
   const std::string least = fmt::format("{} {}", range.least_excluded ? "above" : "at least", number(range.least));
@@ -258,7 +263,9 @@ const std::vector<std::string>& config_keys() {
 
 std::string config_reference() {
   std::string table = "| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
-  for (const ReferenceWriter::Key& key : reference_keys()) {
+  for (ReferenceWriter::Key& key : reference_keys()) {
+    if (key.path.starts_with("decoder.layers.")) continue;  // the same as those of the encoder
+    if (const std::string layers = "encoder.layers."; key.path.starts_with(layers)) key.path.replace(0, layers.size(), "….layers.");
     const std::string value = key.default_value.empty() ? "" : fmt::format("`{}`", key.default_value);
     table += fmt::format("| `{}` | {} | {} | {} |\n", key.path, value, key.allowed, key.text);
   }

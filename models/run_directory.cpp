@@ -69,6 +69,9 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
   const std::vector<std::string> names = checkpoints();
   std::error_code error;  // an old checkpoint that cannot be removed does no harm
   for (std::size_t i = kept_checkpoints; i < names.size(); ++i) fs::remove(directory + names[i], error);
+  // What a killed process left half-written.
+  for (const auto& entry : fs::directory_iterator(directory, error))
+    if (entry.path().filename().string().find(".safetensors.partial-") != std::string::npos) fs::remove(entry.path(), error);
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {

@@ -63,6 +63,7 @@ class Validator {
 
   bool has_items() const { return step_ != nullptr; }
   std::int64_t items() const { return std::ssize(items_); }
+  Program& program() { return step_->program; }
 
   BatchTerms run() {
     const RunConfig& config = model_->config();
@@ -75,6 +76,7 @@ class Validator {
       step_->program.set_step(config.seed ^ validation_noise, static_cast<std::uint64_t>(i));
       step_->program.replay();
       const BatchTerms one = read_terms(*step_, *model_);
+      if (!std::isfinite(one.elbo())) return one;  // the program keeps this batch
       mean.terms.terms = one.terms.terms;
       mean.terms.values.resize(one.terms.values.size());
       mean.log_likelihood += one.log_likelihood / static_cast<double>(batches);
@@ -123,9 +125,11 @@ class Trainer {
       update();
       const bool last = state_.step == config_.training.steps;
       if (last || state_.step % config_.training.log_every == 0) log_step();
+      const Clock::time_point pause = Clock::now();
       const bool due = last || state_.step % config_.training.validate_every == 0;
       const bool best = due && validator_.has_items() && validate();
-      if (due || Clock::now() - saved_at_ >= checkpoint_interval) save(best);
+      if (due || pause - saved_at_ >= checkpoint_interval) save(best);
+      interval_start_ += Clock::now() - pause;
     }
     return TrainingOutcome::finished;
   }
@@ -186,17 +190,18 @@ class Trainer {
     step_.program.replay();
     loss_ = step_.program.read_scalar(step_.loss);
     gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.gradient_square_sum));
-    if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_)) stop_non_finite(step);
+    if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_)) stop_non_finite(fmt::format("step {}", step), step_.program);
     state_.step = step;
   }
 
-  [[noreturn]] void stop_non_finite(std::int64_t step) {
-    const std::string operation = step_.program.find_non_finite();
+  // The program still holds the inputs with which it failed.
+  [[noreturn]] void stop_non_finite(const std::string& when, Program& program) const {
+    const std::string operation = program.find_non_finite();
     const std::string saved = saved_step_ < 0 ? "no checkpoint was written before it"
                                               : fmt::format("the last good checkpoint is '{}'",
                                                             run_.file(run_.checkpoint_file(RunDirectory::Which::newest)));
-    fail("step {}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip may help",
-         step, operation.empty() ? "the loss" : operation, saved);
+    fail("{}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip may help", when,
+         operation.empty() ? "the loss" : operation, saved);
   }
 
   void log_step() {
@@ -222,10 +227,8 @@ class Trainer {
 
   // Returns whether this is the best so far.
   bool validate() {
-    const Clock::time_point start = Clock::now();
     const BatchTerms mean = validator_.run();
-    if (!std::isfinite(mean.elbo()))
-      fail("step {}: NaN or Inf in the validation; the last good checkpoint is that of step {}", state_.step, saved_step_);
+    if (!std::isfinite(mean.elbo())) stop_non_finite(fmt::format("validation after step {}", state_.step), validator_.program());
     const bool best = !state_.has_validation || mean.elbo() > state_.best_validation_elbo;
     if (best) state_ = {.step = state_.step, .best_validation_elbo = mean.elbo(), .has_validation = true};
     const ValidationRecord record{.step = state_.step,
@@ -235,7 +238,6 @@ class Trainer {
                                   .best = best};
     log_.validation(record, mean.terms);
     if (events_.validated) events_.validated(record);
-    interval_start_ += Clock::now() - start;
     return best;
   }
 

@@ -2,9 +2,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -99,12 +99,15 @@ int complain(int code, const std::string& message) {
 int run_guarded(int argc, const char* const* argv) {
   try {
     const int code = run_commands(argc, argv);
-    if (std::fflush(stdout) != 0) fail("cannot write to standard output: {}", std::strerror(errno));
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
     return code;
   } catch (const UsageError& error) {
     return complain(exit_usage, error.what());
   } catch (const std::bad_alloc&) {
     return complain(exit_failed, "not enough memory");
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) == 0) return complain(exit_failed, error.what());
+    return complain(exit_failed, fmt::format("cannot write to standard output: {}", error.code().message()));
   } catch (const std::exception& error) {
     return complain(exit_failed, error.what());
   }

@@ -1,5 +1,8 @@
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "engine/error.hpp"
@@ -27,15 +30,13 @@ std::string default_output(const std::string& config, std::uint64_t seed) {
   return fmt::format("run/{}-{}", std::filesystem::path(config).stem().string(), seed);
 }
 
-RunDirectory start_run(const TrainOptions& options) {
+RunConfig new_config(const TrainOptions& options) {
   if (options.config.empty()) usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
   std::vector<std::string> settings = options.settings;
   if (options.seed >= 0) settings.push_back(fmt::format("seed={}", options.seed));
   if (options.steps > 0) settings.push_back(fmt::format("optimizer.steps={}", options.steps));
   if (!options.device.empty()) settings.push_back(fmt::format("device=\"{}\"", options.device));
-  const RunConfig config = load_config(options.config, settings);
-  const std::string output = options.output.empty() ? default_output(options.config, config.seed) : options.output;
-  return RunDirectory::create(output, config);
+  return load_config(options.config, settings);
 }
 
 // The run's own configuration counts; only how far to go may change.
@@ -51,13 +52,30 @@ RunDirectory resume_run(const TrainOptions& options) {
   return RunDirectory::open(options.resume);
 }
 
-int run_train(const TrainOptions& options) {
-  RunDirectory run = options.resume.empty() ? start_run(options) : resume_run(options);
+// Removes a directory that this command made, unless keep() has been called: a run that never began leaves nothing.
+class NewDirectory {
+ public:
+  explicit NewDirectory(std::string path) : path_(std::move(path)), remove_(!std::filesystem::exists(path_)) {}
+  ~NewDirectory() {
+    std::error_code ignored;
+    if (remove_) std::filesystem::remove_all(path_, ignored);
+  }
+  NewDirectory(const NewDirectory&) = delete;
+  NewDirectory& operator=(const NewDirectory&) = delete;
+
+  void keep() { remove_ = false; }
+
+ private:
+  std::string path_;
+  bool remove_;
+};
+
+int train_in(RunDirectory& run, const TrainOptions& options, const std::function<void()>& begun) {
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
                              .threads = options.threads > 0 ? options.threads : run.config().threads};
   const StopSignal signal;
   ProgressPrinter printer;
-  const TrainerEvents events{.started = [&](const std::string& line) { printer.say(line); },
+  const TrainerEvents events{.started = [&](const std::string& line) { begun(); printer.say(line); },
                              .progress = [&](const TrainingRecord& record) { printer.progress(record); },
                              .validated = [&](const ValidationRecord& record) { printer.validated(record); }};
   if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
@@ -66,6 +84,18 @@ int run_train(const TrainOptions& options) {
   }
   printer.say(fmt::format("done: {}; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path(), run.path()));
   return exit_done;
+}
+
+int run_train(const TrainOptions& options) {
+  if (!options.resume.empty()) {
+    RunDirectory run = resume_run(options);
+    return train_in(run, options, [] {});
+  }
+  const RunConfig config = new_config(options);
+  const std::string output = options.output.empty() ? default_output(options.config, config.seed) : options.output;
+  NewDirectory directory(output);
+  RunDirectory run = RunDirectory::create(output, config);
+  return train_in(run, options, [&] { directory.keep(); });
 }
 
 }  // namespace

@@ -8,10 +8,11 @@
 // Training: RESULT gets every initial parameter as `value.NAME`, its gradient in step 0 as `gradient.NAME`, and the
 // `losses` of steps 0, 1, …. Decomposition, of the loss Σ weight · log q̂: `log_q`, `gradient.z`, `gradient.mean`,
 // `gradient.logvar`.
-// Then each line "run N" on standard input is answered by the milliseconds a step took, over N steps. Every answer is a
-// line of JSON.
+// Then each line "run N" on standard input is answered by the milliseconds that a step took, over N steps, by the clock
+// and of processor time. Every answer is a line of JSON.
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -60,9 +61,11 @@ void serve(const std::function<void()>& step) {
   for (std::string line; std::getline(std::cin, line);) {
     int steps = 0;
     if (std::sscanf(line.c_str(), "run %d", &steps) != 1 || steps < 1) usage_fail("'{}' is not 'run N'", line);
+    const std::clock_t cpu_start = std::clock();
     const auto start = Clock::now();
     for (int i = 0; i < steps; ++i) step();
-    answer({{"ms", std::chrono::duration<double, std::milli>(Clock::now() - start).count() / steps}});
+    answer({{"ms", std::chrono::duration<double, std::milli>(Clock::now() - start).count() / steps},
+            {"cpu_ms", 1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC / steps}});
   }
 }
 

@@ -28,16 +28,6 @@ def pairs(z, mean, logvar, groups, log_weights):
     return torch.logsumexp(blocks + log_weights[..., None], 1)
 
 
-def planes(z, mean, logvar, groups, log_weights):
-    """The same with the mixture's components innermost: (D, B, B), whose reductions run along memory."""
-    difference = z.T[:, :, None] - mean.T[:, None]
-    density = -0.5 * (difference**2 * torch.exp(-logvar).T[:, None] + logvar.T[:, None] + LOG_2PI)
-    dims, batch, _ = density.shape
-    group = density.view(groups, dims // groups, batch, batch).sum(1)
-    joint = group.sum(0, keepdim=True)
-    return torch.cat([torch.logsumexp(x + log_weights, 2) for x in (joint, group, density)]).T
-
-
 def loop(z, mean, logvar, groups, log_weights):
     """A loop over dimensions, one (B, B) plane at a time."""
     precision = torch.exp(-logvar)
@@ -115,4 +105,7 @@ def tiled(z, mean, logvar, groups, log_weights):
     return Tiled.apply(z, mean, logvar, groups, log_weights)
 
 
-FORMS = {"pairs": pairs, "planes": planes, "loop": loop, "tiled": tiled}
+def form(name):
+    """By name, "compiled" in front of it or not."""
+    function = {"pairs": pairs, "loop": loop, "tiled": tiled}[name.split()[-1]]
+    return torch.compile(function, dynamic=False) if name.startswith("compiled ") else function

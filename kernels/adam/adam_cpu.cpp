@@ -14,7 +14,8 @@ static float clip_factor(const Adam& args) {
 void adam(const Adam& args, Stream stream) {
   if (args.gradient_square_sum != nullptr && !__builtin_isfinite(*args.gradient_square_sum)) return;
   const vfloat clip = broadcast(clip_factor(args));
-  const vfloat beta1 = broadcast(static_cast<float>(args.beta1)), beta2 = broadcast(static_cast<float>(args.beta2));
+  const vfloat beta1 = broadcast(static_cast<float>(args.beta1)),
+               beta2 = broadcast(static_cast<float>(args.beta2));
   const vfloat rest1 = broadcast(static_cast<float>(1 - args.beta1));
   const vfloat rest2 = broadcast(static_cast<float>(1 - args.beta2));
   const vfloat epsilon = broadcast(args.epsilon);

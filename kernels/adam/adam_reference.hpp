@@ -23,7 +23,8 @@ void adam(std::int64_t count, T beta1, T beta2, T epsilon, T clip, T learning_ra
     const T g = gradient[i] * factor;
     first[i] = beta1 * first[i] + (1 - beta1) * g;
     second[i] = beta2 * second[i] + (1 - beta2) * g * g;
-    parameter[i] -= learning_rate * first[i] * first_correction / (std::sqrt(second[i] * second_correction) + epsilon);
+    parameter[i] -=
+        learning_rate * first[i] * first_correction / (std::sqrt(second[i] * second_correction) + epsilon);
   }
 }
 

@@ -9,8 +9,9 @@ namespace {
 
 // y = activation(factor · (x − mean) + shift), where factor(c, n) makes the factors of n channels from c on.
 template <class F>
-CUELBO_INLINE void normalise(Stream stream, std::int64_t rows, std::int64_t channels, const float* x, const float* mean,
-                             const float* shift, Activation activation, float* y, F&& factor) {
+CUELBO_INLINE void normalise(Stream stream, std::int64_t rows, std::int64_t channels, const float* x,
+                             const float* mean, const float* shift, Activation activation, float* y,
+                             F&& factor) {
   dispatch_activation(activation, [&](auto constant) {
     parallel_chunks(stream, rows, channels, [&](const Chunk& chunk) {
       float factors[chunk_columns];
@@ -59,8 +60,12 @@ void batch_norm_forward(const BatchNormForward& args, Stream stream) {
     const vfloat weight = broadcast(1 / static_cast<float>(chunk.row_end - chunk.row_begin));
     sum_columns_of<1>(
         chunk,
-        [=](ColumnSums<1>& sums, std::int64_t r, std::int64_t c, auto n) { sums.value[0] += load(x + r * channels + c, n); },
-        [=](const ColumnSums<1>& sums, std::int64_t c, auto n) { store(mean + c, weight * sums.value[0], n); });
+        [=](ColumnSums<1>& sums, std::int64_t r, std::int64_t c, auto n) {
+          sums.value[0] += load(x + r * channels + c, n);
+        },
+        [=](const ColumnSums<1>& sums, std::int64_t c, auto n) {
+          store(mean + c, weight * sums.value[0], n);
+        });
     sum_columns_of<2>(
         chunk,
         [=](ColumnSums<2>& sums, std::int64_t r, std::int64_t c, auto n) {
@@ -87,7 +92,8 @@ void batch_norm_forward(const BatchNormForward& args, Stream stream) {
     mean /= count;
     for (std::int64_t k = 0; k < chunks; ++k) {
       const double apart = static_cast<double>(means[k * channels + c]) - mean;
-      sum += static_cast<double>(squares[k * channels + c]) + static_cast<double>(rows_of_chunk(k, rows)) * apart * apart;
+      sum += static_cast<double>(squares[k * channels + c]) +
+             static_cast<double>(rows_of_chunk(k, rows)) * apart * apart;
     }
     args.mean[c] = static_cast<float>(mean);
     args.inverse_deviation[c] =
@@ -95,9 +101,9 @@ void batch_norm_forward(const BatchNormForward& args, Stream stream) {
     args.running_mean[c] = follow(args.running_mean[c], mean);
     args.running_variance[c] = follow(args.running_variance[c], sum / (count - 1));
   }
-  normalise(stream, rows, channels, x, args.mean, args.shift, args.activation, args.y, [&](std::int64_t c, auto n) {
-    return load(args.scale + c, n) * load(args.inverse_deviation + c, n);
-  });
+  normalise(
+      stream, rows, channels, x, args.mean, args.shift, args.activation, args.y,
+      [&](std::int64_t c, auto n) { return load(args.scale + c, n) * load(args.inverse_deviation + c, n); });
 }
 
 void batch_norm_inference(const BatchNormInference& args, Stream stream) {

@@ -10,8 +10,8 @@ namespace cuelbo::kernels::reference {
 
 template <class T>
 void batch_norm_forward(std::int64_t rows, std::int64_t channels, const T* x, const T* scale, const T* shift,
-                        Activation activation, T* running_mean, T* running_variance, T* mean, T* inverse_deviation,
-                        T* y) {
+                        Activation activation, T* running_mean, T* running_variance, T* mean,
+                        T* inverse_deviation, T* y) {
   const T momentum = T(batch_norm_momentum);
   for (std::int64_t c = 0; c < channels; ++c) {
     T sum = 0, squares = 0;
@@ -32,8 +32,9 @@ void batch_norm_forward(std::int64_t rows, std::int64_t channels, const T* x, co
 }
 
 template <class T>
-void batch_norm_inference(std::int64_t rows, std::int64_t channels, const T* x, const T* scale, const T* shift,
-                          Activation activation, const T* running_mean, const T* running_variance, T* y) {
+void batch_norm_inference(std::int64_t rows, std::int64_t channels, const T* x, const T* scale,
+                          const T* shift, Activation activation, const T* running_mean,
+                          const T* running_variance, T* y) {
   for (std::int64_t c = 0; c < channels; ++c) {
     const T inverse_deviation = 1 / std::sqrt(running_variance[c] + T(batch_norm_epsilon));
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -57,7 +58,8 @@ void batch_norm_backward(std::int64_t rows, std::int64_t channels, const T* x, c
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t i = r * channels + c;
       const T normalised = (x[i] - mean[c]) * inverse_deviation[c];
-      dx[i] = scale[c] * inverse_deviation[c] * (dy[i] - dshift[c] / T(rows) - normalised * dscale[c] / T(rows));
+      dx[i] =
+          scale[c] * inverse_deviation[c] * (dy[i] - dshift[c] / T(rows) - normalised * dscale[c] / T(rows));
     }
   }
 }

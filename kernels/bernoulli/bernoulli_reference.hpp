@@ -14,8 +14,8 @@ T softplus(T x) {
 }
 
 template <class T>
-void bernoulli_forward(std::int64_t rows, std::int64_t pixels, const T* logits, const T* target, T* log_likelihood,
-                       T* dlogits) {
+void bernoulli_forward(std::int64_t rows, std::int64_t pixels, const T* logits, const T* target,
+                       T* log_likelihood, T* dlogits) {
   for (std::int64_t r = 0; r < rows; ++r) {
     T sum = 0;
     for (std::int64_t i = r * pixels; i < (r + 1) * pixels; ++i) {

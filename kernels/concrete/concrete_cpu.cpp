@@ -18,8 +18,9 @@ void concrete_forward(const ConcreteForward& args, Stream stream) {
       float* y = args.y + first;
       float* noisy = classes <= piece ? scratch : y;
       fill_noise(source, first, last, noisy, gumbel_block);
-      for_vectors(0, last - first,
-                  [=](std::int64_t i, auto n) { store(noisy + i, load(logits + i, n) + load(noisy + i, n), n); });
+      for_vectors(0, last - first, [=](std::int64_t i, auto n) {
+        store(noisy + i, load(logits + i, n) + load(noisy + i, n), n);
+      });
       for (std::int64_t i = 0; i < last - first; i += classes) {
         softmax_row(noisy + i, 1 / args.temperature, y + i, classes);
       }
@@ -30,7 +31,8 @@ void concrete_forward(const ConcreteForward& args, Stream stream) {
 void concrete_backward(const ConcreteBackward& args, Stream stream) {
   parallel_rows(stream, args.rows, args.classes, [&](std::int64_t row) {
     const std::int64_t begin = row * args.classes;
-    softmax_row_backward(args.y + begin, args.dy + begin, 1 / args.temperature, args.dlogits + begin, args.classes);
+    softmax_row_backward(args.y + begin, args.dy + begin, 1 / args.temperature, args.dlogits + begin,
+                         args.classes);
   });
 }
 

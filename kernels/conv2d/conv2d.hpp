@@ -15,7 +15,8 @@ struct Conv2dShape {
   std::int64_t batch = 0;
   std::int64_t large_height = 0, large_width = 0, large_channels = 0;
   std::int64_t small_height = 0, small_width = 0, small_channels = 0;
-  std::int64_t kernel = 0, stride = 1, padding = 0;  // square; 1 ≤ kernel ≤ 16, 1 ≤ stride ≤ 8, 0 ≤ padding < kernel
+  std::int64_t kernel = 0, stride = 1,
+               padding = 0;  // square; 1 ≤ kernel ≤ 16, 1 ≤ stride ≤ 8, 0 ≤ padding < kernel
 };
 
 // small = activation(conv2d(large, weight) + bias) ⊙ gradient_activation'(saved)

@@ -26,7 +26,9 @@ struct Plan {
     contiguous = s.large_channels >= tile_rows;
     tiles_per_tap = divide_up(s.large_channels, tile_rows);
     tiles = contiguous ? s.kernel * s.kernel * tiles_per_tap : divide_up(depth, tile_rows);
-    parts = larger(1, smaller(16, s.batch / 16));
+    // Enough pixels a part to pay for adding its sums; enough slices to make 16 tasks.
+    parts = larger(1, smaller(16, s.batch * s.small_height * s.small_width / 512));
+    parts = smaller(parts, larger(1, s.batch));
     images_per_part = larger(1, divide_up(s.batch, parts));
     parts = larger(1, divide_up(s.batch, images_per_part));
     slices = smaller(tiles, divide_up(16, parts));
@@ -116,9 +118,9 @@ struct Workspace {
 
 // partial[rows of the tile] (+)= products of the images begin … end - 1
 template <int vectors>
-void add_images(const Plan& plan, const Workspace& w, std::int64_t tile, std::int64_t column, const float* large,
-                std::int64_t large_size, const float* small, std::int64_t small_size, std::int64_t small_step,
-                std::int64_t images, float* partial, bool first) {
+void add_images(const Plan& plan, const Workspace& w, std::int64_t tile, std::int64_t column,
+                const float* large, std::int64_t large_size, const float* small, std::int64_t small_size,
+                std::int64_t small_step, std::int64_t images, float* partial, bool first) {
   const Conv2dShape& s = plan.s;
   const Run* const begin = w.runs + (tile == 0 ? 0 : w.run_end[tile - 1]);
   const Run* const end = w.runs + w.run_end[tile];
@@ -147,7 +149,8 @@ void add_images(const Plan& plan, const Workspace& w, std::int64_t tile, std::in
 }
 
 // dweight[column + j][row + i] = Σ_parts partial[row + i][column + j]
-void add_parts(const Plan& plan, const float* partial, std::int64_t row, std::int64_t column, float* dweight) {
+void add_parts(const Plan& plan, const float* partial, std::int64_t row, std::int64_t column,
+               float* dweight) {
   float block[lanes * lanes];
   const auto rows = static_cast<int>(smaller(lanes, plan.depth - row));
   for (int i = 0; i < rows; ++i) {
@@ -167,7 +170,8 @@ std::size_t conv2d_backward_weight_workspace(const Conv2dBackwardWeight& a) {
   std::int64_t runs = 0;
   for (std::int64_t tile = 0; tile < plan.tiles; ++tile) runs += plan_runs(plan, tile, nullptr);
   return static_cast<std::size_t>(plan.parts * plan.part_size() + plan.zero_floats() +
-                                  plan.workers() * plan.packed_floats() + plan.tiles) * sizeof(float) +
+                                  plan.workers() * plan.packed_floats() + plan.tiles) *
+             sizeof(float) +
          static_cast<std::size_t>(runs) * sizeof(Run);
 }
 
@@ -187,13 +191,15 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
   }
 
   const std::int64_t large_size = s.large_height * s.large_width * s.large_channels;
-  const std::int64_t small_pixels = s.small_height * s.small_width, small_size = small_pixels * s.small_channels;
+  const std::int64_t small_pixels = s.small_height * s.small_width,
+                     small_size = small_pixels * s.small_channels;
   const std::int64_t group = plan.packs_small() ? 1 : plan.group;
   parallel_for(used, plan.tasks(), [&](std::int64_t task, int worker) {
     const std::int64_t part = task / plan.slices, slice = task % plan.slices;
     const std::int64_t first_tile = slice * plan.tiles_per_slice;
     const std::int64_t last_tile = smaller(plan.tiles, first_tile + plan.tiles_per_slice);
-    const std::int64_t begin = part * plan.images_per_part, end = smaller(s.batch, begin + plan.images_per_part);
+    const std::int64_t begin = part * plan.images_per_part,
+                       end = smaller(s.batch, begin + plan.images_per_part);
     float* const partial = w.partial + part * plan.part_size();
     for (std::int64_t image = begin; image < end; image += group) {
       const std::int64_t images = smaller(group, end - image);
@@ -209,15 +215,16 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
       for (std::int64_t column = 0; column < plan.width; column += panel_width)
         dispatch_vectors(plan.width - column, [&](auto vectors) {
           for (std::int64_t tile = first_tile; tile < last_tile; ++tile)
-            add_images<vectors.value>(plan, w, tile, column, a.large + image * large_size, large_size, small, small_size,
-                                      plan.width, images, partial, image == begin);
+            add_images<vectors.value>(plan, w, tile, column, a.large + image * large_size, large_size, small,
+                                      small_size, plan.width, images, partial, image == begin);
         });
     }
   });
 
   const std::int64_t row_blocks = divide_up(plan.depth, lanes), column_blocks = plan.width / lanes;
   parallel_for(used, row_blocks, [&](std::int64_t block) {
-    for (std::int64_t c = 0; c < column_blocks; ++c) add_parts(plan, w.partial, block * lanes, c * lanes, a.dweight);
+    for (std::int64_t c = 0; c < column_blocks; ++c)
+      add_parts(plan, w.partial, block * lanes, c * lanes, a.dweight);
   });
 }
 

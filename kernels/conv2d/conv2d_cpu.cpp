@@ -30,14 +30,16 @@ struct Convolution {
   }
   std::int64_t zero_floats() const {
     std::int64_t most = lanes;
-    for (std::int64_t p = 0; p < phases; ++p) most = larger(most, correlations[p].taps_x * correlations[p].channels);
+    for (std::int64_t p = 0; p < phases; ++p)
+      most = larger(most, correlations[p].taps_x * correlations[p].channels);
     return divide_up(most, lanes) * lanes;
   }
   std::size_t workspace() const {
     std::int64_t runs = 0;
-    for (std::int64_t p = 0; p < phases; ++p) runs += count_runs(correlations[p]);
+    for (std::int64_t p = 0; p < phases; ++p) runs += plan_tiles(correlations[p], 0, nullptr, nullptr);
     return static_cast<std::size_t>(packed_floats() + zero_floats()) * sizeof(float) +
-           static_cast<std::size_t>(tiles()) * sizeof(TilePlan) + static_cast<std::size_t>(runs) * sizeof(Run);
+           static_cast<std::size_t>(tiles()) * sizeof(TilePlan) +
+           static_cast<std::size_t>(runs) * sizeof(Run);
   }
 };
 
@@ -74,7 +76,9 @@ struct Phase {
         first_tap((phase + padding) % stride),
         taps(first_tap < kernel ? divide_up(kernel - first_tap, stride) : 0),
         input((phase + padding) / stride - (taps - 1)) {}
-  std::int64_t tap(std::int64_t index, std::int64_t stride) const { return first_tap + stride * (taps - 1 - index); }
+  std::int64_t tap(std::int64_t index, std::int64_t stride) const {
+    return first_tap + stride * (taps - 1 - index);
+  }
 };
 
 Convolution adjoint_convolution(const Conv2dShape& s) {
@@ -106,8 +110,8 @@ Convolution adjoint_convolution(const Conv2dShape& s) {
 void pack_forward(const Conv2dShape& s, const float* weight, float* packed, Stream stream) {
   const std::int64_t depth = s.kernel * s.kernel * s.large_channels;
   parallel_for(stream, count_panels(s.small_channels), [&](std::int64_t panel) {
-    pack_transposed(weight + panel * panel_width * depth, depth, columns_of_panel(s.small_channels, panel), depth,
-                    packed + panel * depth * panel_width);
+    pack_transposed(weight + panel * panel_width * depth, depth, columns_of_panel(s.small_channels, panel),
+                    depth, packed + panel * depth * panel_width);
   });
 }
 
@@ -120,8 +124,8 @@ void pack_phase(const Conv2dShape& s, const Phase& y, const Phase& x, const floa
     for (std::int64_t tap_y = 0; tap_y < y.taps; ++tap_y)
       for (std::int64_t tap_x = 0; tap_x < x.taps; ++tap_x) {
         const std::int64_t tap = y.tap(tap_y, s.stride) * s.kernel + x.tap(tap_x, s.stride);
-        pack(weight + tap * s.large_channels + panel * panel_width, s.kernel * s.kernel * s.large_channels, columns,
-             s.small_channels, to);
+        pack(weight + tap * s.large_channels + panel * panel_width, s.kernel * s.kernel * s.large_channels,
+             columns, s.small_channels, to);
         to += s.small_channels * padded_width(columns);
       }
   }
@@ -145,9 +149,19 @@ std::int64_t tiles_per_task(std::int64_t tiles, double flops) {
   return static_cast<std::int64_t>(target / flops * static_cast<double>(tiles)) + 1;
 }
 
+// Tiles walk over the input at a pace of their own, which hardware does not foresee: its share of the image is asked for
+// some tiles ahead.
+CUELBO_INLINE void prefetch_input(const Convolution& c, std::int64_t image, std::int64_t tile,
+                                  const float* input) {
+  constexpr std::int64_t tiles_ahead = 12, cache_line = 16;
+  const std::int64_t share = c.input_size / c.correlations[0].tiles();
+  const std::int64_t begin = image * c.input_size + (tile + tiles_ahead) * share;
+  for (std::int64_t i = begin; i < begin + share; i += cache_line) __builtin_prefetch(input + i, 0, 2);
+}
+
 // `packed` is the start of the workspace, with the weights in place already.
-void convolve(const Convolution& c, std::int64_t batch, const float* input, float* packed, const Epilogue& epilogue,
-              double flops, Stream stream) {
+void convolve(const Convolution& c, std::int64_t batch, const float* input, float* packed,
+              const Epilogue& epilogue, double flops, Stream stream) {
   float* const zeros = packed + c.packed_floats();
   auto* const plans = reinterpret_cast<TilePlan*>(zeros + c.zero_floats());
   auto* const runs = reinterpret_cast<Run*>(plans + c.tiles());
@@ -155,20 +169,19 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
 
   std::int64_t tile_end[max_phases], tiles = 0;
   const float* weights[max_phases];
-  std::int32_t run_count = 0;
+  std::int64_t run_count = 0;
   for (std::int64_t p = 0; p < c.phases; ++p) {
     const Correlation& correlation = c.correlations[p];
-    for (std::int64_t tile = 0; tile < correlation.tiles(); ++tile) {
-      const TilePlan plan = plan_tile(correlation, tile, run_count, runs);
-      plans[tiles++] = plan;
-      run_count += plan.runs;
-    }
+    run_count += plan_tiles(correlation, run_count, plans + tiles, runs);
+    tiles += correlation.tiles();
     tile_end[p] = tiles;
     weights[p] = packed;
     packed += packed_size(correlation.depth(), c.output_channels);
   }
 
-  const std::int64_t units = batch * tiles, units_per_task = tiles_per_task(units, flops);
+  const std::int64_t units = batch * tiles;
+  if (units == 0) return;
+  const std::int64_t units_per_task = tiles_per_task(units, flops);
   parallel_for(stream, divide_up(units, units_per_task), [&](std::int64_t task) {
     std::int64_t unit = task * units_per_task;
     const std::int64_t last = smaller(units, unit + units_per_task);
@@ -189,6 +202,7 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
             for (int m = 0; m < tile_rows; ++m)
               offsets[m] = image * c.output_size + plan.output[m] * c.output_channels;
             prefetch_saved<vectors.value>(epilogue, offsets, panel * panel_width);
+            if (panel == 0 && phase == 0) prefetch_input(c, image, t, input);
             Tile<vectors.value> tile;
             multiply_runs(tile, runs + plan.first_run, plan.runs, input + image * c.input_size, 1, zeros, b,
                           vectors.value * lanes);
@@ -202,7 +216,9 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
 
 }  // namespace
 
-std::size_t conv2d_forward_workspace(const Conv2dForward& a) { return forward_convolution(a.shape).workspace(); }
+std::size_t conv2d_forward_workspace(const Conv2dForward& a) {
+  return forward_convolution(a.shape).workspace();
+}
 
 void conv2d_forward(const Conv2dForward& a, Stream stream) {
   const Stream used = parallel_if_worthwhile(stream, cost(a).flops);

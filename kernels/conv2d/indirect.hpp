@@ -36,66 +36,73 @@ struct Correlation {
   std::int64_t depth() const { return taps_y * taps_x * channels; }
 };
 
+CUELBO_INLINE vint load_ints(const std::int32_t (&from)[lanes]) {
+  return as_int(load(reinterpret_cast<const float*>(from)));
+}
 CUELBO_INLINE void store_ints(std::int32_t (&to)[tile_rows], vint from) {
   store_partial(reinterpret_cast<float*>(to), as_float(from), tile_rows);
 }
-CUELBO_INLINE bool any(vint mask) {
-  int bits = 0;
-  for (int m = 0; m < tile_rows; ++m) bits |= mask[m];
-  return bits != 0;
-}
 
-// Describes tile `tile`; its runs are appended at runs[plan.first_run], or only counted if `runs` is null.
-[[maybe_unused]] static TilePlan plan_tile(const Correlation& c, std::int64_t tile, std::int32_t first_run, Run* runs) {
-  TilePlan plan{};
-  const std::int64_t begin = tile * tile_rows, pixels = c.rows * c.columns;
-  plan.rows = static_cast<std::int32_t>(smaller(tile_rows, pixels - begin));
-  plan.first_run = first_run;
-  vint y{}, x{}, output{};
-  for (int m = 0; m < tile_rows; ++m) {
-    const std::int64_t pixel = smaller(begin + m, pixels - 1);
-    const std::int64_t row = pixel / c.columns, column = pixel % c.columns;
-    y[m] = static_cast<std::int32_t>(c.input_y + row * c.input_step);
-    x[m] = static_cast<std::int32_t>(c.input_x + column * c.input_step);
-    output[m] = static_cast<std::int32_t>((c.output_y + row * c.output_step) * c.output_width + c.output_x +
-                                          column * c.output_step);
-  }
-  store_ints(plan.output, output);
-
-  const auto height = static_cast<std::int32_t>(c.input_height), width = static_cast<std::int32_t>(c.input_width);
+// Describes the tiles of a correlation; their runs are numbered from `first_run` on. With plans and runs null, they are
+// only counted. Returns the number of runs.
+[[maybe_unused]] static std::int64_t plan_tiles(const Correlation& c, std::int64_t first_run, TilePlan* plans,
+                                                Run* runs) {
+  constexpr std::int64_t max_kernel = 16;
+  const auto height = static_cast<std::int32_t>(c.input_height),
+             width = static_cast<std::int32_t>(c.input_width);
   const auto channels = static_cast<std::int32_t>(c.channels);
-  for (std::int64_t tap_y = 0; tap_y < c.taps_y; ++tap_y) {
-    const vint at_y = y + static_cast<std::int32_t>(tap_y);
-    const vint inside_y = (at_y >= 0) & (at_y < height);
-    vint previous{};  // validity in the run that may go on
-    for (std::int64_t tap_x = 0; tap_x < c.taps_x; ++tap_x) {
-      const vint at_x = x + static_cast<std::int32_t>(tap_x);
-      const vint inside = inside_y & (at_x >= 0) & (at_x < width);
-      const bool goes_on = !any(inside ^ previous);
-      previous = inside;
-      if (!any(inside)) continue;
-      if (!goes_on) {
-        if (runs != nullptr) {
-          Run& run = runs[plan.first_run + plan.runs];
-          store_ints(run.a, select(inside, (at_y * width + at_x) * channels, broadcast_int(outside)));
-          run.b = static_cast<std::int32_t>((tap_y * c.taps_x + tap_x) * channels);
+  const std::int64_t pixels = c.rows * c.columns;
+  std::int64_t run_count = 0, row = 0, column = 0;
+  for (std::int64_t tile = 0; tile < c.tiles(); ++tile) {
+    alignas(64) std::int32_t ys[lanes] = {}, xs[lanes] = {}, outputs[lanes] = {};
+    for (int m = 0; m < tile_rows; ++m) {
+      ys[m] = static_cast<std::int32_t>(c.input_y + row * c.input_step);
+      xs[m] = static_cast<std::int32_t>(c.input_x + column * c.input_step);
+      outputs[m] = static_cast<std::int32_t>((c.output_y + row * c.output_step) * c.output_width +
+                                             c.output_x + column * c.output_step);
+      if (tile * tile_rows + m + 1 == pixels) continue;  // repeat the last one
+      if (++column == c.columns) column = 0, ++row;
+    }
+    const vint y = load_ints(ys), x = load_ints(xs);
+    std::uint32_t inside_x[max_kernel];  // bit m: is the tap's pixel of row m inside?
+    for (std::int32_t tap = 0; tap < c.taps_x; ++tap)
+      inside_x[tap] = mask_bits((x + tap >= 0) & (x + tap < width));
+
+    const std::int64_t runs_before = run_count;
+    for (std::int32_t tap_y = 0; tap_y < c.taps_y; ++tap_y) {
+      const std::uint32_t inside_y =
+          mask_bits((y + tap_y >= 0) & (y + tap_y < height)) & ((1U << tile_rows) - 1U);
+      std::uint32_t previous = 0;  // of the run that may go on
+      for (std::int32_t tap_x = 0; tap_x < c.taps_x; ++tap_x) {
+        const std::uint32_t inside = inside_y & inside_x[tap_x];
+        const bool goes_on = inside == previous;
+        previous = inside;
+        if (inside == 0) continue;
+        if (!goes_on) ++run_count;
+        if (runs == nullptr) continue;
+        Run& run = runs[first_run + run_count - 1];
+        if (!goes_on) {
+          const vint is_inside = ((broadcast_int(static_cast<std::int32_t>(inside)) >> iota()) & 1) != 0;
+          store_ints(run.a,
+                     select(is_inside, ((y + tap_y) * width + x + tap_x) * channels, broadcast_int(outside)));
+          run.b = (tap_y * static_cast<std::int32_t>(c.taps_x) + tap_x) * channels;
           run.count = 0;
         }
-        ++plan.runs;
+        run.count += channels;
       }
-      if (runs != nullptr) runs[plan.first_run + plan.runs - 1].count += channels;
     }
+    if (plans == nullptr) continue;
+    TilePlan& plan = plans[tile];
+    store_ints(plan.output, load_ints(outputs));
+    plan.rows = static_cast<std::int32_t>(smaller(tile_rows, pixels - tile * tile_rows));
+    plan.first_run = static_cast<std::int32_t>(first_run + runs_before);
+    plan.runs = static_cast<std::int32_t>(run_count - runs_before);
   }
-  return plan;
+  return run_count;
 }
 
-CUELBO_INLINE std::int64_t count_runs(const Correlation& c) {
-  std::int64_t runs = 0;
-  for (std::int64_t tile = 0; tile < c.tiles(); ++tile) runs += plan_tile(c, tile, 0, nullptr).runs;
-  return runs;
-}
-
-CUELBO_INLINE void point(const Run& run, const float* image, const float* zeros, const float* (&a)[tile_rows]) {
+CUELBO_INLINE void point(const Run& run, const float* image, const float* zeros,
+                         const float* (&a)[tile_rows]) {
 #pragma GCC unroll 8
   for (int m = 0; m < tile_rows; ++m) a[m] = run.a[m] < 0 ? zeros : image + run.a[m];
 }
@@ -103,7 +110,8 @@ CUELBO_INLINE void point(const Run& run, const float* image, const float* zeros,
 // Adds a plan's runs to the tile.
 template <int vectors>
 CUELBO_INLINE void multiply_runs(Tile<vectors>& tile, const Run* runs, std::int64_t count, const float* image,
-                                 std::ptrdiff_t a_step, const float* zeros, const float* b, std::ptrdiff_t b_step) {
+                                 std::ptrdiff_t a_step, const float* zeros, const float* b,
+                                 std::ptrdiff_t b_step) {
   for (std::int64_t r = 0; r < count; ++r) {
     const float* a[tile_rows];
     point(runs[r], image, zeros, a);

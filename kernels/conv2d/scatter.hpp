@@ -14,11 +14,12 @@ CUELBO_INLINE bool prefers_scatter(const Conv2dShape& s) { return s.large_channe
 
 struct Scatter {
   const Conv2dShape& s;
-  std::int64_t columns;      // products of a small pixel: (kernel, kernel, large_channels)
-  std::int64_t row_size;     // columns, filled up to whole vectors
-  std::int64_t segment;      // floats of a line of the large image that one small pixel reaches
-  std::int64_t ways;         // every ways-th segment of a line can be laid side by side without overlap
-  std::int64_t line_size;    // floats of the large line that a line of small pixels reaches, and a vector to spare
+  std::int64_t columns;   // products of a small pixel: (kernel, kernel, large_channels)
+  std::int64_t row_size;  // columns, filled up to whole vectors
+  std::int64_t segment;   // floats of a line of the large image that one small pixel reaches
+  std::int64_t ways;      // every ways-th segment of a line can be laid side by side without overlap
+  std::int64_t
+      line_size;  // floats of the large line that a line of small pixels reaches, and a vector to spare
 
   explicit Scatter(const Conv2dShape& shape) : s(shape) {
     columns = s.kernel * s.kernel * s.large_channels;
@@ -32,7 +33,8 @@ struct Scatter {
   std::int64_t lines_floats() const { return ways * s.kernel * line_size; }
   std::int64_t workers() const { return smaller(s.batch, ThreadPool::max_threads); }
   std::size_t workspace() const {
-    return static_cast<std::size_t>(packed_floats() + workers() * (products_floats() + lines_floats())) * sizeof(float);
+    return static_cast<std::size_t>(packed_floats() + workers() * (products_floats() + lines_floats())) *
+           sizeof(float);
   }
 };
 
@@ -69,7 +71,8 @@ struct Scatter {
 }
 
 // large[top + ky] += Σ_ways lines[way][ky], clipped to the image
-[[maybe_unused]] static void add_lines(const Scatter& plan, const float* lines, std::int64_t top, float* large) {
+[[maybe_unused]] static void add_lines(const Scatter& plan, const float* lines, std::int64_t top,
+                                       float* large) {
   const Conv2dShape& s = plan.s;
   const std::int64_t left = s.padding * s.large_channels;
   const std::int64_t count = smaller(s.large_width * s.large_channels, plan.line_size - lanes - left);
@@ -79,7 +82,8 @@ struct Scatter {
     const float* const from = lines + ky * plan.line_size + left;
     for_vectors(0, count, [&](std::int64_t i, auto n) {
       vfloat sum = load(to + i, n);
-      for (std::int64_t way = 0; way < plan.ways; ++way) sum += load(from + way * s.kernel * plan.line_size + i, n);
+      for (std::int64_t way = 0; way < plan.ways; ++way)
+        sum += load(from + way * s.kernel * plan.line_size + i, n);
       store(to + i, sum, n);
     });
   }
@@ -101,8 +105,8 @@ struct Scatter {
     multiply_by_derivative(epilogue.gradient_activation, epilogue.saved + offset, y, pixels * channels);
 }
 
-[[maybe_unused]] static void scatter(const Conv2dShape& s, const float* small, const float* weight, void* workspace,
-                                     const Epilogue& epilogue, Stream stream) {
+[[maybe_unused]] static void scatter(const Conv2dShape& s, const float* small, const float* weight,
+                                     void* workspace, const Epilogue& epilogue, Stream stream) {
   const Scatter plan(s);
   auto* const packed = static_cast<float*>(workspace);
   float* const scratch = packed + plan.packed_floats();

@@ -1,6 +1,8 @@
 // The workspace of the backward pass.
 #pragma once
 
+#include <math.h>
+
 #include "kernels/elbo_decomposition/block_plan.hpp"
 #include "kernels/elbo_decomposition/column_tables.hpp"
 #include "kernels/elbo_decomposition/pair_tile.hpp"
@@ -14,31 +16,34 @@ constexpr double log2_e = 1.44269504088896340736;
 
 // One task's memory. "Gradient" is that of the loss with respect to a log-density of a pair, without the pair's weight.
 struct BackwardScratch {
-  float* density;              // (row_group, slots, tile)
-  float* logs;                 // (row_group, slots, tile): log-densities, then gradients
-  float* special_weights;      // (block_rows, tile)
-  float *factor, *level;       // (block_rows, nodes): gradient = factor · density / 2^level; level: log₂ of the sum
-  float* scaled_factor;        // (block_rows, nodes): factor / 2^level
-  float *span_factor, *span_level;  // (block_rows, spans), for the Gaussian block
-  float* mixture_level;        // (block_rows, spans), for the mixtures
-  float* class_factor;         // (block_rows, class sums), relative to mixture_level
-  float* span_logs;            // (spans, block_rows, tile)
-  float* span_gradient;        // (spans, block_rows, tile)
-  float* mixture_density;      // (block_rows, tile)
-  float* mixture_gradient;     // (block_rows, tile)
-  float* class_product;        // (tile)
-  float* class_gradient;       // (tile)
-  float* dz;                   // (block_rows, dims, lanes)
-  bool* online;                // (nodes)
+  float* z;        // (dims, block_rows)
+  float* weights;  // (block_rows, tile)
+  float* density;  // (slots, row_group, tile)
+  float* logs;     // (slots, row_group, tile): log-densities, then t of dimensions and gradients of others
+  float *factor,
+      *level;  // (nodes, block_rows): gradient = factor · density / 2^level; level: log₂ of the sum
+  float* scaled_factor;             // (nodes, block_rows): factor / 2^level
+  float *span_factor, *span_level;  // (spans, block_rows), for the Gaussian block
+  float* mixture_level;             // (block_rows, spans), for the mixtures
+  float* class_factor;              // (block_rows, class sums), relative to mixture_level
+  float* span_logs;                 // (spans, block_rows, tile)
+  float* span_gradient;             // (spans, block_rows, tile)
+  float* mixture_density;           // (block_rows, tile)
+  float* mixture_gradient;          // (block_rows, tile)
+  float* class_product;             // (tile)
+  float* class_gradient;            // (tile)
+  float* dz;                        // (dims, block_rows, lanes)
+  float* dz_sum;                    // (dims, block_rows)
+  std::int32_t* unsafe;             // (nodes, block_rows): nonzero if plain densities will not do
+  bool* online;                     // (nodes)
+  bool uniform;                     // all pairs of the tile have the same weight
 };
 
 struct BackwardMemory {
   ColumnTables tables;
-  Weights* weights;
-  float* no_weights;         // (tile): zeros
   double *node_offset, *span_offset;  // to base 2
-  float* column_sums;        // (tiles, dims, 2, tile): Σ gradient · t, Σ gradient · (ln2 · t² − ½)
-  float* class_sums;         // (tiles, Σ classes, tile)
+  float* column_sums;  // (tiles, dims, 2, tile): Σ gradient · t, Σ gradient · (ln2 · t² − ½)
+  float* class_sums;   // (tiles, Σ classes, tile)
   std::int64_t slices;
   std::uintptr_t scratch;
   std::size_t scratch_bytes;  // of one task
@@ -47,13 +52,14 @@ struct BackwardMemory {
 
 inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& plan) {
   const std::int64_t nodes = plan.node_count, spans = plan.span_count, slots = plan.slots;
-  BackwardScratch s;
-  s.density = take<float>(scratch, row_group * slots * tile);
-  s.logs = take<float>(scratch, row_group * slots * tile);
-  s.special_weights = take<float>(scratch, block_rows * tile);
-  s.factor = take<float>(scratch, block_rows * nodes);
-  s.level = take<float>(scratch, block_rows * nodes);
-  s.scaled_factor = take<float>(scratch, block_rows * nodes);
+  BackwardScratch s{};
+  s.z = take<float>(scratch, plan.dims * block_rows);
+  s.weights = take<float>(scratch, block_rows * tile);
+  s.density = take<float>(scratch, slots * group_tile);
+  s.logs = take<float>(scratch, slots * group_tile);
+  s.factor = take<float>(scratch, padded(block_rows * nodes));
+  s.level = take<float>(scratch, padded(block_rows * nodes));
+  s.scaled_factor = take<float>(scratch, padded(block_rows * nodes));
   s.span_factor = take<float>(scratch, block_rows * spans);
   s.span_level = take<float>(scratch, block_rows * spans);
   s.mixture_level = take<float>(scratch, block_rows * spans);
@@ -64,25 +70,33 @@ inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& 
   s.mixture_gradient = take<float>(scratch, block_rows * tile);
   s.class_product = take<float>(scratch, tile);
   s.class_gradient = take<float>(scratch, tile);
-  s.dz = take<float>(scratch, block_rows * plan.dims * lanes);
+  s.dz = take<float>(scratch, padded(block_rows * plan.dims) * lanes);
+  s.dz_sum = take<float>(scratch, padded(block_rows * plan.dims));
+  s.unsafe = take<std::int32_t>(scratch, padded(block_rows * nodes));
   s.online = take<bool>(scratch, nodes);
   return s;
 }
 
-inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, const BlockPlan& plan, void* base) {
+// Row and column slices, as many of one as of the other: at least 32 rows, and four tiles of columns or, for small
+// problems, two.
+inline std::int64_t slices(std::int64_t rows, std::int64_t tiles) {
+  const std::int64_t few = tiles / 2 < 4 ? tiles / 2 : 4, many = tiles / 4;
+  const std::int64_t by_tiles = few > many ? few : many, by_rows = rows / 32;
+  const std::int64_t n = by_tiles < by_rows ? by_tiles : by_rows;
+  return n < 1 ? 1 : n > max_slices ? max_slices : n;
+}
+
+inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, const BlockPlan& plan,
+                                           void* base) {
   Scratch scratch{reinterpret_cast<std::uintptr_t>(base)};
   take<std::uint8_t>(scratch, static_cast<std::int64_t>(block_plan_bytes(shape)));  // the plan itself
   BackwardMemory m;
   m.tables = take_column_tables(scratch, shape, plan.class_columns);
-  m.weights = take<Weights>(scratch, 1);
-  m.no_weights = take<float>(scratch, tile);
   m.node_offset = take<double>(scratch, plan.node_count);
   m.span_offset = take<double>(scratch, plan.span_count);
   m.column_sums = take<float>(scratch, m.tables.tiles * plan.dims * 2 * tile);
   m.class_sums = take<float>(scratch, m.tables.tiles * plan.class_columns * tile);
-  const std::int64_t most = shape.rows / (4 * block_rows);
-  m.slices = most < m.tables.tiles ? most : m.tables.tiles;
-  m.slices = m.slices < 1 ? 1 : m.slices > max_slices ? max_slices : m.slices;
+  m.slices = slices(shape.rows, m.tables.tiles);
   Scratch task;
   take_backward_scratch(task, plan);
   m.scratch_bytes = task.used;
@@ -95,9 +109,22 @@ struct Backward {
   const ElboDecompositionBackward& args;
   const BlockPlan& plan;
   const BackwardMemory& memory;
+  float largest_exponent;  // log₂ of how far a density can exceed its mixture: 1 / least weight
 
   std::int64_t own_column(std::int64_t row) const { return args.own != nullptr ? args.own[row] : row; }
 };
+
+inline float largest_exponent(const ElboDecompositionShape& s) {
+  const double weights[] = {s.own_weight, s.next_weight, s.other_weight};
+  double least = 1;
+  for (const double w : weights) least = w > 0 && w < least ? w : least;
+  return static_cast<float>(-::log2(least));
+}
+
+// 2^(e − level). Where |log q̂| is so large that rounding it leaves nothing of the difference, the bound keeps it finite.
+CUELBO_INLINE vfloat relative_density(vfloat e, vfloat level, float bound) {
+  return exp2(vmin(broadcast(bound), e - level));
+}
 
 }  // namespace
 }  // namespace cuelbo::kernels::CUELBO_ISA

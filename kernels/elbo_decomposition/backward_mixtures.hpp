@@ -10,7 +10,8 @@ namespace {
 // With S_k the sum of class k, the gradient of a pair is Σ_k dlog_q q_k w e Q_k / S_k: class_factor is dlog_q q_k / S_k.
 // Sums and densities are relative to 2^mixture_level, the largest of the row's sums.
 inline void prepare_mixtures(const Backward& b, std::int64_t row, std::int32_t r, BackwardScratch& s) {
-  constexpr float largest_ratio = 100;  // log₂; only classes of no probability are that much below the largest sum
+  constexpr float largest_ratio =
+      100;  // log₂; only classes of no probability are that much below the largest sum
   const BlockPlan& plan = b.plan;
   for (std::int32_t i = 0; i < plan.span_count; ++i) {
     const PlanSpan& span = plan.spans[i];
@@ -56,7 +57,8 @@ inline void row_probability_gradients(const Backward& b, std::int64_t row) {
     for (std::int32_t k = 0; k < mixture.classes; ++k) {
       const double log_sum = static_cast<double>(log_sums[k]);
       for_each_class(plan, mixture.groups, k, [&](std::int32_t c, std::int32_t column) {
-        out[column] += static_cast<float>(gradient * log_sum * class_probability(plan, mixture.groups, k, q, c));
+        out[column] +=
+            static_cast<float>(gradient * log_sum * class_probability(plan, mixture.groups, k, q, c));
       });
     }
   }
@@ -64,16 +66,17 @@ inline void row_probability_gradients(const Backward& b, std::int64_t row) {
 
 // Adds to the span's gradients and to the sums of the columns' class gradients.
 inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, std::int32_t rows,
-                             const float* const* w, BackwardScratch& s) {
+                             BackwardScratch& s) {
   const BlockPlan& plan = b.plan;
   const PlanSpan& span = plan.spans[i];
+  const float bound = b.largest_exponent + 12;  // a class of the pair may have 1 / max_block_classes of it
   const float* const table = b.memory.tables.classes_of(q);
   float* const sums = b.memory.class_sums + q * plan.class_columns * tile;
   for (std::int32_t r = 0; r < rows; ++r) {
     const vfloat level = broadcast(s.mixture_level[r * plan.span_count + i]);
     const float* const logs = s.span_logs + (i * block_rows + r) * tile;
     for (std::int64_t j = 0; j < tile; j += lanes) {
-      store(s.mixture_density + r * tile + j, exp2(load(logs + j) - level));
+      store(s.mixture_density + r * tile + j, relative_density(load(logs + j), level, bound));
       store(s.mixture_gradient + r * tile + j, vfloat{});
     }
   }
@@ -88,7 +91,7 @@ inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, 
           const vfloat factor = broadcast(s.class_factor[r * plan.class_sums + mixture.saved_column + k]);
           float* const gradient = s.mixture_gradient + r * tile + j;
           store(gradient, fma(factor, p, load(gradient)));
-          dp = fma(factor * load(w[r] + j), load(s.mixture_density + r * tile + j), dp);
+          dp = fma(factor * load(s.weights + r * tile + j), load(s.mixture_density + r * tile + j), dp);
         }
         store(s.class_gradient + j, dp);
       }
@@ -105,7 +108,8 @@ inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, 
   for (std::int32_t r = 0; r < rows; ++r) {
     float* const gradient = s.span_gradient + (i * block_rows + r) * tile;
     for (std::int64_t j = 0; j < tile; j += lanes) {
-      store(gradient + j, fma(load(s.mixture_density + r * tile + j), load(s.mixture_gradient + r * tile + j), load(gradient + j)));
+      store(gradient + j, fma(load(s.mixture_density + r * tile + j), load(s.mixture_gradient + r * tile + j),
+                              load(gradient + j)));
     }
   }
 }

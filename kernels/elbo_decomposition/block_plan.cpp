@@ -9,7 +9,9 @@ namespace {
 
 std::int32_t size(IndexRange r) { return r.end - r.begin; }
 bool equal(IndexRange a, IndexRange b) { return a.begin == b.begin && a.end == b.end; }
-bool contains(IndexRange outer, IndexRange inner) { return outer.begin <= inner.begin && inner.end <= outer.end; }
+bool contains(IndexRange outer, IndexRange inner) {
+  return outer.begin <= inner.begin && inner.end <= outer.end;
+}
 bool smaller(IndexRange a, IndexRange b) {
   return size(a) != size(b) ? size(a) < size(b) : a.begin < b.begin;
 }
@@ -132,17 +134,20 @@ class Builder {
   }
 
   void sort_nodes() {
-    std::sort(plan_.nodes + plan_.dims, plan_.nodes + plan_.node_count, [this](const PlanNode& a, const PlanNode& b) {
-      const std::int32_t segment_a = segment_of(a.dims), segment_b = segment_of(b.dims);
-      return segment_a != segment_b ? segment_a < segment_b : smaller(a.dims, b.dims);
-    });
+    std::sort(plan_.nodes + plan_.dims, plan_.nodes + plan_.node_count,
+              [this](const PlanNode& a, const PlanNode& b) {
+                const std::int32_t segment_a = segment_of(a.dims), segment_b = segment_of(b.dims);
+                return segment_a != segment_b ? segment_a < segment_b : smaller(a.dims, b.dims);
+              });
     std::int32_t next = plan_.dims;
     for (std::int32_t i = 0; i < plan_.segment_count; ++i) {
       PlanSegment& segment = plan_.segments[i];
-      for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d) plan_.nodes[d].slot = d - segment.dims.begin;
+      for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d)
+        plan_.nodes[d].slot = d - segment.dims.begin;
       segment.nodes.begin = next;
       std::int32_t slot = size(segment.dims);
-      while (next < plan_.node_count && contains(segment.dims, plan_.nodes[next].dims)) plan_.nodes[next++].slot = slot++;
+      while (next < plan_.node_count && contains(segment.dims, plan_.nodes[next].dims))
+        plan_.nodes[next++].slot = slot++;
       segment.nodes.end = next;
       plan_.slots = std::max(plan_.slots, slot);
     }
@@ -171,9 +176,10 @@ class Builder {
         if (plan_.spans[span].block < 0) plan_.spans[span].block = i;
       }
     }
-    std::sort(plan_.mixtures, plan_.mixtures + plan_.mixture_count, [](const PlanMixture& a, const PlanMixture& b) {
-      return a.span != b.span ? a.span < b.span : a.block < b.block;
-    });
+    std::sort(plan_.mixtures, plan_.mixtures + plan_.mixture_count,
+              [](const PlanMixture& a, const PlanMixture& b) {
+                return a.span != b.span ? a.span < b.span : a.block < b.block;
+              });
     for (std::int32_t i = 0, next = 0; i < plan_.span_count; ++i) {
       plan_.spans[i].mixtures.begin = next;
       while (next < plan_.mixture_count && plan_.mixtures[next].span == i) ++next;
@@ -181,7 +187,9 @@ class Builder {
     }
   }
 
-  std::int32_t find_node_in_segment(IndexRange dims) const { return segment_of(dims) >= 0 ? find_node(dims) : -1; }
+  std::int32_t find_node_in_segment(IndexRange dims) const {
+    return segment_of(dims) >= 0 ? find_node(dims) : -1;
+  }
 
   // The longest node that begins at dimension `begin`, is part of `whole` and comes before node `limit`.
   std::int32_t longest_node(std::int32_t begin, IndexRange whole, std::int32_t limit) const {
@@ -227,7 +235,9 @@ class Builder {
     for (std::int32_t i = 0; i < plan_.span_count; ++i) {
       PlanSpan& span = plan_.spans[i];
       span.children.begin = span_edges;
-      walk(i, [&](std::int32_t child, std::int32_t) { if (child >= 0) plan_.span_children[span_edges++] = child; });
+      walk(i, [&](std::int32_t child, std::int32_t) {
+        if (child >= 0) plan_.span_children[span_edges++] = child;
+      });
       span.children.end = span_edges;
     }
     for (std::int32_t g = 0; g < plan_.segment_count; ++g) {
@@ -248,7 +258,8 @@ class Builder {
   void walk(std::int32_t span, F&& part) const {
     const IndexRange whole = plan_.spans[span].dims;
     for (std::int32_t d = whole.begin; d < whole.end;) {
-      const std::int32_t node = longest_node(d, whole, plan_.node_count), child = longest_span(d, whole, span);
+      const std::int32_t node = longest_node(d, whole, plan_.node_count),
+                         child = longest_span(d, whole, span);
       if (child >= 0 && size(plan_.spans[child].dims) > size(plan_.nodes[node].dims)) {
         part(child, 0);
         d = plan_.spans[child].dims.end;

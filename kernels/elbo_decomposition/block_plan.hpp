@@ -13,7 +13,7 @@
 
 namespace cuelbo::kernels {
 
-inline constexpr std::int32_t segment_dims = 16;
+inline constexpr std::int32_t segment_dims = 12;
 
 struct IndexRange {
   std::int32_t begin = 0, end = 0;
@@ -24,9 +24,9 @@ struct PlanNode {
   IndexRange dims;
   std::int32_t block = -1;  // the first Gaussian block with these dimensions; -1: none
   std::int32_t slot = 0;    // index among the dimensions and nodes of its segment
-  bool product = false;     // its density can be had without an exponential of its own: all children have theirs
-  IndexRange children;      // in BlockPlan::children
-  IndexRange parents;       // in BlockPlan::parents
+  bool product = false;  // its density can be had without an exponential of its own: all children have theirs
+  IndexRange children;   // in BlockPlan::children
+  IndexRange parents;    // in BlockPlan::parents
 };
 
 struct PlanSegment {
@@ -55,25 +55,26 @@ struct PlanSpan {
 struct PlanMixture {
   std::int32_t block = 0, span = 0;
   IndexRange groups;
-  std::int32_t classes = 0;        // the product of the groups'
-  std::int64_t saved_column = 0;   // in log_class_sums
+  std::int32_t classes = 0;       // the product of the groups'
+  std::int64_t saved_column = 0;  // in log_class_sums
 };
 
 struct BlockPlan {
-  std::int32_t dims = 0, node_count = 0, segment_count = 0, span_count = 0, mixture_count = 0, block_count = 0;
-  std::int32_t slots = 0;                           // most in any segment
-  std::int64_t class_columns = 0, class_sums = 0;   // widths of the probability tables and of log_class_sums
+  std::int32_t dims = 0, node_count = 0, segment_count = 0, span_count = 0, mixture_count = 0,
+               block_count = 0;
+  std::int32_t slots = 0;                          // most in any segment
+  std::int64_t class_columns = 0, class_sums = 0;  // widths of the probability tables and of log_class_sums
   PlanNode* nodes = nullptr;
   PlanSegment* segments = nullptr;
-  PlanSpan* spans = nullptr;                        // smallest first
-  PlanMixture* mixtures = nullptr;                  // sorted by span
-  std::int32_t* children = nullptr;                 // slots
-  std::int32_t* parents = nullptr;                  // slots, or ~span
+  PlanSpan* spans = nullptr;         // smallest first
+  PlanMixture* mixtures = nullptr;   // sorted by span
+  std::int32_t* children = nullptr;  // slots
+  std::int32_t* parents = nullptr;   // slots, or ~span
   SpanTerm* terms = nullptr;
   std::int32_t* span_children = nullptr;
-  std::int32_t* block_home = nullptr;               // (block_count): a Gaussian block's node, or ~span; else mixture_block
-  std::int32_t* group_classes = nullptr;            // (group_count): classes
-  std::int32_t* group_column = nullptr;             // (group_count): first column in the probability tables
+  std::int32_t* block_home = nullptr;  // (block_count): a Gaussian block's node, or ~span; else mixture_block
+  std::int32_t* group_classes = nullptr;  // (group_count): classes
+  std::int32_t* group_column = nullptr;   // (group_count): first column in the probability tables
 
   static constexpr std::int32_t mixture_block = INT32_MIN;
 };

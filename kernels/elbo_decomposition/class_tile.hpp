@@ -17,8 +17,8 @@ CUELBO_INLINE void for_each_class(const BlockPlan& plan, IndexRange groups, std:
 }
 
 // Π over the groups of one row's probabilities, without one group's.
-CUELBO_INLINE double class_probability(const BlockPlan& plan, IndexRange groups, std::int32_t k, const float* row,
-                                       std::int32_t without = -1) {
+CUELBO_INLINE double class_probability(const BlockPlan& plan, IndexRange groups, std::int32_t k,
+                                       const float* row, std::int32_t without = -1) {
   double product = 1;
   for_each_class(plan, groups, k, [&](std::int32_t c, std::int32_t column) {
     if (c != without) product *= static_cast<double>(row[column]);
@@ -27,8 +27,8 @@ CUELBO_INLINE double class_probability(const BlockPlan& plan, IndexRange groups,
 }
 
 // The same for a tile of columns; `table` is (Σ classes, tile). The result may lie in the table or in `buffer`.
-CUELBO_INLINE const float* class_tile(const BlockPlan& plan, IndexRange groups, std::int32_t k, const float* table,
-                                      float* buffer, std::int32_t without = -1) {
+CUELBO_INLINE const float* class_tile(const BlockPlan& plan, IndexRange groups, std::int32_t k,
+                                      const float* table, float* buffer, std::int32_t without = -1) {
   const float* product = nullptr;
   for_each_class(plan, groups, k, [&](std::int32_t c, std::int32_t column) {
     if (c == without) return;

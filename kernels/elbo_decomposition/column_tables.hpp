@@ -24,11 +24,14 @@ struct ColumnTables {
   float* tile_min;       // (tiles, dims): least logvar of each tile
   double* offset;        // (dims), in nats
 
-  const float* dimension(std::int64_t t, std::int64_t d) const { return gaussian + (t * dims + d) * 3 * tile; }
+  const float* dimension(std::int64_t t, std::int64_t d) const {
+    return gaussian + (t * dims + d) * 3 * tile;
+  }
   const float* classes_of(std::int64_t t) const { return probabilities + t * classes * tile; }
 };
 
-CUELBO_INLINE ColumnTables take_column_tables(Scratch& scratch, const ElboDecompositionShape& s, std::int64_t classes) {
+CUELBO_INLINE ColumnTables take_column_tables(Scratch& scratch, const ElboDecompositionShape& s,
+                                              std::int64_t classes) {
   ColumnTables t;
   t.columns = s.columns;
   t.tiles = (s.columns + tile - 1) / tile;
@@ -42,8 +45,8 @@ CUELBO_INLINE ColumnTables take_column_tables(Scratch& scratch, const ElboDecomp
 }
 
 // to[column, j] = from[j, column] for the tile's columns j < count; the rest becomes `padding`.
-CUELBO_INLINE void transpose_tile(const float* from, std::int64_t width, std::int64_t count, float padding, float* to,
-                                  std::int64_t stride) {
+CUELBO_INLINE void transpose_tile(const float* from, std::int64_t width, std::int64_t count, float padding,
+                                  float* to, std::int64_t stride) {
   for (std::int64_t c = 0; c < width; ++c) {
     float* const out = to + c * stride;
     for (std::int64_t j = 0; j < count; ++j) out[j] = from[j * width + c];
@@ -79,7 +82,8 @@ CUELBO_INLINE void fill_column_tables(const ColumnTables& t, const Args& args, S
       least[d] = x < least[d] ? x : least[d];
     }
   }
-  for (std::int64_t d = 0; d < t.dims; ++d) t.offset[d] = -0.5 * static_cast<double>(least[d]) - half_log_two_pi;
+  for (std::int64_t d = 0; d < t.dims; ++d)
+    t.offset[d] = -0.5 * static_cast<double>(least[d]) - half_log_two_pi;
 
   parallel_for(stream, t.tiles, [&](std::int64_t q) {
     const std::int64_t count = t.columns - q * tile < tile ? t.columns - q * tile : tile;
@@ -88,7 +92,7 @@ CUELBO_INLINE void fill_column_tables(const ColumnTables& t, const Args& args, S
       float* const c = a + tile;
       for (std::int64_t j = 0; j < tile; j += lanes) {
         const vfloat logvar = load(c + j);
-        store(a + j, exp(logvar * -0.5F) * 0.84932180028801904F);              // √(½ log₂e)
+        store(a + j, exp(logvar * -0.5F) * 0.84932180028801904F);             // √(½ log₂e)
         store(c + j, (broadcast(least[d]) - logvar) * 0.72134752044448170F);  // ½ log₂e
       }
       for (std::int64_t j = count; j < tile; ++j) {

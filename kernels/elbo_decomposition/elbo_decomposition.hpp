@@ -4,9 +4,9 @@
 //   log q̂_b^V = log Σ_j w_bj · exp(Σ_{d∈V} ℓ[b, j, d])                                        Gaussian block
 //   log q̂_b^V = Σ_k q_bk · log Σ_j w_bj · exp(Σ_{d∈V} ℓ[b, j, d]) · Q_jk                        with discrete groups
 //
-// where k runs over the product of the classes of the block's discrete groups, q_bk = Π_c own[b, k_c] and
-// Q_jk = Π_c probabilities[j, k_c] (the `categorical` option: the expectation over classes in closed form).
-// and terms with q_bk = 0 count as 0.
+// where k runs over the product of the classes of the block's discrete groups, the last group's class fastest,
+// q_bk = Π_c row_probabilities[b, k_c] and Q_jk = Π_c probabilities[j, k_c] (the `categorical` option: the expectation
+// over classes in closed form). Terms with q_bk = 0 count as 0.
 // Weights: own_weight for j = own[b]; next_weight for j = (own[b] + 1) mod columns; other_weight for the rest, and for
 // all columns if own[b] is not among them.
 // The estimators hfvae, mws, mss, batch and exact differ in these three numbers only (Esmaeili et al. 2018,
@@ -27,16 +27,18 @@ struct DensityBlock {
   std::int32_t group_begin = 0, group_end = 0;
 };
 
-// The product of the classes of one block's discrete groups may not exceed this; elbo_decomposition_classes checks it.
+// The product of the classes of one block's discrete groups may not exceed this; the caller checks it.
 inline constexpr std::int64_t max_block_classes = 4096;
 inline constexpr std::int32_t max_discrete_groups = 16;
 
 struct ElboDecompositionShape {
   std::int64_t rows = 0, columns = 0, dims = 0;  // B, number of mixture components, D
-  const DensityBlock* blocks = nullptr;          // (block_count), host memory on every device, lives as long as the program
+  const DensityBlock* blocks =
+      nullptr;  // (block_count), host memory on every device, lives as long as the program
   std::int32_t block_count = 0;
-  std::int32_t group_count = 0;                  // discrete groups
-  std::int32_t classes[max_discrete_groups] = {};  // classes of each; tables are (n, Σ classes), groups side by side
+  std::int32_t group_count = 0;  // discrete groups
+  std::int32_t classes[max_discrete_groups] =
+      {};  // classes of each; tables are (n, Σ classes), groups side by side
   double own_weight = 0, next_weight = 0, other_weight = 0;
 };
 
@@ -49,8 +51,8 @@ struct ElboDecompositionForward {
   const float* probabilities = nullptr;      // (columns, Σ classes) or null
   const std::int32_t* own = nullptr;         // (rows): the column that row b was drawn from; null: own[b] = b
   float* log_q = nullptr;                    // (rows, block_count)
-  // What backward needs of blocks that have Gaussian dimensions and discrete groups or discrete groups only:
-  // log Σ_j w_bj exp(ℓ) Q_jk for every class k of the block, blocks side by side: (rows, saved_columns(shape)) or null.
+  // log Σ_j w_bj exp(ℓ) Q_jk for every class k of each block with discrete groups, which backward needs; blocks side by
+  // side: (rows, saved_columns(shape)), or null. Not below what fp32 holds: log 2⁻¹²⁶ less than the row's largest pair.
   float* log_class_sums = nullptr;
   void* workspace = nullptr;
 };
@@ -87,9 +89,12 @@ inline std::int64_t first_class_column(const ElboDecompositionShape& s, std::int
   for (std::int32_t i = 0; i < c; ++i) n += s.classes[i];
   return n;
 }
-inline std::int64_t class_column_count(const ElboDecompositionShape& s) { return first_class_column(s, s.group_count); }
+inline std::int64_t class_column_count(const ElboDecompositionShape& s) {
+  return first_class_column(s, s.group_count);
+}
 
-inline double column_weight(const ElboDecompositionShape& s, const std::int32_t* own, std::int64_t row, std::int64_t j) {
+inline double column_weight(const ElboDecompositionShape& s, const std::int32_t* own, std::int64_t row,
+                            std::int64_t j) {
   const std::int64_t o = own != nullptr ? own[row] : row;
   if (o < 0 || o >= s.columns) return s.other_weight;
   return j == o ? s.own_weight : j == (o + 1) % s.columns ? s.next_weight : s.other_weight;

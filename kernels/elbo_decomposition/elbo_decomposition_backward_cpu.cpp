@@ -9,10 +9,7 @@ namespace {
 void prepare_memory(const Backward& b, Stream stream) {
   const BackwardMemory& m = b.memory;
   const BlockPlan& plan = b.plan;
-  const ElboDecompositionShape& shape = b.args.shape;
   fill_column_tables(m.tables, b.args, stream);
-  prepare(*m.weights, m.tables, shape.own_weight, shape.next_weight, shape.other_weight);
-  fill_tile(m.no_weights, 0);
   const auto offset = [&](IndexRange dims) {
     double sum = 0;
     for (std::int32_t d = dims.begin; d < dims.end; ++d) sum += m.tables.offset[d];
@@ -21,8 +18,10 @@ void prepare_memory(const Backward& b, Stream stream) {
   for (std::int32_t n = 0; n < plan.node_count; ++n) m.node_offset[n] = offset(plan.nodes[n].dims);
   for (std::int32_t i = 0; i < plan.span_count; ++i) m.span_offset[i] = offset(plan.spans[i].dims);
   parallel_for(stream, m.tables.tiles, [&](std::int64_t q) {
-    for (std::int64_t i = 0; i < 2 * plan.dims; ++i) fill_tile(m.column_sums + (q * 2 * plan.dims + i) * tile, 0);
-    for (std::int64_t i = 0; i < plan.class_columns; ++i) fill_tile(m.class_sums + (q * plan.class_columns + i) * tile, 0);
+    for (std::int64_t i = 0; i < 2 * plan.dims; ++i)
+      fill_tile(m.column_sums + (q * 2 * plan.dims + i) * tile, 0);
+    for (std::int64_t i = 0; i < plan.class_columns; ++i)
+      fill_tile(m.class_sums + (q * plan.class_columns + i) * tile, 0);
   });
 }
 
@@ -41,7 +40,8 @@ void finish_columns(const Backward& b, std::int64_t q) {
   }
   const float* const sums = b.memory.class_sums + q * plan.class_columns * tile;
   for (std::int64_t c = 0; c < plan.class_columns; ++c)
-    for (std::int64_t j = 0; j < count; ++j) b.args.dprobabilities[(first + j) * plan.class_columns + c] = sums[c * tile + j];
+    for (std::int64_t j = 0; j < count; ++j)
+      b.args.dprobabilities[(first + j) * plan.class_columns + c] = sums[c * tile + j];
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ std::size_t elbo_decomposition_backward_workspace(const ElboDecompositionBackwar
 void elbo_decomposition_backward(const ElboDecompositionBackward& args, Stream stream) {
   const BlockPlan plan = build_block_plan(args.shape, args.workspace);
   const BackwardMemory memory = take_backward_memory(args.shape, plan, args.workspace);
-  const Backward backward{args, plan, memory};
+  const Backward backward{args, plan, memory, largest_exponent(args.shape)};
   prepare_memory(backward, stream);
   const std::int64_t rows = args.shape.rows, slices = memory.slices, tiles = memory.tables.tiles;
   const std::int64_t row_blocks = (rows + block_rows - 1) / block_rows;
@@ -63,7 +63,8 @@ void elbo_decomposition_backward(const ElboDecompositionBackward& args, Stream s
       Scratch scratch{memory.scratch + static_cast<std::size_t>(task) * memory.scratch_bytes};
       BackwardScratch s = take_backward_scratch(scratch, plan);
       const std::int64_t column_slice = (task + step) % slices;
-      const std::int64_t first_tile = column_slice * tiles / slices, last_tile = (column_slice + 1) * tiles / slices;
+      const std::int64_t first_tile = column_slice * tiles / slices,
+                         last_tile = (column_slice + 1) * tiles / slices;
       for (std::int64_t i = task * row_blocks / slices; i < (task + 1) * row_blocks / slices; ++i) {
         const std::int64_t first = i * block_rows, left = rows - first;
         const auto count = static_cast<std::int32_t>(left < block_rows ? left : block_rows);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"
+#include "kernels/gaussian/gaussian_reference.hpp"
 
 namespace cuelbo::kernels::reference {
 
@@ -32,7 +33,8 @@ struct ElboDecompositionGradients {
 };
 
 // The classes of a block's discrete groups for index k of their product; the last group's class changes fastest.
-inline std::vector<std::int64_t> class_columns(const ElboDecompositionShape& s, const DensityBlock& v, std::int64_t k) {
+inline std::vector<std::int64_t> class_columns(const ElboDecompositionShape& s, const DensityBlock& v,
+                                               std::int64_t k) {
   std::vector<std::int64_t> columns;
   for (std::int32_t c = v.group_end - 1; c >= v.group_begin; --c) {
     columns.push_back(first_class_column(s, c) + k % s.classes[c]);
@@ -52,18 +54,17 @@ T class_product(const T* table_row, const std::vector<std::int64_t>& columns, st
 // log(w_bj · exp(Σ_{d∈V} ℓ[b, j, d]) · Q_jk) for all columns j; columns_of_k is empty for a Gaussian block.
 template <class T>
 std::vector<T> log_mixture_terms(const ElboDecompositionShape& s, const ElboDecompositionInputs<T>& in,
-                                 const DensityBlock& v, std::int64_t row, const std::vector<std::int64_t>& columns_of_k) {
+                                 const DensityBlock& v, std::int64_t row,
+                                 const std::vector<std::int64_t>& columns_of_k) {
   std::vector<T> terms(static_cast<std::size_t>(s.columns));
   const std::int64_t classes = class_column_count(s);
   for (std::int64_t j = 0; j < s.columns; ++j) {
     T sum = 0;
-    for (std::int32_t d = v.dim_begin; d < v.dim_end; ++d) {
-      const T logvar = in.logvar[j * s.dims + d];
-      const T standardised = (in.z[row * s.dims + d] - in.mean[j * s.dims + d]) * std::exp(-logvar / 2);
-      sum -= (std::log(2 * std::numbers::pi_v<T>) + logvar + standardised * standardised) / 2;
-    }
+    for (std::int32_t d = v.dim_begin; d < v.dim_end; ++d)
+      sum += log_normal(in.z[row * s.dims + d], in.mean[j * s.dims + d], in.logvar[j * s.dims + d]);
     const T weight = static_cast<T>(column_weight(s, in.own, row, j));
-    const T probability = columns_of_k.empty() ? T(1) : class_product(in.probabilities + j * classes, columns_of_k);
+    const T probability =
+        columns_of_k.empty() ? T(1) : class_product(in.probabilities + j * classes, columns_of_k);
     terms[static_cast<std::size_t>(j)] = sum + std::log(weight) + std::log(probability);
   }
   return terms;
@@ -80,8 +81,8 @@ T log_sum_exp(const std::vector<T>& terms) {
 }
 
 template <class T>
-void elbo_decomposition_forward(const ElboDecompositionShape& s, const ElboDecompositionInputs<T>& in, T* log_q,
-                                T* log_class_sums) {
+void elbo_decomposition_forward(const ElboDecompositionShape& s, const ElboDecompositionInputs<T>& in,
+                                T* log_q, T* log_class_sums) {
   const std::int64_t classes = class_column_count(s), saved = saved_columns(s);
   for (std::int64_t b = 0; b < s.rows; ++b) {
     std::int64_t saved_column = 0;
@@ -105,8 +106,8 @@ void elbo_decomposition_forward(const ElboDecompositionShape& s, const ElboDecom
 }
 
 template <class T>
-void elbo_decomposition_backward(const ElboDecompositionShape& s, const ElboDecompositionInputs<T>& in, const T* dlog_q,
-                                 const ElboDecompositionGradients<T>& out) {
+void elbo_decomposition_backward(const ElboDecompositionShape& s, const ElboDecompositionInputs<T>& in,
+                                 const T* dlog_q, const ElboDecompositionGradients<T>& out) {
   const std::int64_t classes = class_column_count(s), dims = s.dims;
   std::fill_n(out.dz, s.rows * dims, T(0));
   std::fill_n(out.dmean, s.columns * dims, T(0));
@@ -123,6 +124,7 @@ void elbo_decomposition_backward(const ElboDecompositionShape& s, const ElboDeco
         const auto columns = discrete ? class_columns(s, v, k) : std::vector<std::int64_t>{};
         const auto terms = log_mixture_terms(s, in, v, b, columns);
         const T log_sum = log_sum_exp(terms);
+        const auto densities = log_mixture_terms(s, in, v, b, {});  // without Q_jk
         const T q = discrete ? class_product(in.row_probabilities + b * classes, columns) : T(1);
         const T gradient = dlog_q[b * s.block_count + i];
         for (std::int64_t c : columns) {
@@ -139,10 +141,11 @@ void elbo_decomposition_backward(const ElboDecompositionShape& s, const ElboDeco
             out.dmean[j * dims + d] += g * difference / variance;
             out.dlogvar[j * dims + d] += g * (difference * difference / variance - 1) / 2;
           }
-          for (std::int64_t c : columns) {
-            if (in.probabilities[j * classes + c] != 0)
-              out.dprobabilities[j * classes + c] += g / in.probabilities[j * classes + c];
-          }
+          if (columns.empty()) continue;
+          const T density = std::exp(densities[static_cast<std::size_t>(j)] - log_sum);
+          for (std::int64_t c : columns)
+            out.dprobabilities[j * classes + c] +=
+                gradient * q * density * class_product(in.probabilities + j * classes, columns, c);
         }
       }
     }

@@ -1,4 +1,4 @@
-// Loops over one row's pairs with the columns of one tile: arrays of `tile` floats.
+// Loops over the pairs of a group of rows with the columns of one tile.
 #pragma once
 
 #include "kernels/elbo_decomposition/block_plan.hpp"
@@ -35,16 +35,18 @@ CUELBO_INLINE vfloat exp2(vfloat x) {
 #if defined(__AVX512DQ__)
   const __m512 v = reinterpret_cast<__m512>(x);
   const vfloat f = reinterpret_cast<vfloat>(_mm512_maskz_reduce_ps(0xffff, v, 0x09));  // x − ⌊x⌋
-  const vfloat p = polynomial(f, broadcast(1.8775766733615596e-3F), 8.989340094732463e-3F, 5.582631805001738e-2F,
-                              2.4015361704534385e-1F, 6.931530732000745e-1F, 9.999999250635297e-1F);
-  return reinterpret_cast<vfloat>(_mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(p), v));  // p · 2^⌊x⌋
+  const vfloat p =
+      polynomial(f, broadcast(1.8775766733615596e-3F), 8.989340094732463e-3F, 5.582631805001738e-2F,
+                 2.4015361704534385e-1F, 6.931530732000745e-1F, 9.999999250635297e-1F);
+  return reinterpret_cast<vfloat>(
+      _mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(p), v));  // p · 2^⌊x⌋
 #else
   using simd_detail::round_magic;
   const vfloat bounded = vmin(broadcast(127.0F), vmax(broadcast(-126.0F), x));
   const vfloat shifted = bounded + round_magic;
   const vfloat f = bounded - (shifted - round_magic);
-  const vfloat p = polynomial(f, broadcast(1.327647197931638e-3F), 9.675541334206542e-3F, 5.550713273542824e-2F,
-                              2.4022119723848698e-1F, 6.931469670647334e-1F, 1.0F);
+  const vfloat p = polynomial(f, broadcast(1.327647197931638e-3F), 9.675541334206542e-3F,
+                              5.550713273542824e-2F, 2.4022119723848698e-1F, 6.931469670647334e-1F, 1.0F);
   const vfloat y = as_float(as_int(p) + (as_int(shifted) << 23));
   return select(x < -126.0F, vfloat{}, y);
 #endif
@@ -62,77 +64,140 @@ CUELBO_INLINE Component component(const ColumnTables& t, std::int64_t q, std::in
   return {p, p + tile, p + 2 * tile};
 }
 
-CUELBO_INLINE vfloat standardised(const Component& x, vfloat z, std::int64_t j) {
-  return (z - load(x.mean + j)) * load(x.a + j);
-}
-CUELBO_INLINE vfloat log_density(const Component& x, vfloat t, std::int64_t j) { return fma(-t, t, load(x.c + j)); }
+// What belongs to the rows of a group lies side by side: (row_group, tile).
+inline constexpr std::int64_t group_tile = row_group * tile;
 
-// The rows of a group. Missing ones repeat the last.
-struct RowGroup {
-  const float* z[row_group];  // (dims)
-  const float* w[row_group];  // (tile): weights of the pairs
-};
-
-// Log-densities of one dimension, `stride` apart for each row.
-CUELBO_INLINE void log_densities(const Component& x, std::int64_t d, const RowGroup& rows, float* logs,
-                                 std::int64_t stride) {
-  for (int r = 0; r < row_group; ++r) {
-    const vfloat z = broadcast(rows.z[r][d]);
-    for (std::int64_t j = 0; j < tile; j += lanes)
-      store(logs + r * stride + j, log_density(x, standardised(x, z, j), j));
+// Log-densities of one dimension.
+CUELBO_INLINE void log_densities(const Component& x, const float* z, float* logs) {
+  vfloat zs[row_group];
+  for (int r = 0; r < row_group; ++r) zs[r] = broadcast(z[r]);
+  for (std::int64_t j = 0; j < tile; j += lanes) {
+    const vfloat mean = load(x.mean + j), a = load(x.a + j), c = load(x.c + j);
+    for (int r = 0; r < row_group; ++r) {
+      const vfloat t = (zs[r] - mean) * a;
+      store(logs + r * tile + j, fma(-t, t, c));
+    }
   }
 }
 
-// Combines the arrays of a node's children; use(j, x) takes the result.
+// Adds those of several dimensions to `logs`; z is (dims, block_rows).
+CUELBO_INLINE void add_log_densities(const ColumnTables& tables, std::int64_t q, IndexRange dims,
+                                     const float* z, float* logs) {
+  for (std::int64_t j = 0; j < tile; j += lanes) {
+    vfloat e[row_group], c{};
+    for (int r = 0; r < row_group; ++r) e[r] = load(logs + r * tile + j);
+    for (std::int32_t d = dims.begin; d < dims.end; ++d) {
+      const Component x = component(tables, q, d);
+      const vfloat mean = load(x.mean + j), a = load(x.a + j);
+      c += load(x.c + j);
+      for (int r = 0; r < row_group; ++r) {
+        const vfloat t = (broadcast(z[d * block_rows + r]) - mean) * a;
+        e[r] = fma(-t, t, e[r]);
+      }
+    }
+    for (int r = 0; r < row_group; ++r) store(logs + r * tile + j, e[r] + c);
+  }
+}
+
+CUELBO_INLINE vfloat add(vfloat a, vfloat b) { return a + b; }
+CUELBO_INLINE vfloat multiply(vfloat a, vfloat b) { return a * b; }
+
+// Combines one row's arrays of a node's children, of which there are at least two, group_tile apart; use(j, x) takes the
+// result.
 template <class Combine, class Use>
 CUELBO_INLINE void combine_children(const float* slots, const std::int32_t* children, std::int32_t count,
                                     Combine combine, Use use) {
-  const float* const first = slots + children[0] * tile;
+  const float* const first = slots + children[0] * group_tile;
+  const float* const second = slots + children[1] * group_tile;
+#pragma GCC unroll 1
   for (std::int64_t j = 0; j < tile; j += 4 * lanes) {  // tile is a multiple of 4 vectors
     vfloat x[4];
-    for (int i = 0; i < 4; ++i) x[i] = load(first + j + i * lanes);
-    for (std::int32_t c = 1; c < count; ++c) {
-      const float* const child = slots + children[c] * tile + j;
+    for (int i = 0; i < 4; ++i) x[i] = combine(load(first + j + i * lanes), load(second + j + i * lanes));
+#pragma GCC unroll 1
+    for (std::int32_t c = 2; c < count; ++c) {
+      const float* const child = slots + children[c] * group_tile + j;
       for (int i = 0; i < 4; ++i) x[i] = combine(x[i], load(child + i * lanes));
     }
     for (int i = 0; i < 4; ++i) use(j + i * lanes, x[i]);
   }
 }
 
-CUELBO_INLINE void add_tile(float* to, const float* from) {
-#pragma GCC unroll 4
-  for (std::int64_t j = 0; j < tile; j += lanes) store(to + j, load(to + j) + load(from + j));
-}
-
-// The weights of the columns for one row and tile, with the tiles that most rows share.
-struct Weights {
-  alignas(64) float inner[tile];  // other_weight everywhere
-  alignas(64) float last[tile];   // the last tile, 0 behind the last column
-  std::int64_t columns, tiles;
-  float own, next;
-};
-
-CUELBO_INLINE void prepare(Weights& w, const ColumnTables& t, double own, double next, double other) {
-  w.columns = t.columns;
-  w.tiles = t.tiles;
-  w.own = static_cast<float>(own);
-  w.next = static_cast<float>(next);
-  for (std::int64_t j = 0; j < tile; ++j) {
-    w.inner[j] = static_cast<float>(other);
-    w.last[j] = (t.tiles - 1) * tile + j < t.columns ? static_cast<float>(other) : 0.0F;
+// The sums or products of a node's children for all rows of a group.
+template <class Combine>
+CUELBO_INLINE void combine_group(float* slots, const std::int32_t* children, std::int32_t count, float* out,
+                                 Combine combine) {
+  for (int r = 0; r < row_group; ++r) {
+    float* const to = out + r * tile;
+    combine_children(slots + r * tile, children, count, combine,
+                     [=](std::int64_t j, vfloat x) { store(to + j, x); });
   }
 }
 
-// Returns one of the shared tiles, or fills `special` where the tile has the row's own column or the next.
-CUELBO_INLINE const float* tile_weights(const Weights& w, std::int64_t own, std::int64_t q, float* special) {
-  const float* const shared = q == w.tiles - 1 ? w.last : w.inner;
-  if (own < 0 || own >= w.columns) return shared;
+CUELBO_INLINE void add_group(float* to, const float* from) {
+  for (std::int64_t j = 0; j < group_tile; j += lanes) store(to + j, load(to + j) + load(from + j));
+}
+
+// A node is online if its density is taken relative to a running maximum or a known sum, so that it cannot be a factor.
+CUELBO_INLINE void mark_parents_online(const BlockPlan& plan, bool* online) {
+  for (std::int32_t g = 0; g < plan.segment_count; ++g) {
+    const PlanSegment& segment = plan.segments[g];
+    for (std::int32_t n = segment.nodes.begin; n < segment.nodes.end; ++n) {
+      for (std::int32_t c = plan.nodes[n].children.begin; c < plan.nodes[n].children.end; ++c)
+        online[n] |= online[node_at(segment, plan.children[c])];
+    }
+  }
+}
+
+// Lane i of the result is the sum of the lanes of vector i at p, for as many vectors as there are lanes.
+template <int vectors = lanes>
+CUELBO_INLINE vfloat sum_lanes(const float* p) {
+  if constexpr (vectors == 1) {
+    return load(p);
+  } else {
+    // Each half has a piece of `width` lanes for each of its vectors; the result has pieces of half the width.
+    constexpr int pieces = vectors / 2, width = lanes / pieces;
+    const vfloat a = sum_lanes<pieces>(p), b = sum_lanes<pieces>(p + pieces * lanes);
+    const vint piece = iota() / (width / 2), lane = iota() % (width / 2);
+    const vint lower = piece % pieces * width + lane + ((piece >= pieces) & lanes);
+    return __builtin_shuffle(a, b, lower) + __builtin_shuffle(a, b, lower + width / 2);
+  }
+}
+
+// out[i] = sum of the lanes of vector i, for n vectors rounded up to as many as there are lanes.
+CUELBO_INLINE void sum_lanes(const float* p, std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; i += lanes) store(out + i, sum_lanes(p + i * lanes));
+}
+
+// n rounded up, for arrays that are worked on vector by vector.
+CUELBO_INLINE std::int64_t padded(std::int64_t n) { return (n + lanes - 1) / lanes * lanes; }
+
+// to[d, r] = z[r, d]; missing rows repeat the last.
+CUELBO_INLINE void copy_rows(const float* z, std::int64_t dims, std::int32_t rows, float* to) {
+  for (std::int32_t r = 0; r < block_rows; ++r)
+    for (std::int64_t d = 0; d < dims; ++d) to[d * block_rows + r] = z[(r < rows ? r : rows - 1) * dims + d];
+}
+
+// The weights of the columns for each row.
+struct Weights {
+  std::int64_t columns;
+  float own, next, other;
+};
+
+CUELBO_INLINE Weights weights_of(const ElboDecompositionShape& s) {
+  return {s.columns, static_cast<float>(s.own_weight), static_cast<float>(s.next_weight),
+          static_cast<float>(s.other_weight)};
+}
+
+// Those of tile q; 0 behind the last column. Returns whether they are other_weight in all columns there are.
+CUELBO_INLINE bool tile_weights(const Weights& w, std::int64_t own, std::int64_t q, float* out) {
+  fill_tile(out, w.other);
+  const std::int64_t first = q * tile;
+  for (std::int64_t j = w.columns - first; j < tile; ++j) out[j] = 0;
+  if (own < 0 || own >= w.columns) return true;
   const std::int64_t next = own + 1 < w.columns ? own + 1 : 0;
-  if (own / tile != q && next / tile != q) return shared;
-  for (std::int64_t j = 0; j < tile; j += lanes) store(special + j, load(shared + j));
-  if (next / tile == q) special[next % tile] = w.next;
-  if (own / tile == q) special[own % tile] = w.own;
-  return special;
+  if (next / tile == q) out[next - first] = w.next;
+  if (own / tile == q) out[own - first] = w.own;
+  return next / tile != q && own / tile != q;
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

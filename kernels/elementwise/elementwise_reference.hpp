@@ -38,8 +38,8 @@ void fill(std::int64_t count, T value, T* y) {
 }
 
 template <class T>
-void copy_columns(std::int64_t rows, std::int64_t columns, std::int64_t x_stride, std::int64_t y_stride, const T* x,
-                  T* y) {
+void copy_columns(std::int64_t rows, std::int64_t columns, std::int64_t x_stride, std::int64_t y_stride,
+                  const T* x, T* y) {
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) y[r * y_stride + c] = x[r * x_stride + c];
   }

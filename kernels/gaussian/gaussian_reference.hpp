@@ -15,8 +15,8 @@ T log_normal(T x, T mean, T logvar) {
 }
 
 template <class T>
-void gaussian_likelihood_forward(std::int64_t rows, std::int64_t pixels, T deviation, const T* mean, const T* target,
-                                 T* log_likelihood, T* dmean) {
+void gaussian_likelihood_forward(std::int64_t rows, std::int64_t pixels, T deviation, const T* mean,
+                                 const T* target, T* log_likelihood, T* dmean) {
   for (std::int64_t r = 0; r < rows; ++r) {
     T sum = 0;
     for (std::int64_t i = r * pixels; i < (r + 1) * pixels; ++i) {
@@ -29,15 +29,16 @@ void gaussian_likelihood_forward(std::int64_t rows, std::int64_t pixels, T devia
 }
 
 template <class T>
-void gaussian_density_forward(std::int64_t count, const T* z, const T* mean, const T* logvar, T* log_density) {
+void gaussian_density_forward(std::int64_t count, const T* z, const T* mean, const T* logvar,
+                              T* log_density) {
   for (std::int64_t i = 0; i < count; ++i) {
     log_density[i] = mean != nullptr ? log_normal(z[i], mean[i], logvar[i]) : log_normal(z[i], T(0), T(0));
   }
 }
 
 template <class T>
-void gaussian_density_backward(std::int64_t count, const T* z, const T* mean, const T* logvar, const T* dlog_density,
-                               T* dz, T* dmean, T* dlogvar) {
+void gaussian_density_backward(std::int64_t count, const T* z, const T* mean, const T* logvar,
+                               const T* dlog_density, T* dz, T* dmean, T* dlogvar) {
   for (std::int64_t i = 0; i < count; ++i) {
     const T inverse_deviation = logvar != nullptr ? std::exp(-logvar[i] / 2) : T(1);
     const T standardised = (z[i] - (mean != nullptr ? mean[i] : T(0))) * inverse_deviation;

@@ -20,7 +20,9 @@ CUELBO_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < 
 CUELBO_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
 // Work that takes less time than waking a thread runs in the calling one.
-CUELBO_INLINE Stream parallel_if_worthwhile(Stream stream, double flops) { return flops < 2e6 ? Stream{} : stream; }
+CUELBO_INLINE Stream parallel_if_worthwhile(Stream stream, double flops) {
+  return flops < 2e6 ? Stream{} : stream;
+}
 
 template <int vectors>
 struct Tile {
@@ -29,8 +31,9 @@ struct Tile {
 
 // sum[m][:] += Σ_k a[m][k · a_step] · b[k · b_step + :]
 template <int vectors>
-CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* const (&a)[tile_rows], std::ptrdiff_t a_step,
-                                const float* b, std::ptrdiff_t b_step, std::int64_t count) {
+CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* const (&a)[tile_rows],
+                                std::ptrdiff_t a_step, const float* b, std::ptrdiff_t b_step,
+                                std::int64_t count) {
   const float* p[tile_rows];
 #pragma GCC unroll 8
   for (int m = 0; m < tile_rows; ++m) p[m] = a[m];
@@ -83,15 +86,16 @@ CUELBO_INLINE bool is_built_in(Activation activation) {
   return activation == Activation::identity || activation == Activation::relu;
 }
 
-[[maybe_unused, gnu::noinline]] static void activate_values(Activation activation, float* y, std::int64_t count) {
+[[maybe_unused, gnu::noinline]] static void activate_values(Activation activation, float* y,
+                                                            std::int64_t count) {
   dispatch_activation(activation, [&](auto constant) {
     for_vectors(0, count, [&](std::int64_t i, auto n) {
       store(y + i, apply_activation(constant.value, load(y + i, n)), n);
     });
   });
 }
-[[maybe_unused, gnu::noinline]] static void multiply_by_derivative(Activation activation, const float* saved, float* y,
-                                                                   std::int64_t count) {
+[[maybe_unused, gnu::noinline]] static void multiply_by_derivative(Activation activation, const float* saved,
+                                                                   float* y, std::int64_t count) {
   dispatch_activation(activation, [&](auto constant) {
     for_vectors(0, count, [&](std::int64_t i, auto n) {
       store(y + i, load(y + i, n) * activation_derivative_from_output(constant.value, load(saved + i, n)), n);
@@ -105,7 +109,8 @@ CUELBO_INLINE int lanes_left(int columns, int vector) {
 
 // Asks for the part of `saved` that store_tile is going to read.
 template <int vectors>
-CUELBO_INLINE void prefetch_saved(const Epilogue& epilogue, const std::int64_t (&offset)[tile_rows], std::int64_t column) {
+CUELBO_INLINE void prefetch_saved(const Epilogue& epilogue, const std::int64_t (&offset)[tile_rows],
+                                  std::int64_t column) {
   if (epilogue.gradient_activation == Activation::identity) return;
   for (int m = 0; m < tile_rows; ++m)
     for (int v = 0; v < vectors; ++v) __builtin_prefetch(epilogue.saved + offset[m] + column + v * lanes);
@@ -114,7 +119,8 @@ CUELBO_INLINE void prefetch_saved(const Epilogue& epilogue, const std::int64_t (
 // Row m of the tile goes to output + offset[m] + column; the first `rows` rows and `columns` columns are written.
 template <int vectors, bool full>
 CUELBO_INLINE void store_tile(const Tile<vectors>& tile, const Epilogue& epilogue,
-                              const std::int64_t (&offset)[tile_rows], int rows, std::int64_t column, int columns) {
+                              const std::int64_t (&offset)[tile_rows], int rows, std::int64_t column,
+                              int columns) {
   const auto get = [&](const float* p, int v) {
     return full ? load(p + v * lanes) : load_partial(p + v * lanes, lanes_left(columns, v));
   };
@@ -141,7 +147,9 @@ CUELBO_INLINE void store_tile(const Tile<vectors>& tile, const Epilogue& epilogu
         store_partial(to + v * lanes, y, lanes_left(columns, v));
     }
   }
-  if (is_built_in(epilogue.activation) && (epilogue.gradient_activation == Activation::identity || relu_gradient)) return;
+  if (is_built_in(epilogue.activation) &&
+      (epilogue.gradient_activation == Activation::identity || relu_gradient))
+    return;
   for (int m = 0; m < rows; ++m) {
     float* const y = epilogue.output + offset[m] + column;
     if (!is_built_in(epilogue.activation)) activate_values(epilogue.activation, y, columns);
@@ -151,11 +159,26 @@ CUELBO_INLINE void store_tile(const Tile<vectors>& tile, const Epilogue& epilogu
 }
 template <int vectors>
 CUELBO_INLINE void store_tile(const Tile<vectors>& tile, const Epilogue& epilogue,
-                              const std::int64_t (&offset)[tile_rows], int rows, std::int64_t column, int columns) {
+                              const std::int64_t (&offset)[tile_rows], int rows, std::int64_t column,
+                              int columns) {
   if (columns == vectors * lanes)
     store_tile<vectors, true>(tile, epilogue, offset, rows, column, columns);
   else
     store_tile<vectors, false>(tile, epilogue, offset, rows, column, columns);
+}
+
+// Goes on from sums that store_tile has left in the output.
+template <int vectors>
+CUELBO_INLINE void load_tile(Tile<vectors>& tile, const Epilogue& epilogue,
+                             const std::int64_t (&offset)[tile_rows], int rows, std::int64_t column,
+                             int columns) {
+#pragma GCC unroll 8
+  for (int m = 0; m < tile_rows; ++m) {
+    if (m >= rows) break;
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v)
+      tile.sum[m][v] = load_partial(epilogue.output + offset[m] + column + v * lanes, lanes_left(columns, v));
+  }
 }
 
 template <int value_>

@@ -31,7 +31,8 @@ void linear_backward_data(const LinearBackwardData& shape, const T* dy, const T*
 }
 
 template <class T>
-void linear_backward_weight(const LinearBackwardWeight& shape, const T* x, const T* dy, T* dweight, T* dbias) {
+void linear_backward_weight(const LinearBackwardWeight& shape, const T* x, const T* dy, T* dweight,
+                            T* dbias) {
   for (std::int64_t o = 0; o < shape.out; ++o) {
     for (std::int64_t i = 0; i < shape.in; ++i) {
       T sum = 0;

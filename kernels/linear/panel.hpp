@@ -10,7 +10,9 @@ CUELBO_INLINE std::int64_t count_panels(std::int64_t columns) { return divide_up
 CUELBO_INLINE std::int64_t columns_of_panel(std::int64_t columns, std::int64_t panel) {
   return smaller(columns - panel * panel_width, panel_width);
 }
-CUELBO_INLINE std::int64_t padded_width(std::int64_t columns) { return columns > lanes ? panel_width : lanes; }
+CUELBO_INLINE std::int64_t padded_width(std::int64_t columns) {
+  return columns > lanes ? panel_width : lanes;
+}
 
 // Floats that `rows` × `columns` take when packed. Panel p starts at p · rows · panel_width.
 CUELBO_INLINE std::int64_t packed_size(std::int64_t rows, std::int64_t columns) {
@@ -39,8 +41,8 @@ CUELBO_INLINE void transpose(vfloat (&row)[lanes]) {
 
 // to[j · to_step + i] = from[i · from_step + j] for i < rows ≤ lanes, j < columns ≤ lanes. The rows of `to` are filled up
 // with zeros to whole vectors if `fill` is set.
-CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, int rows, int columns, float* to,
-                                   std::int64_t to_step, bool fill) {
+CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, int rows, int columns,
+                                   float* to, std::int64_t to_step, bool fill) {
   vfloat block[lanes];
   if (rows == lanes && columns == lanes) {
 #pragma GCC unroll 16
@@ -51,7 +53,8 @@ CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, in
     return;
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) block[i] = i < rows ? load_partial(from + i * from_step, columns) : vfloat{};
+  for (int i = 0; i < lanes; ++i)
+    block[i] = i < rows ? load_partial(from + i * from_step, columns) : vfloat{};
   transpose(block);
 #pragma GCC unroll 16
   for (int j = 0; j < lanes; ++j)
@@ -76,8 +79,8 @@ CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, in
 }
 
 // panel[k][j] = matrix[k][j], j < columns ≤ panel_width
-[[maybe_unused]] static void pack(const float* matrix, std::int64_t step, std::int64_t columns, std::int64_t count,
-                                  float* panel) {
+[[maybe_unused]] static void pack(const float* matrix, std::int64_t step, std::int64_t columns,
+                                  std::int64_t count, float* panel) {
   const std::int64_t width = padded_width(columns);
   for (std::int64_t k = 0; k < count; ++k)
     for (std::int64_t j = 0; j < width; j += lanes) {

@@ -41,7 +41,8 @@ struct ColumnSums {
 
 // `width` vectors side by side, from column c on.
 template <int outputs, int width, class N, class Accumulate, class Finish>
-CUELBO_INLINE void sum_strip(const Chunk& chunk, std::int64_t c, N n, Accumulate&& accumulate, Finish&& finish) {
+CUELBO_INLINE void sum_strip(const Chunk& chunk, std::int64_t c, N n, Accumulate&& accumulate,
+                             Finish&& finish) {
   ColumnSums<outputs> sums[width] = {};
   for (std::int64_t r = chunk.row_begin; r < chunk.row_end; ++r) {
 #pragma GCC unroll 4
@@ -67,7 +68,8 @@ CUELBO_INLINE void sum_columns_of(const Chunk& chunk, Accumulate&& accumulate, F
 }
 
 // Σ over the chunks of column c of partial sums (row chunks, columns).
-CUELBO_INLINE double total_of_chunks(const float* partial, std::int64_t chunks, std::int64_t columns, std::int64_t c) {
+CUELBO_INLINE double total_of_chunks(const float* partial, std::int64_t chunks, std::int64_t columns,
+                                     std::int64_t c) {
   double total = 0;
   for (std::int64_t i = 0; i < chunks; ++i) total += static_cast<double>(partial[i * columns + c]);
   return total;

@@ -43,7 +43,9 @@ void sum_rows(const SumRows& args, Stream stream) {
   parallel_chunks(stream, args.rows, columns, [=](const Chunk& chunk) {
     sum_columns_of<1>(
         chunk,
-        [=](ColumnSums<1>& sums, std::int64_t r, std::int64_t c, auto n) { sums.value[0] += load(x + r * columns + c, n); },
+        [=](ColumnSums<1>& sums, std::int64_t r, std::int64_t c, auto n) {
+          sums.value[0] += load(x + r * columns + c, n);
+        },
         [=](const ColumnSums<1>& sums, std::int64_t c, auto n) {
           store(partial + chunk.index * columns + c, sums.value[0], n);
         });

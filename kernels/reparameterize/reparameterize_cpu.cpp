@@ -15,8 +15,8 @@ struct Position {
 // Makes the noise of all elements piece by piece on the stack and calls f(position, noise, count) for every run of
 // elements that lies in one row.
 template <class F>
-CUELBO_INLINE void for_noise(Stream stream, const StepCounter& counter, std::uint32_t operation, std::int64_t rows,
-                             std::int64_t dims, std::int64_t stride, F&& f) {
+CUELBO_INLINE void for_noise(Stream stream, const StepCounter& counter, std::uint32_t operation,
+                             std::int64_t rows, std::int64_t dims, std::int64_t stride, F&& f) {
   constexpr std::int64_t piece = 1024;
   static_assert(piece % noise_block == 0 && task_elements % piece == 0);
   const NoiseSource source = noise_source(counter, operation);

@@ -61,8 +61,9 @@ const CpuPath& find_cpu_path(std::string_view name) {
   }
   bool known = false;
   for (const CpuPath& path : all_paths) known = known || path.name == name;
-  throw std::runtime_error("CUELBO_ISA: " + (known ? "this CPU does not support " : std::string("unknown instruction set ")) +
-                           std::string(name) + "; usable here: " + usable);
+  throw std::runtime_error(
+      "CUELBO_ISA: " + (known ? "this CPU does not support " : std::string("unknown instruction set ")) +
+      std::string(name) + "; usable here: " + usable);
 }
 
 const KernelTable& cpu_table() { return *chosen_path().table; }

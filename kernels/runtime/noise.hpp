@@ -75,7 +75,8 @@ struct NoiseBlock {
 CUELBO_INLINE NoiseBlock uniform_block(const NoiseSource& source, std::int64_t first) {
   using namespace noise_detail;
   vuint x = reinterpret_cast<vuint>(iota()) + static_cast<std::uint32_t>(first / 4);
-  vuint y = broadcast_uint(source.step_low), z = broadcast_uint(source.step_high), w = broadcast_uint(source.operation);
+  vuint y = broadcast_uint(source.step_low), z = broadcast_uint(source.step_high),
+        w = broadcast_uint(source.operation);
   PhiloxKey key = source.key;
   for (int round = 0; round < 10; ++round) {
     const Product a = multiply(x, 0xD2511F53), b = multiply(z, 0xCD9E8D57);
@@ -127,7 +128,8 @@ CUELBO_INLINE void store_block(float* out, const NoiseBlock& block) {
 
 // out[i − begin] = noise of element i for i in [begin, end); make(source, first) makes a block.
 template <class F>
-CUELBO_INLINE void fill_noise(const NoiseSource& source, std::int64_t begin, std::int64_t end, float* out, F&& make) {
+CUELBO_INLINE void fill_noise(const NoiseSource& source, std::int64_t begin, std::int64_t end, float* out,
+                              F&& make) {
   for (std::int64_t first = begin - begin % 4; first < end; first += noise_block) {
     const NoiseBlock block = make(source, first);
     if (first >= begin && first + noise_block <= end) {

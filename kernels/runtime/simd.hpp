@@ -22,8 +22,15 @@ inline constexpr int lanes = 8;
 inline constexpr int lanes = 4;
 #endif
 
+#if defined(__AVX2__) || defined(__AVX512F__)
+inline constexpr bool has_fma = true;
+#else
+inline constexpr bool has_fma = false;
+#endif
+
 typedef float vfloat __attribute__((vector_size(4 * lanes)));
-typedef std::int32_t vint __attribute__((vector_size(4 * lanes)));  // also the mask that a comparison gives: 0 or -1
+typedef std::int32_t vint
+    __attribute__((vector_size(4 * lanes)));  // also the mask that a comparison gives: 0 or -1
 typedef std::uint32_t vuint __attribute__((vector_size(4 * lanes)));
 
 CUELBO_INLINE vfloat broadcast(float x) { return x - vfloat{}; }  // x - 0 is x, also for -0
@@ -77,11 +84,11 @@ CUELBO_INLINE void store_partial(float* p, vfloat x, int n) {
 // a·b + c; rounded once, except on the baseline path.
 CUELBO_INLINE vfloat fma(vfloat a, vfloat b, vfloat c) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<vfloat>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b),
-                                                  reinterpret_cast<__m512>(c)));
+  return reinterpret_cast<vfloat>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 #elif defined(__AVX2__)
-  return reinterpret_cast<vfloat>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b),
-                                                  reinterpret_cast<__m256>(c)));
+  return reinterpret_cast<vfloat>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #else
   return a * b + c;
 #endif
@@ -90,10 +97,26 @@ CUELBO_INLINE vfloat fma(vfloat a, vfloat b, vfloat c) {
 CUELBO_INLINE vfloat select(vint mask, vfloat a, vfloat b) { return mask ? a : b; }
 CUELBO_INLINE vint select(vint mask, vint a, vint b) { return mask ? a : b; }
 
+// Bit i tells whether lane i of a mask is set.
+CUELBO_INLINE std::uint32_t mask_bits(vint mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask));
+#elif defined(__AVX2__)
+  return static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
+#elif defined(__x86_64__)
+  return static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask)));
+#else
+  std::uint32_t bits = 0;
+  for (int lane = 0; lane < lanes; ++lane) bits |= mask[lane] != 0 ? 1U << lane : 0U;
+  return bits;
+#endif
+}
+
 // a > b ? a : b, and likewise: the second argument if either is NaN. To keep a NaN of x, write vmax(bound, x).
 CUELBO_INLINE vfloat vmax(vfloat a, vfloat b) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<vfloat>(_mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+  return reinterpret_cast<vfloat>(
+      _mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 #elif defined(__AVX2__)
   return reinterpret_cast<vfloat>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 #else
@@ -102,7 +125,8 @@ CUELBO_INLINE vfloat vmax(vfloat a, vfloat b) {
 }
 CUELBO_INLINE vfloat vmin(vfloat a, vfloat b) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<vfloat>(_mm512_maskz_min_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+  return reinterpret_cast<vfloat>(
+      _mm512_maskz_min_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 #elif defined(__AVX2__)
   return reinterpret_cast<vfloat>(_mm256_min_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 #else
@@ -170,8 +194,8 @@ CUELBO_INLINE vfloat exp(vfloat x) {
   const vfloat shifted = fma(x, broadcast(log2_e), broadcast(round_magic));
   const vfloat n = shifted - round_magic;
   const vfloat r = fma(n, broadcast(-ln2_low), fma(n, broadcast(-ln2_high), x));
-  const vfloat q = polynomial(r, broadcast(1.9875691500e-4F), 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
-                              1.6666665459e-1F, 5.0000001201e-1F);
+  const vfloat q = polynomial(r, broadcast(1.9875691500e-4F), 1.3981999507e-3F, 8.3334519073e-3F,
+                              4.1665795894e-2F, 1.6666665459e-1F, 5.0000001201e-1F);
   const vfloat p = fma(q, r * r, r) + 1.0F;
   // The exponent in two parts: n reaches from -151 to 128.
   const vint exponent = as_int(shifted) - as_int(broadcast(round_magic));
@@ -184,8 +208,10 @@ CUELBO_INLINE vfloat exp(vfloat x) {
 CUELBO_INLINE vfloat exp_fast(vfloat x) {
   using namespace simd_detail;
   const vfloat shifted = fma(x, broadcast(log2_e), broadcast(round_magic));
-  const vfloat r = fma(shifted - round_magic, broadcast(-ln2), x);
-  const vfloat p = polynomial(r, broadcast(8.312520235e-03F), 4.189015684e-02F, 1.666711465e-01F, 4.999923150e-01F, 1.0F, 1.0F);
+  const vfloat n = shifted - round_magic;
+  const vfloat r = has_fma ? fma(n, broadcast(-ln2), x) : x - n * ln2_high - n * ln2_low;
+  const vfloat p = polynomial(r, broadcast(8.312520235e-03F), 4.189015684e-02F, 1.666711465e-01F,
+                              4.999923150e-01F, 1.0F, 1.0F);
   const vfloat y = as_float(as_int(p) + (as_int(shifted) << 23));
   return select(x < -87.0F, vfloat{}, y);
 }
@@ -201,9 +227,9 @@ CUELBO_INLINE vfloat log(vfloat x) {
   const vfloat m = as_float((offset & 0x007fffff) + 0x3f3504f3) - 1.0F;
   const vfloat e = to_float(exponent);
   const vfloat z = m * m;
-  const vfloat q = polynomial(m, broadcast(7.0376836292e-2F), -1.1514610310e-1F, 1.1676998740e-1F, -1.2420140846e-1F,
-                              1.4249322787e-1F, -1.6668057665e-1F, 2.0000714765e-1F, -2.4999993993e-1F,
-                              3.3333331174e-1F);
+  const vfloat q =
+      polynomial(m, broadcast(7.0376836292e-2F), -1.1514610310e-1F, 1.1676998740e-1F, -1.2420140846e-1F,
+                 1.4249322787e-1F, -1.6668057665e-1F, 2.0000714765e-1F, -2.4999993993e-1F, 3.3333331174e-1F);
   vfloat y = fma(e, broadcast(ln2_low), q * z * m);
   y = fma(z, broadcast(-0.5F), y);
   y = fma(e, broadcast(ln2_high), m + y);
@@ -219,9 +245,11 @@ CUELBO_INLINE void sincos_2pi(vfloat u, vfloat& sine, vfloat& cosine) {
   const vint quadrant = as_int(shifted);
   const vfloat r = fma(shifted - round_magic, broadcast(-0.25F), u) * 6.28318530717958648F;  // [-π/4, π/4]
   const vfloat z = r * r;
-  const vfloat s = fma(polynomial(z, broadcast(-1.9515295891e-4F), 8.3321608736e-3F, -1.6666654611e-1F), z * r, r);
-  const vfloat c = fma(polynomial(z, broadcast(2.443315711809948e-5F), -1.388731625493765e-3F, 4.166664568298827e-2F),
-                       z * z, fma(z, broadcast(-0.5F), broadcast(1.0F)));
+  const vfloat s =
+      fma(polynomial(z, broadcast(-1.9515295891e-4F), 8.3321608736e-3F, -1.6666654611e-1F), z * r, r);
+  const vfloat c =
+      fma(polynomial(z, broadcast(2.443315711809948e-5F), -1.388731625493765e-3F, 4.166664568298827e-2F),
+          z * z, fma(z, broadcast(-0.5F), broadcast(1.0F)));
   const vint swap = (quadrant & 1) != 0;
   sine = as_float(as_int(select(swap, c, s)) ^ ((quadrant & 2) << 30));
   cosine = as_float(as_int(select(swap, s, c)) ^ (((quadrant + 1) & 2) << 30));

@@ -72,7 +72,8 @@ void ThreadPool::run_tasks(int worker) {
     const Function function = function_.load(std::memory_order_relaxed);
     void* const context = context_.load(std::memory_order_relaxed);
     const std::int64_t tasks = tasks_.load(std::memory_order_relaxed);
-    if (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_acquire))
+      continue;
     function(context, tasks - static_cast<std::int64_t>(state & task_mask), worker);
     if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(tasks))
       finished_.notify_one();

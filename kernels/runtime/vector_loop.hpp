@@ -25,9 +25,7 @@ CUELBO_INLINE void store(float* p, vfloat v, int n) { store_partial(p, v, n); }
 
 // Zero in lanes ≥ n.
 CUELBO_INLINE vfloat keep_first(vfloat v, WholeVector) { return v; }
-CUELBO_INLINE vfloat keep_first(vfloat v, int n) {
-  return select(iota() < n, v, broadcast(0));
-}
+CUELBO_INLINE vfloat keep_first(vfloat v, int n) { return select(iota() < n, v, broadcast(0)); }
 
 // Calls f(i, n) for the vectors of [begin, end): n elements from i on.
 template <class F>
@@ -41,8 +39,7 @@ CUELBO_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a
 
 // Calls f(begin, end) for pieces of at most `grain` of [0, count), in parallel.
 template <class F>
-CUELBO_INLINE void parallel_ranges(Stream stream, std::int64_t count, std::int64_t grain,
-                                                          F&& f) {
+CUELBO_INLINE void parallel_ranges(Stream stream, std::int64_t count, std::int64_t grain, F&& f) {
   parallel_for(stream, divide_up(count, grain), [&](std::int64_t task) {
     const std::int64_t begin = task * grain;
     f(begin, begin + grain < count ? begin + grain : count);
@@ -52,7 +49,8 @@ CUELBO_INLINE void parallel_ranges(Stream stream, std::int64_t count, std::int64
 // Calls f(i, n) for the vectors of [0, count), in parallel.
 template <class F>
 CUELBO_INLINE void parallel_vectors(Stream stream, std::int64_t count, F&& f) {
-  parallel_ranges(stream, count, task_elements, [&](std::int64_t begin, std::int64_t end) { for_vectors(begin, end, f); });
+  parallel_ranges(stream, count, task_elements,
+                  [&](std::int64_t begin, std::int64_t end) { for_vectors(begin, end, f); });
 }
 
 // Calls f(begin, end) for pieces of the rows, in parallel.

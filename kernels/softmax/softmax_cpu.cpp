@@ -5,9 +5,11 @@
 namespace cuelbo::kernels::CUELBO_ISA {
 
 // log_probabilities, and probabilities unless null, of one row.
-static void log_softmax_row(const float* x, float* probabilities, float* log_probabilities, std::int64_t count) {
+static void log_softmax_row(const float* x, float* probabilities, float* log_probabilities,
+                            std::int64_t count) {
   const vfloat maximum = broadcast(maximum_of(x, count));
-  const double sum = sum_vectors(0, count, [=](std::int64_t i, auto n) { return exp(load(x + i, n) - maximum); });
+  const double sum =
+      sum_vectors(0, count, [=](std::int64_t i, auto n) { return exp(load(x + i, n) - maximum); });
   const vfloat log_sum = log(broadcast(static_cast<float>(sum)));
   for_vectors(0, count, [=](std::int64_t i, auto n) {
     const vfloat log_probability = (load(x + i, n) - maximum) - log_sum;

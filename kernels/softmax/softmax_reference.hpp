@@ -30,8 +30,8 @@ void softmax_forward(std::int64_t rows, std::int64_t classes, const T* logits, T
 }
 
 template <class T>
-void softmax_backward(std::int64_t rows, std::int64_t classes, const T* probabilities, const T* dprobabilities,
-                      const T* dlog_probabilities, T* dlogits) {
+void softmax_backward(std::int64_t rows, std::int64_t classes, const T* probabilities,
+                      const T* dprobabilities, const T* dlog_probabilities, T* dlogits) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t begin = r * classes, end = begin + classes;
     T inner = 0;  // Σ p·dp + Σ dlogp

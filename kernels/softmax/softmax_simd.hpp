@@ -35,7 +35,8 @@ static inline void softmax_row(const float* x, float factor, float* y, std::int6
 }
 
 // dx = factor · y ⊙ (dy − Σ y·dy), the gradient of softmax(factor · x); dx may be dy.
-static inline void softmax_row_backward(const float* y, const float* dy, float factor, float* dx, std::int64_t count) {
+static inline void softmax_row_backward(const float* y, const float* dy, float factor, float* dx,
+                                        std::int64_t count) {
   const double inner =
       sum_vectors(0, count, [=](std::int64_t i, auto n) { return load(y + i, n) * load(dy + i, n); });
   const vfloat mean = broadcast(static_cast<float>(inner)), scale = broadcast(factor);

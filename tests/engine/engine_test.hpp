@@ -1,4 +1,4 @@
-// What the engine's tests share: a device with its parameters, random values, and comparisons that NaN and Inf fail.
+// What the engine's tests share: a device with its parameters, random values, comparison to the bit.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,9 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/error.hpp"
 #include "engine/operations.hpp"
 #include "engine/program.hpp"
+#include "tests/support/comparison.hpp"
+#include "tests/support/error_checks.hpp"
 
 namespace cuelbo::test {
 
@@ -43,20 +44,6 @@ inline Floats away_from_zero(std::int64_t n, std::uint64_t seed, float margin = 
 
 inline Doubles to_double(const Floats& values) { return {values.begin(), values.end()}; }
 
-// |actual − expected| ≤ tolerance · (scale + |expected|) everywhere. NaN and Inf fail, on either side.
-template <class Actual, class Expected>
-testing::AssertionResult all_near(const Actual& actual, const Expected& expected, double tolerance, double scale = 1) {
-  if (actual.size() != expected.size())
-    return testing::AssertionFailure() << "sizes " << actual.size() << " and " << expected.size();
-  for (std::size_t i = 0; i < actual.size(); ++i) {
-    const double a = actual[i], e = expected[i];
-    if (!std::isfinite(a) || !std::isfinite(e) || !(std::abs(a - e) <= tolerance * (scale + std::abs(e))))
-      return testing::AssertionFailure() << "element " << i << " of " << actual.size() << ": " << a << ", expected "
-                                         << e;
-  }
-  return testing::AssertionSuccess();
-}
-
 // The same bits everywhere, all of them finite.
 inline testing::AssertionResult same_bits(const Floats& a, const Floats& b) {
   if (a.size() != b.size()) return testing::AssertionFailure() << "sizes " << a.size() << " and " << b.size();
@@ -64,20 +51,6 @@ inline testing::AssertionResult same_bits(const Floats& a, const Floats& b) {
     if (!std::isfinite(a[i]) || std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]))
       return testing::AssertionFailure() << "element " << i << " of " << a.size() << ": " << a[i] << " and " << b[i];
   return testing::AssertionSuccess();
-}
-
-// The message of the Error that f throws; it has one line. Empty, and a failure, when nothing is thrown.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-    return message;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return {};
 }
 
 }  // namespace cuelbo::test

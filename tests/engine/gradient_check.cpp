@@ -119,12 +119,12 @@ void check_gradients(const GradientCase& check) {
                  : differentiated == all_parameters ? std::string("parameters")
                                                     : "input " + std::to_string(differentiated) + " alone");
     const Result result = run_engine(check, loss_weights, differentiated);
-    EXPECT_TRUE(all_near(result.y, y, check.value_tolerance, 1e-3 + largest(y))) << "values";
+    EXPECT_TRUE(all_close(result.y, y, {check.value_tolerance * (1e-3 + largest(y)), check.value_tolerance})) << "values";
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (result.gradients[i].empty()) continue;
       Floats actual;
       for (const std::size_t k : expected[i].at) actual.push_back(result.gradients[i][k]);
-      EXPECT_TRUE(all_near(actual, expected[i].values, check.gradient_tolerance, 1e-3 + largest(expected[i].values)))
+      EXPECT_TRUE(all_close(actual, expected[i].values, {check.gradient_tolerance * (1e-3 + largest(expected[i].values)), check.gradient_tolerance}))
           << "gradient of input " << i;
       for (const float g : result.gradients[i]) ASSERT_TRUE(std::isfinite(g)) << "gradient of input " << i;
     }

@@ -271,7 +271,7 @@ TEST(GradientPaths, FlatGradientsHoldEveryParametersGradientAndZeros) {
     for (std::size_t r = 0; r < 7; ++r)
       expected[static_cast<std::size_t>(parameters.parameter(weight).offset) + i] += h[r * 3 + i % 3];
   for (std::size_t i = 0; i < 2; ++i) expected[static_cast<std::size_t>(parameters.parameter(bias).offset) + i] = 7;
-  EXPECT_TRUE(all_near(program.read(program.parameter_gradients()), expected, 1e-6));
+  EXPECT_TRUE(all_close(program.read(program.parameter_gradients()), expected, {1e-6, 1e-6}));
 }
 
 // The sweep reaches the layer with the state last: a place among the gradients would be the first weight's.
@@ -295,7 +295,7 @@ TEST(GradientPaths, AStateTakesNoPlaceAmongTheGradients) {
   Doubles expected(6);
   for (std::size_t i = 0; i < 6; ++i)
     for (std::size_t r = 0; r < 7; ++r) expected[i] += h[r * 3 + i % 3];
-  EXPECT_TRUE(all_near(program.read(gradient), expected, 1e-6));
+  EXPECT_TRUE(all_close(program.read(gradient), expected, {1e-6, 1e-6}));
 }
 
 }  // namespace

@@ -8,6 +8,20 @@
 namespace cuelbo::test {
 namespace {
 
+// The message of the Error that f throws; it has one line. Empty, and a failure, when nothing is thrown.
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+    return message;
+  }
+  ADD_FAILURE() << "no Error was thrown";
+  return {};
+}
+
 testing::AssertionResult mentions(const std::string& message, const std::vector<std::string>& parts) {
   for (const std::string& part : parts)
     if (message.find(part) == std::string::npos)
@@ -125,7 +139,7 @@ TEST_F(ProgramErrors, TensorsOfAnotherProgramAreRefused) {
   stays_out([&] { reparameterize(x, y); });
   stays_out([&] { gaussian_log_density(x, y, y); });
   stays_out([&] { program.view(y, {20}); });
-  stays_out([&] { program.backward(sum(y)); });
+  stays_out([&] { program.backward(other.input("strange loss", {1}, true)); });
   stays_out([&] { static_cast<void>(program.gradient(y)); });
   stays_out([&] { program.keep(y); });
   stays_out([&] { program.set_step_values(values, Floats{2}); });
@@ -223,6 +237,7 @@ TEST_F(ProgramErrors, Parameters) {
   EXPECT_TRUE(mentions(error_of([&] { parameters.create("v", {2, 3}, Floats(5)); }), {"'v'", "(2, 3)", "5"}));
   EXPECT_TRUE(mentions(error_of([&] { parameters.write(w, Floats(5)); }), {"'w'", "(2, 3)", "5"}));
   EXPECT_TRUE(mentions(error_of([&] { parameters.read(s, ParameterSet::Kind::first_moment); }), {"'s'", "state"}));
+  EXPECT_EQ(parameters.read(w), Floats(6));
   EXPECT_TRUE(mentions(error_of([&] { parameters.create("late", {1}, Floats(1)); }), {"'late'"}));
 }
 

@@ -7,8 +7,6 @@
 namespace cuelbo::test {
 namespace {
 
-using testing::Test;
-
 // y = w2 · tanh(w1 · x + b1) + b2, of a batch of any size.
 struct Mlp {
   explicit Mlp(ParameterSet& parameters)
@@ -77,11 +75,12 @@ TEST(Program, SeveralProgramsSeeTheSameParameters) {
   Trainer large(machine, mlp, 16), small(machine, mlp, 5);
   Predictor predictor(machine, mlp, 5);
   const Floats before = predictor();
-  EXPECT_TRUE(same_bits([&] { small.program.set_adam_step({}); small.program.replay(); return small.program.read(small.y); }(), before));
+  small.program.replay();  // its learning rate is 0
+  EXPECT_TRUE(same_bits(small.program.read(small.y), before));
   large.step(1);
   const Floats after = predictor();
   EXPECT_FALSE(same_bits(after, before));
-  small.program.replay();  // its learning rate is 0
+  small.program.replay();
   EXPECT_TRUE(same_bits(small.program.read(small.y), after));
 }
 
@@ -93,8 +92,7 @@ TEST(Program, InferenceNeedsNoGradients) {
   EXPECT_FALSE(predictor.y.requires_gradient());
   EXPECT_TRUE(trainer.y.requires_gradient());
   EXPECT_EQ(predictor.program.launches().size(), 2U);
-  const std::string message = error_of([&] { predictor.program.backward(sum(predictor.y)); });
-  EXPECT_NE(message, "");
+  EXPECT_EQ(predictor.program.parameter_gradients().id(), -1);
 }
 
 TEST(Program, StepValuesChangeBetweenReplays) {
@@ -163,7 +161,7 @@ TEST(Program, StopGradientKeepsTheValueAndStopsTheGradient) {
   EXPECT_TRUE(same_bits(program.read(dx), b));
   Floats expected = a;
   for (std::size_t i = 0; i < 5; ++i) expected[i] += a[i] * a[i];
-  EXPECT_TRUE(all_near(program.read(program.gradient(free)), expected, 1e-6));
+  EXPECT_TRUE(all_close(program.read(program.gradient(free)), expected, {1e-6, 1e-6}));
 }
 
 TEST(Program, PrintsItsPlan) {

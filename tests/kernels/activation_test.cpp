@@ -14,22 +14,26 @@ constexpr Activation all_activations[] = {Activation::identity, Activation::relu
 TEST(Activation, MatchesReferenceForwardAndBackward) {
   for (const Activation activation : all_activations) {
     for (const std::int64_t count : element_counts) {
-      SCOPED_TRACE(testing::Message() << "activation " << static_cast<int>(activation) << ", count " << count);
+      SCOPED_TRACE(testing::Message()
+                   << "activation " << static_cast<int>(activation) << ", count " << count);
       const auto n = static_cast<std::size_t>(count);
       const auto x = scaled(random_normal(n, 1), 3), dy = random_normal(n, 2);
       std::vector<double> y(n), dx(n);
       reference::activation_forward(count, activation, to_double(x).data(), y.data());
       const std::vector<float> saved(y.begin(), y.end());
-      reference::activation_backward(count, activation, to_double(saved).data(), to_double(dy).data(), dx.data());
+      reference::activation_backward(count, activation, to_double(saved).data(), to_double(dy).data(),
+                                     dx.data());
       on_every_path(
           [&](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(n), x, KernelBuffer(n), dy};
             const auto forward = [&](const float* from, float* to) {
-              table.activation_forward.launch({.count = count, .activation = activation, .x = from, .y = to}, stream);
+              table.activation_forward.launch({.count = count, .activation = activation, .x = from, .y = to},
+                                              stream);
             };
             const auto backward = [&](const float* from, float* to) {
               table.activation_backward.launch(
-                  {.count = count, .activation = activation, .y = saved.data(), .dy = from, .dx = to}, stream);
+                  {.count = count, .activation = activation, .y = saved.data(), .dy = from, .dx = to},
+                  stream);
             };
             forward(x.data(), out[0].data());
             forward(out[1].data(), out[1].data());
@@ -67,7 +71,8 @@ TEST(Activation, ReferenceBackwardIsTheDerivative) {
 
 TEST(Activation, ExtremeInputsSaturateAndNanStaysNan) {
   const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> x = {-100, 100, -infinity, infinity, std::numeric_limits<float>::quiet_NaN(), 1e-20F, 0};
+  const std::vector<float> x = {-100,   100, -infinity, infinity, std::numeric_limits<float>::quiet_NaN(),
+                                1e-20F, 0};
   const std::vector<float> expected[] = {x,
                                          {0, 100, 0, infinity, x[4], 1e-20F, 0},
                                          {-1, 100, -infinity, infinity, x[4], 1e-20F, 0},
@@ -97,7 +102,8 @@ TEST(Activation, NanGradientStaysNan) {
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(3)};
           table.activation_backward.launch(
-              {.count = 3, .activation = activation, .y = y.data(), .dy = dy.data(), .dx = out[0].data()}, stream);
+              {.count = 3, .activation = activation, .y = y.data(), .dy = dy.data(), .dx = out[0].data()},
+              stream);
           return out;
         },
         [&](const Outputs& out) {

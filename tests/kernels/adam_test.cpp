@@ -35,8 +35,8 @@ TEST(Adam, FollowsADoublePrecisionRunForAHundredSteps) {
             for (int t = 1; t <= 100; ++t) {
               const std::vector<float>& gradient = gradients[static_cast<std::size_t>(t - 1)];
               float square_sum = 0;
-              launch(table.sum_of_squares, SumOfSquares{.count = count, .x = gradient.data(), .y = &square_sum},
-                     stream);
+              launch(table.sum_of_squares,
+                     SumOfSquares{.count = count, .x = gradient.data(), .y = &square_sum}, stream);
               const AdamStep step = step_at(t, 1e-3);
               table.adam.launch({.count = count,
                                  .clip = clip,
@@ -82,8 +82,9 @@ TEST(Adam, MatchesTorchsFormula) {
             std::vector<float> gradient(3);
             float square_sum = 0;
             for (std::size_t i = 0; i < 3; ++i) {
-              gradient[i] = static_cast<float>(std::sin(t + static_cast<double>(i)) * static_cast<double>(i + 1)) +
-                            out[0][i] / 4;
+              gradient[i] =
+                  static_cast<float>(std::sin(t + static_cast<double>(i)) * static_cast<double>(i + 1)) +
+                  out[0][i] / 4;
               square_sum += gradient[i] * gradient[i];
             }
             const AdamStep step = step_at(t, 0.01);
@@ -109,8 +110,8 @@ TEST(Adam, MatchesTorchsFormula) {
   }
 }
 
-KernelBuffer after_one_step(const KernelTable& table, Stream stream, float clip, float square_sum, float gradient,
-                            float start = 0) {
+KernelBuffer after_one_step(const KernelTable& table, Stream stream, float clip, float square_sum,
+                            float gradient, float start = 0) {
   KernelBuffer parameter(std::vector<float>{start, start});
   std::vector<float> first(2, 0), second(2, 0);
   const std::vector<float> gradients = {gradient, 0};
@@ -131,14 +132,12 @@ KernelBuffer after_one_step(const KernelTable& table, Stream stream, float clip,
 // not at all.
 TEST(Adam, FirstStepIsTheLearningRate) {
   for (const float gradient : {1e-3F, 1.0F, -1e6F}) {
-    on_every_path(
-        [&](const KernelTable& table, Stream stream) {
-          return Outputs{after_one_step(table, stream, 0, 0, gradient)};
-        },
-        [&](const Outputs& out) {
-          EXPECT_NEAR(out[0][0], gradient > 0 ? -0.125 : 0.125, 2e-6);
-          EXPECT_EQ(out[0][1], 0);
-        });
+    on_every_path([&](const KernelTable& table,
+                      Stream stream) { return Outputs{after_one_step(table, stream, 0, 0, gradient)}; },
+                  [&](const Outputs& out) {
+                    EXPECT_NEAR(out[0][0], gradient > 0 ? -0.125 : 0.125, 2e-6);
+                    EXPECT_EQ(out[0][1], 0);
+                  });
   }
 }
 
@@ -156,11 +155,9 @@ TEST(Adam, NanGradientReachesItsParameterOnly) {
 TEST(Adam, ANormThatIsNotFiniteChangesNothing) {
   for (const float norm : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     for (const float clip : {0.0F, 1.0F}) {
-      on_every_path(
-          [&](const KernelTable& table, Stream stream) {
-            return Outputs{after_one_step(table, stream, clip, norm, 1, 3)};
-          },
-          [&](const Outputs& out) { EXPECT_TRUE(identical(out[0], std::vector<float>{3, 3})); });
+      on_every_path([&](const KernelTable& table,
+                        Stream stream) { return Outputs{after_one_step(table, stream, clip, norm, 1, 3)}; },
+                    [&](const Outputs& out) { EXPECT_TRUE(identical(out[0], std::vector<float>{3, 3})); });
     }
   }
 }

@@ -11,8 +11,8 @@ namespace reference = kernels::reference;
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 // Around vector lengths and chunks of 128 rows × 1024 columns; the channels of a convolutional encoder.
-const std::vector<Shape> shapes = {{2, 1},   {2, 17},   {3, 5},    {127, 16}, {128, 31},   {129, 33},
-                                   {257, 3}, {64, 256}, {1000, 1}, {5, 1025}, {1024, 32},  {4097, 64}};
+const std::vector<Shape> shapes = {{2, 1},   {2, 17},   {3, 5},    {127, 16}, {128, 31},  {129, 33},
+                                   {257, 3}, {64, 256}, {1000, 1}, {5, 1025}, {1024, 32}, {4097, 64}};
 
 struct Forward {
   std::vector<double> running_mean, running_variance, mean, inverse_deviation, y;
@@ -21,26 +21,28 @@ struct Forward {
 Forward reference_forward(Shape shape, const std::vector<float>& x, const std::vector<float>& scale,
                           const std::vector<float>& shift, Activation activation) {
   const auto c = size(shape.columns);
-  Forward f{std::vector<double>(c, 0.25), std::vector<double>(c, 2), std::vector<double>(c), std::vector<double>(c),
-            std::vector<double>(x.size())};
+  Forward f{std::vector<double>(c, 0.25), std::vector<double>(c, 2), std::vector<double>(c),
+            std::vector<double>(c), std::vector<double>(x.size())};
   reference::batch_norm_forward(shape.rows, shape.columns, to_double(x).data(), to_double(scale).data(),
-                                to_double(shift).data(), activation, f.running_mean.data(), f.running_variance.data(),
-                                f.mean.data(), f.inverse_deviation.data(), f.y.data());
+                                to_double(shift).data(), activation, f.running_mean.data(),
+                                f.running_variance.data(), f.mean.data(), f.inverse_deviation.data(),
+                                f.y.data());
   return f;
 }
 
 TEST(BatchNorm, ForwardMatchesReference) {
   for (const Shape shape : shapes) {
     for (const Activation activation : {Activation::identity, Activation::relu, Activation::tanh}) {
-      SCOPED_TRACE(testing::Message() << shape.rows << "x" << shape.columns << ", activation "
-                                      << static_cast<int>(activation));
+      SCOPED_TRACE(testing::Message()
+                   << shape.rows << "x" << shape.columns << ", activation " << static_cast<int>(activation));
       const auto n = size(shape.rows * shape.columns), c = size(shape.columns);
-      const auto x = scaled(random_normal(n, 1), 2, 0.7F), scale = random_normal(c, 2), shift = random_normal(c, 3);
+      const auto x = scaled(random_normal(n, 1), 2, 0.7F), scale = random_normal(c, 2),
+                 shift = random_normal(c, 3);
       const Forward expected = reference_forward(shape, x, scale, shift, activation);
       on_every_path(
           [&](const KernelTable& table, Stream stream) {
-            Outputs out{std::vector<float>(c, 0.25F), std::vector<float>(c, 2), KernelBuffer(c), KernelBuffer(c),
-                        KernelBuffer(n)};
+            Outputs out{std::vector<float>(c, 0.25F), std::vector<float>(c, 2), KernelBuffer(c),
+                        KernelBuffer(c), KernelBuffer(n)};
             BatchNormForward args{.rows = shape.rows,
                                   .channels = shape.columns,
                                   .x = x.data(),
@@ -145,14 +147,15 @@ TEST(BatchNorm, BackwardMatchesReference) {
   for (const Shape shape : shapes) {
     SCOPED_TRACE(testing::Message() << shape.rows << "x" << shape.columns);
     const auto n = size(shape.rows * shape.columns), c = size(shape.columns);
-    const auto x = scaled(random_normal(n, 1), 2, 0.7F), scale = random_normal(c, 2), dy = random_normal(n, 3);
+    const auto x = scaled(random_normal(n, 1), 2, 0.7F), scale = random_normal(c, 2),
+               dy = random_normal(n, 3);
     const Forward forward = reference_forward(shape, x, scale, scale, Activation::identity);
     const std::vector<float> mean(forward.mean.begin(), forward.mean.end());
     const std::vector<float> inverse(forward.inverse_deviation.begin(), forward.inverse_deviation.end());
     std::vector<double> dx(n), dscale(c), dshift(c);
     reference::batch_norm_backward(shape.rows, shape.columns, to_double(x).data(), to_double(scale).data(),
-                                   to_double(mean).data(), to_double(inverse).data(), to_double(dy).data(), dx.data(),
-                                   dscale.data(), dshift.data());
+                                   to_double(mean).data(), to_double(inverse).data(), to_double(dy).data(),
+                                   dx.data(), dscale.data(), dshift.data());
     on_every_path(
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(n), KernelBuffer(c), KernelBuffer(c), dy};
@@ -189,14 +192,16 @@ TEST(BatchNorm, ReferenceBackwardIsTheDerivative) {
   std::vector<double> mean(3), inverse(3), y(15), gradient(21);
   const auto loss = [&](const std::vector<double>& p) {
     std::vector<double> running_mean(3), running_variance(3);
-    reference::batch_norm_forward(rows, channels, p.data(), p.data() + 15, p.data() + 18, Activation::identity,
-                                  running_mean.data(), running_variance.data(), mean.data(), inverse.data(), y.data());
+    reference::batch_norm_forward(rows, channels, p.data(), p.data() + 15, p.data() + 18,
+                                  Activation::identity, running_mean.data(), running_variance.data(),
+                                  mean.data(), inverse.data(), y.data());
     return inner_product(weights, y);
   };
   const auto expected = central_differences(loss, packed);
   loss(packed);
-  reference::batch_norm_backward(rows, channels, packed.data(), packed.data() + 15, mean.data(), inverse.data(),
-                                 weights.data(), gradient.data(), gradient.data() + 15, gradient.data() + 18);
+  reference::batch_norm_backward(rows, channels, packed.data(), packed.data() + 15, mean.data(),
+                                 inverse.data(), weights.data(), gradient.data(), gradient.data() + 15,
+                                 gradient.data() + 18);
   EXPECT_TRUE(near(gradient, expected, 1e-8));
 }
 

@@ -97,7 +97,8 @@ TEST(Bernoulli, KeepsRelativeAccuracyForCertainPixels) {
 }
 
 TEST(Bernoulli, ExtremeLogitsStayFiniteAndNanReachesItsRowOnly) {
-  const std::vector<float> logits = {-100, 100, 100, -100, std::numeric_limits<float>::quiet_NaN(), 0, 1e30F, -1e30F};
+  const std::vector<float> logits = {-100, 100,   100,   -100, std::numeric_limits<float>::quiet_NaN(),
+                                     0,    1e30F, -1e30F};
   const std::vector<float> target = {0, 1, 0, 1, 1, 0, 0, 1};
   on_every_path(
       [&](const KernelTable& table, Stream stream) {

@@ -18,8 +18,8 @@ TEST(Concrete, ForwardMatchesReference) {
       const auto n = static_cast<std::size_t>(rows * classes);
       const auto logits = scaled(random_normal(n, 1), 2);
       std::vector<double> y(n);
-      reference::concrete_forward(rows, classes, static_cast<double>(temperature), to_double(logits).data(), counter,
-                                  operation, y.data());
+      reference::concrete_forward(rows, classes, static_cast<double>(temperature), to_double(logits).data(),
+                                  counter, operation, y.data());
       on_every_path(
           [&, r = rows, c = classes](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(n)};
@@ -47,14 +47,19 @@ TEST(Concrete, BackwardMatchesReference) {
     reference::concrete_forward(rows, classes, 0.5, to_double(random_normal(n, 1)).data(), counter, operation,
                                 exact.data());
     const std::vector<float> y(exact.begin(), exact.end()), dy = random_normal(n, 2);
-    reference::concrete_backward(rows, classes, 0.5, to_double(y).data(), to_double(dy).data(), dlogits.data());
+    reference::concrete_backward(rows, classes, 0.5, to_double(y).data(), to_double(dy).data(),
+                                 dlogits.data());
     on_every_path(
         [&, r = rows, c = classes](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(n), dy};
           const auto run = [&](const float* gradient, float* dx) {
-            table.concrete_backward.launch(
-                {.rows = r, .classes = c, .temperature = temperature, .y = y.data(), .dy = gradient, .dlogits = dx},
-                stream);
+            table.concrete_backward.launch({.rows = r,
+                                            .classes = c,
+                                            .temperature = temperature,
+                                            .y = y.data(),
+                                            .dy = gradient,
+                                            .dlogits = dx},
+                                           stream);
           };
           run(dy.data(), out[0].data());
           run(out[1].data(), out[1].data());

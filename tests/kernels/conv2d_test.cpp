@@ -8,8 +8,9 @@ namespace {
 using namespace kernels;
 namespace reference = kernels::reference;
 
-Conv2dShape make_shape(std::int64_t batch, std::int64_t height, std::int64_t width, std::int64_t large_channels,
-                       std::int64_t small_channels, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
+Conv2dShape make_shape(std::int64_t batch, std::int64_t height, std::int64_t width,
+                       std::int64_t large_channels, std::int64_t small_channels, std::int64_t kernel,
+                       std::int64_t stride, std::int64_t padding) {
   return {.batch = batch,
           .large_height = height,
           .large_width = width,
@@ -23,10 +24,10 @@ Conv2dShape make_shape(std::int64_t batch, std::int64_t height, std::int64_t wid
 }
 
 std::string name(const Conv2dShape& s) {
-  return (testing::Message() << "batch " << s.batch << ", " << s.large_height << " x " << s.large_width << " x "
-                             << s.large_channels << " -> " << s.small_height << " x " << s.small_width << " x "
-                             << s.small_channels << ", kernel " << s.kernel << ", stride " << s.stride << ", padding "
-                             << s.padding)
+  return (testing::Message() << "batch " << s.batch << ", " << s.large_height << " x " << s.large_width
+                             << " x " << s.large_channels << " -> " << s.small_height << " x "
+                             << s.small_width << " x " << s.small_channels << ", kernel " << s.kernel
+                             << ", stride " << s.stride << ", padding " << s.padding)
       .GetString();
 }
 
@@ -66,9 +67,9 @@ struct Epilogue {
 };
 
 const std::vector<Epilogue> epilogues = {
-    {false, Activation::identity, Activation::identity}, {true, Activation::relu, Activation::identity},
-    {true, Activation::leaky_relu, Activation::identity}, {true, Activation::tanh, Activation::identity},
-    {true, Activation::sigmoid, Activation::identity},    {false, Activation::identity, Activation::relu},
+    {false, Activation::identity, Activation::identity},   {true, Activation::relu, Activation::identity},
+    {true, Activation::leaky_relu, Activation::identity},  {true, Activation::tanh, Activation::identity},
+    {true, Activation::sigmoid, Activation::identity},     {false, Activation::identity, Activation::relu},
     {false, Activation::identity, Activation::leaky_relu}, {true, Activation::relu, Activation::tanh},
     {true, Activation::identity, Activation::sigmoid}};
 
@@ -84,8 +85,9 @@ std::vector<float> outputs_of(Activation activation, std::vector<float> values) 
 }
 
 std::string name(const Epilogue& e) {
-  return (testing::Message() << (e.bias ? "bias" : "no bias") << ", activation " << static_cast<int>(e.activation)
-                             << ", gradient activation " << static_cast<int>(e.gradient_activation))
+  return (testing::Message() << (e.bias ? "bias" : "no bias") << ", activation "
+                             << static_cast<int>(e.activation) << ", gradient activation "
+                             << static_cast<int>(e.gradient_activation))
       .GetString();
 }
 
@@ -99,10 +101,12 @@ TEST(Conv2d, ForwardMatchesReference) {
     for (const Epilogue& e : epilogues_of(i)) {
       SCOPED_TRACE(name(s) + "; " + name(e));
       const auto saved = outputs_of(e.gradient_activation, random_normal(small_size(s), 4));
-      Conv2dForward args{.shape = s, .activation = e.activation, .gradient_activation = e.gradient_activation};
+      Conv2dForward args{
+          .shape = s, .activation = e.activation, .gradient_activation = e.gradient_activation};
       std::vector<double> expected(small_size(s));
       reference::conv2d_forward(args, to_double(large).data(), to_double(weight).data(),
-                                e.bias ? to_double(bias).data() : nullptr, to_double(saved).data(), expected.data());
+                                e.bias ? to_double(bias).data() : nullptr, to_double(saved).data(),
+                                expected.data());
       on_every_path(
           [&](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(small_size(s))};
@@ -127,7 +131,8 @@ TEST(Conv2d, BackwardDataMatchesReference) {
     for (const Epilogue& e : epilogues_of(i)) {
       SCOPED_TRACE(name(s) + "; " + name(e));
       const auto saved = outputs_of(e.gradient_activation, random_normal(large_size(s), 4));
-      Conv2dBackwardData args{.shape = s, .activation = e.activation, .gradient_activation = e.gradient_activation};
+      Conv2dBackwardData args{
+          .shape = s, .activation = e.activation, .gradient_activation = e.gradient_activation};
       std::vector<double> expected(large_size(s));
       reference::conv2d_backward_data(args, to_double(small).data(), to_double(weight).data(),
                                       e.bias ? to_double(bias).data() : nullptr, to_double(saved).data(),
@@ -154,7 +159,8 @@ TEST(Conv2d, BackwardWeightMatchesReference) {
     const auto small = random_normal(small_size(s), 2);
     Conv2dBackwardWeight args{.shape = s};
     std::vector<double> expected(weight_size(s));
-    reference::conv2d_backward_weight(args, to_double(large).data(), to_double(small).data(), expected.data());
+    reference::conv2d_backward_weight(args, to_double(large).data(), to_double(small).data(),
+                                      expected.data());
     on_every_path(
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(weight_size(s))};
@@ -182,11 +188,14 @@ TEST(Conv2d, IsExactAndAdjointForSmallIntegers) {
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(small_size(s)), KernelBuffer(large_size(s)), KernelBuffer(weight_size(s))};
           launch(table.conv2d_forward,
-                 {.shape = s, .large = large.data(), .weight = weight.data(), .small = out[0].data()}, stream);
+                 {.shape = s, .large = large.data(), .weight = weight.data(), .small = out[0].data()},
+                 stream);
           launch(table.conv2d_backward_data,
-                 {.shape = s, .small = small.data(), .weight = weight.data(), .large = out[1].data()}, stream);
+                 {.shape = s, .small = small.data(), .weight = weight.data(), .large = out[1].data()},
+                 stream);
           launch(table.conv2d_backward_weight,
-                 {.shape = s, .large = large.data(), .small = small.data(), .dweight = out[2].data()}, stream);
+                 {.shape = s, .large = large.data(), .small = small.data(), .dweight = out[2].data()},
+                 stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -221,7 +230,8 @@ TEST(Conv2d, BiasBackwardMatchesReference) {
 
 TEST(Conv2d, ReferenceGradientsAreDerivatives) {
   const Conv2dShape s = make_shape(2, 5, 4, 2, 3, 3, 2, 1);
-  const auto large = to_double(random_normal(large_size(s), 1)), weight = to_double(random_normal(weight_size(s), 2));
+  const auto large = to_double(random_normal(large_size(s), 1)),
+             weight = to_double(random_normal(weight_size(s), 2));
   const auto dsmall = to_double(random_normal(small_size(s), 3));
   const double* const none = nullptr;
   const auto loss = [&](const std::vector<double>& l, const std::vector<double>& w) {
@@ -233,7 +243,8 @@ TEST(Conv2d, ReferenceGradientsAreDerivatives) {
   reference::conv2d_backward_data({.shape = s}, dsmall.data(), weight.data(), none, none, dlarge.data());
   reference::conv2d_backward_weight({.shape = s}, large.data(), dsmall.data(), dweight.data());
   EXPECT_TRUE(near(dlarge, central_differences([&](const auto& v) { return loss(v, weight); }, large), 1e-8));
-  EXPECT_TRUE(near(dweight, central_differences([&](const auto& v) { return loss(large, v); }, weight), 1e-8));
+  EXPECT_TRUE(
+      near(dweight, central_differences([&](const auto& v) { return loss(large, v); }, weight), 1e-8));
 }
 
 TEST(Conv2d, AnImageDoesNotReachAnother) {
@@ -251,7 +262,8 @@ TEST(Conv2d, AnImageDoesNotReachAnother) {
     const auto clean = run(large);
     auto spoilt_input = large;
     const std::size_t image = large_size(s) / 3, small_image = small_size(s) / 3;
-    std::fill_n(spoilt_input.begin() + static_cast<std::ptrdiff_t>(image), image, std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(spoilt_input.begin() + static_cast<std::ptrdiff_t>(image), image,
+                std::numeric_limits<float>::quiet_NaN());
     const auto spoilt = run(spoilt_input);
     for (std::size_t i = 0; i < spoilt.size(); ++i) {
       if (i / small_image == 1)

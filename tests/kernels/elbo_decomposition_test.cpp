@@ -17,31 +17,54 @@ std::vector<Case> cases() {
   for (const std::int64_t rows : {2, 5, 33}) {
     for (const std::int32_t dims : {1, 3, 17}) {
       all.push_back({"B" + std::to_string(rows) + "_D" + std::to_string(dims),
-                     {.rows = rows, .columns = rows, .dims = dims}, hfvae_blocks(dims, 2)});
+                     {.rows = rows, .columns = rows, .dims = dims},
+                     hfvae_blocks(dims, 2)});
       all.push_back({"tree_B" + std::to_string(rows) + "_D" + std::to_string(dims),
-                     {.rows = rows, .columns = rows, .dims = dims}, tree_blocks(dims)});
+                     {.rows = rows, .columns = rows, .dims = dims},
+                     tree_blocks(dims)});
     }
   }
   for (const std::int64_t rows : {63, 64, 65, 127, 129})
-    all.push_back({"tile_B" + std::to_string(rows), {.rows = rows, .columns = rows, .dims = 4}, hfvae_blocks(4, 2)});
+    all.push_back(
+        {"tile_B" + std::to_string(rows), {.rows = rows, .columns = rows, .dims = 4}, hfvae_blocks(4, 2)});
   for (const std::int32_t dims : {15, 16, 31, 64})
-    all.push_back({"wide_D" + std::to_string(dims), {.rows = 33, .columns = 33, .dims = dims}, hfvae_blocks(dims, 8)});
+    all.push_back(
+        {"wide_D" + std::to_string(dims), {.rows = 33, .columns = 33, .dims = dims}, hfvae_blocks(dims, 8)});
   all.push_back({"tree_D64", {.rows = 33, .columns = 33, .dims = 64}, tree_blocks(64)});
   all.push_back({"one_group_of_20", {.rows = 33, .columns = 33, .dims = 40}, hfvae_blocks(40, 20)});
 
   all.push_back({"classes_3", {.rows = 33, .columns = 33, .dims = 3, .classes = {3}}, hfvae_blocks(3, 2, 1)});
-  all.push_back({"classes_10", {.rows = 33, .columns = 33, .dims = 10, .classes = {10}}, hfvae_blocks(10, 2, 1)});
-  all.push_back({"classes_10_D17", {.rows = 70, .columns = 70, .dims = 17, .classes = {10}}, hfvae_blocks(17, 5, 1)});
-  all.push_back({"two_discrete_groups", {.rows = 33, .columns = 33, .dims = 3, .classes = {3, 10}}, hfvae_blocks(3, 2, 2)});
-  all.push_back({"three_discrete_groups", {.rows = 5, .columns = 5, .dims = 2, .classes = {3, 2, 4}}, hfvae_blocks(2, 1, 3)});
-  all.push_back({"discrete_only", {.rows = 33, .columns = 33, .dims = 0, .classes = {3, 10}},
+  all.push_back(
+      {"classes_10", {.rows = 33, .columns = 33, .dims = 10, .classes = {10}}, hfvae_blocks(10, 2, 1)});
+  all.push_back(
+      {"classes_10_D17", {.rows = 70, .columns = 70, .dims = 17, .classes = {10}}, hfvae_blocks(17, 5, 1)});
+  all.push_back({"two_discrete_groups",
+                 {.rows = 33, .columns = 33, .dims = 3, .classes = {3, 10}},
+                 hfvae_blocks(3, 2, 2)});
+  all.push_back({"three_discrete_groups",
+                 {.rows = 5, .columns = 5, .dims = 2, .classes = {3, 2, 4}},
+                 hfvae_blocks(2, 1, 3)});
+  all.push_back({"discrete_only",
+                 {.rows = 33, .columns = 33, .dims = 0, .classes = {3, 10}},
                  {{0, 0, 0, 2}, {0, 0, 0, 1}, {0, 0, 1, 2}}});
-  all.push_back({"one_dimension_with_classes", {.rows = 9, .columns = 9, .dims = 2, .classes = {3}},
+  all.push_back({"one_dimension_with_classes",
+                 {.rows = 9, .columns = 9, .dims = 2, .classes = {3}},
                  {{0, 1, 0, 1}, {1, 2, 0, 1}, {0, 1, 0, 0}}});
-  all.push_back({"unused_dimensions", {.rows = 9, .columns = 9, .dims = 5, .classes = {3}}, {{1, 2, 0, 0}, {0, 0, 0, 1}}});
-  all.push_back({"groups_without_dimensions_of_theirs", {.rows = 9, .columns = 9, .dims = 6}, {{0, 6, 0, 0}, {0, 3, 0, 0}}});
-  all.push_back({"overlapping", {.rows = 9, .columns = 9, .dims = 24},
-                 {{0, 10, 0, 0}, {5, 15, 0, 0}, {4, 8, 0, 0}, {0, 24, 0, 0}, {14, 24, 0, 0}, {6, 7, 0, 0}, {0, 10, 0, 0}}});
+  all.push_back({"unused_dimensions",
+                 {.rows = 9, .columns = 9, .dims = 5, .classes = {3}},
+                 {{1, 2, 0, 0}, {0, 0, 0, 1}}});
+  all.push_back({"groups_without_dimensions_of_theirs",
+                 {.rows = 9, .columns = 9, .dims = 6},
+                 {{0, 6, 0, 0}, {0, 3, 0, 0}}});
+  all.push_back({"overlapping",
+                 {.rows = 9, .columns = 9, .dims = 24},
+                 {{0, 10, 0, 0},
+                  {5, 15, 0, 0},
+                  {4, 8, 0, 0},
+                  {0, 24, 0, 0},
+                  {14, 24, 0, 0},
+                  {6, 7, 0, 0},
+                  {0, 10, 0, 0}}});
 
   const auto add = [&](std::string name, ElboProblemOptions options, std::int32_t group) {
     const auto discrete = static_cast<std::int32_t>(options.classes.size());
@@ -58,9 +81,13 @@ std::vector<Case> cases() {
   add("mss_B64", {.rows = 64, .columns = 64, .dims = 5, .estimator = Estimator::mss}, 2);
   add("small_deviation", {.rows = 33, .columns = 33, .dims = 17, .deviation = 1e-4}, 4);
   add("small_deviation_D64", {.rows = 33, .columns = 33, .dims = 64, .deviation = 1e-4}, 8);
-  add("uneven_deviations", {.rows = 70, .columns = 70, .dims = 17, .classes = {3}, .deviation = 0.01, .spread = 2}, 4);
+  add("uneven_deviations",
+      {.rows = 70, .columns = 70, .dims = 17, .classes = {3}, .deviation = 0.01, .spread = 2}, 4);
   add("wide_deviation", {.rows = 33, .columns = 33, .dims = 17, .deviation = 30}, 4);
-  add("many_slices", {.rows = 200, .columns = 200, .dims = 6, .classes = {4}}, 3);
+  add("several_slices", {.rows = 530, .columns = 530, .dims = 3, .classes = {3}}, 2);
+  add("many_classes", {.rows = 20, .columns = 20, .dims = 2, .classes = {70}}, 2);
+  add("many_classes_of_a_product", {.rows = 9, .columns = 9, .dims = 1, .classes = {5, 21}}, 1);
+  add("two_slices", {.rows = 200, .columns = 200, .dims = 6, .classes = {4}}, 3);
   return all;
 }
 
@@ -86,7 +113,8 @@ TEST_P(ElboDecomposition, IsTheSameForAnyNumberOfThreads) {
     for (const int threads : {1, 2, 3}) {
       ThreadPool pool(threads);
       const ElboResult result = run_kernel(p, *path.table, pool.stream());
-      for (std::size_t i = 0; i < alone.all().size(); ++i) EXPECT_TRUE(identical(*alone.all()[i], *result.all()[i])) << i;
+      for (std::size_t i = 0; i < alone.all().size(); ++i)
+        EXPECT_TRUE(identical(*alone.all()[i], *result.all()[i])) << i;
     }
   }
 }
@@ -96,7 +124,8 @@ TEST_P(ElboDecomposition, DoesNotDependOnTheOrderOfColumns) {
   ElboProblem p = problem();
   const kernels::ElboDecompositionShape s = p.shape();
   if (s.next_weight != s.other_weight) GTEST_SKIP() << "the next column is part of the estimator";
-  if (p.own.empty()) for (std::int32_t b = 0; b < s.rows; ++b) p.own.push_back(b);
+  if (p.own.empty())
+    for (std::int32_t b = 0; b < s.rows; ++b) p.own.push_back(b);
   ElboProblem reversed = p;
   const auto reverse_rows = [&](std::vector<float>& table, std::int64_t width) {
     const std::vector<float> before = table;
@@ -122,12 +151,13 @@ TEST_P(ElboDecomposition, DoesNotDependOnTheOrderOfColumns) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ElboDecomposition, testing::ValuesIn(cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& suite) { return suite.param.name; });
 
 // Identity 9: the reference's gradient against central differences of its forward pass.
 TEST(ElboDecompositionReference, GradientIsThatOfItsForwardPass) {
   for (const Case& c : cases()) {
-    const bool small = c.options.rows <= 9 && c.options.dims <= 6 && c.options.deviation >= 0.1;
+    const bool small = c.options.rows <= 9 && c.options.dims <= 6 && c.options.deviation >= 0.1 &&
+                       c.name != "many_classes_of_a_product";
     if (!small) continue;
     SCOPED_TRACE(c.name);
     const ElboProblem p = make_problem(c.options, c.blocks);
@@ -141,7 +171,8 @@ TEST(ElboDecompositionReference, GradientIsThatOfItsForwardPass) {
       for (std::size_t i = 0; i < log_q.size(); ++i) sum += p.dlog_q[i] * log_q[i];
       return sum;
     };
-    const auto check = [&](std::vector<double>& input, const std::vector<double>& gradient, const char* name) {
+    const auto check = [&](std::vector<double>& input, const std::vector<double>& gradient,
+                           const char* name) {
       for (std::size_t i = 0; i < input.size(); ++i) {
         const double x = input[i], step = 1e-5 * std::max(1e-2, std::abs(x));
         input[i] = x + step;
@@ -149,7 +180,8 @@ TEST(ElboDecompositionReference, GradientIsThatOfItsForwardPass) {
         input[i] = x - step;
         const double below = loss();
         input[i] = x;
-        EXPECT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * (1 + std::abs(gradient[i]))) << name << ' ' << i;
+        EXPECT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * (1 + std::abs(gradient[i])))
+            << name << ' ' << i;
       }
     };
     check(in.z, r.dz, "z");

@@ -25,7 +25,8 @@ TEST(Elementwise, AddAndMultiplyAreCorrectlyRounded) {
           table.add.launch({.count = count, .a = a.data(), .b = b.data(), .y = out[0].data()}, stream);
           table.multiply.launch({.count = count, .a = a.data(), .b = b.data(), .y = out[1].data()}, stream);
           table.add.launch({.count = count, .a = out[2].data(), .b = b.data(), .y = out[2].data()}, stream);
-          table.multiply.launch({.count = count, .a = a.data(), .b = out[3].data(), .y = out[3].data()}, stream);
+          table.multiply.launch({.count = count, .a = a.data(), .b = out[3].data(), .y = out[3].data()},
+                                stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -46,10 +47,11 @@ TEST(Elementwise, AffineMatchesReference) {
     on_every_path(
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(size(count)), x};
-          table.affine.launch({.count = count, .factor = -2.5F, .offset = 0.75F, .x = x.data(), .y = out[0].data()},
-                              stream);
           table.affine.launch(
-              {.count = count, .factor = -2.5F, .offset = 0.75F, .x = out[1].data(), .y = out[1].data()}, stream);
+              {.count = count, .factor = -2.5F, .offset = 0.75F, .x = x.data(), .y = out[0].data()}, stream);
+          table.affine.launch(
+              {.count = count, .factor = -2.5F, .offset = 0.75F, .x = out[1].data(), .y = out[1].data()},
+              stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -65,7 +67,8 @@ TEST(Elementwise, ExpHasRelativeAccuracyOverItsWholeRange) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out{KernelBuffer(x.size())};
-        table.exp.launch({.count = static_cast<std::int64_t>(x.size()), .x = x.data(), .y = out[0].data()}, stream);
+        table.exp.launch({.count = static_cast<std::int64_t>(x.size()), .x = x.data(), .y = out[0].data()},
+                         stream);
         return out;
       },
       [&](const Outputs& out) {
@@ -108,7 +111,8 @@ TEST(Elementwise, ScaleRowsIsCorrectlyRounded) {
           table.scale_rows.launch(
               {.rows = r, .columns = c, .x = x.data(), .scale = scale.data(), .y = out[0].data()}, stream);
           table.scale_rows.launch(
-              {.rows = r, .columns = c, .x = out[1].data(), .scale = scale.data(), .y = out[1].data()}, stream);
+              {.rows = r, .columns = c, .x = out[1].data(), .scale = scale.data(), .y = out[1].data()},
+              stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -135,7 +139,8 @@ TEST(Elementwise, CopyColumnsLeavesTheOtherColumnsAlone) {
   for (const auto [rows, columns] : matrix_shapes) {
     for (const std::int64_t x_extra : {0, 3}) {
       for (const std::int64_t y_extra : {0, 17}) {
-        SCOPED_TRACE(testing::Message() << rows << "x" << columns << " strides +" << x_extra << " +" << y_extra);
+        SCOPED_TRACE(testing::Message()
+                     << rows << "x" << columns << " strides +" << x_extra << " +" << y_extra);
         const std::int64_t x_stride = columns + x_extra, y_stride = columns + y_extra;
         const auto x = random_normal(size(rows * x_stride), 6);
         std::vector<float> expected = KernelBuffer(size(rows * y_stride)).values();
@@ -169,8 +174,8 @@ TEST(Elementwise, NanStaysNanAndItsNeighboursDoNotMind) {
         table.multiply.launch({.count = 37, .a = x.data(), .b = one.data(), .y = out[1].data()}, stream);
         table.affine.launch({.count = 37, .factor = 2, .x = x.data(), .y = out[2].data()}, stream);
         table.exp.launch({.count = 37, .x = x.data(), .y = out[3].data()}, stream);
-        table.scale_rows.launch({.rows = 37, .columns = 1, .x = one.data(), .scale = x.data(), .y = out[4].data()},
-                                stream);
+        table.scale_rows.launch(
+            {.rows = 37, .columns = 1, .x = one.data(), .scale = x.data(), .y = out[4].data()}, stream);
         return out;
       },
       [&](const Outputs& out) {

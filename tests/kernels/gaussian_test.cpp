@@ -17,8 +17,9 @@ TEST(GaussianLikelihood, MatchesReferenceWithAndWithoutGradient) {
       const auto n = static_cast<std::size_t>(rows * pixels), b = static_cast<std::size_t>(rows);
       const auto mean = random_normal(n, 1), target = random_normal(n, 2);
       std::vector<double> log_likelihood(b), dmean(n);
-      reference::gaussian_likelihood_forward(rows, pixels, static_cast<double>(deviation), to_double(mean).data(),
-                                             to_double(target).data(), log_likelihood.data(), dmean.data());
+      reference::gaussian_likelihood_forward(rows, pixels, static_cast<double>(deviation),
+                                             to_double(mean).data(), to_double(target).data(),
+                                             log_likelihood.data(), dmean.data());
       on_every_path(
           [&, r = rows, c = pixels](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(b), KernelBuffer(n), KernelBuffer(b), KernelBuffer(b), mean};
@@ -60,14 +61,15 @@ TEST(GaussianDensity, ForwardAndBackwardMatchReference) {
       std::vector<double> log_density(n), dz(n), dmean(n), dlogvar(n);
       const double *m = standard ? nullptr : mean64.data(), *v = standard ? nullptr : logvar64.data();
       reference::gaussian_density_forward(count, z64.data(), m, v, log_density.data());
-      reference::gaussian_density_backward(count, z64.data(), m, v, gradient64.data(), dz.data(), dmean.data(),
-                                           dlogvar.data());
+      reference::gaussian_density_backward(count, z64.data(), m, v, gradient64.data(), dz.data(),
+                                           dmean.data(), dlogvar.data());
       on_every_path(
           [&](const KernelTable& table, Stream stream) {
             Outputs out(5, KernelBuffer(n));
             const float *m32 = standard ? nullptr : mean.data(), *v32 = standard ? nullptr : logvar.data();
             table.gaussian_density_forward.launch(
-                {.count = count, .z = z.data(), .mean = m32, .logvar = v32, .log_density = out[0].data()}, stream);
+                {.count = count, .z = z.data(), .mean = m32, .logvar = v32, .log_density = out[0].data()},
+                stream);
             GaussianDensityBackward args{.count = count,
                                          .z = z.data(),
                                          .mean = m32,
@@ -103,8 +105,9 @@ TEST(GaussianDensity, ReferenceBackwardIsTheDerivative) {
     reference::gaussian_density_forward(7, x.data(), x.data() + 7, x.data() + 14, log_density.data());
     return inner_product(weights, log_density);
   };
-  reference::gaussian_density_backward(7, packed.data(), packed.data() + 7, packed.data() + 14, weights.data(),
-                                       gradient.data(), gradient.data() + 7, gradient.data() + 14);
+  reference::gaussian_density_backward(7, packed.data(), packed.data() + 7, packed.data() + 14,
+                                       weights.data(), gradient.data(), gradient.data() + 7,
+                                       gradient.data() + 14);
   EXPECT_TRUE(near(gradient, central_differences(loss, packed), 1e-8));
 }
 
@@ -115,14 +118,21 @@ TEST(GaussianDensity, KnownValuesAndExtremes) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out{KernelBuffer(7)};
-        table.gaussian_density_forward.launch(
-            {.count = 7, .z = z.data(), .mean = mean.data(), .logvar = logvar.data(), .log_density = out[0].data()},
-            stream);
+        table.gaussian_density_forward.launch({.count = 7,
+                                               .z = z.data(),
+                                               .mean = mean.data(),
+                                               .logvar = logvar.data(),
+                                               .log_density = out[0].data()},
+                                              stream);
         return out;
       },
       [&](const Outputs& out) {
-        const std::vector<double> expected = {-half_log_two_pi,      -half_log_two_pi - 0.5, 50 - half_log_two_pi,
-                                              -50 - half_log_two_pi, nan,                    nan,
+        const std::vector<double> expected = {-half_log_two_pi,
+                                              -half_log_two_pi - 0.5,
+                                              50 - half_log_two_pi,
+                                              -50 - half_log_two_pi,
+                                              nan,
+                                              nan,
                                               nan};
         EXPECT_TRUE(near(out[0], expected, 2e-7));
       });
@@ -133,9 +143,12 @@ TEST(GaussianLikelihood, NanReachesItsRowOnly) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out{KernelBuffer(2)};
-        table.gaussian_likelihood_forward.launch(
-            {.rows = 2, .pixels = 2, .mean = mean.data(), .target = target.data(), .log_likelihood = out[0].data()},
-            stream);
+        table.gaussian_likelihood_forward.launch({.rows = 2,
+                                                  .pixels = 2,
+                                                  .mean = mean.data(),
+                                                  .target = target.data(),
+                                                  .log_likelihood = out[0].data()},
+                                                 stream);
         return out;
       },
       [&](const Outputs& out) {

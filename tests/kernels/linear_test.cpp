@@ -20,20 +20,26 @@ std::ostream& operator<<(std::ostream& stream, const LinearShape& s) {
 }
 
 // Ones, primes, around the register tiles of all paths, and what models use.
-const std::vector<LinearShape> shapes = {{1, 1, 1},     {2, 3, 5},     {7, 13, 11},    {8, 16, 32},   {9, 17, 33},
-                                         {6, 8, 16},    {5, 7, 15},    {4, 4, 8},      {3, 31, 9},    {1, 784, 400},
-                                         {64, 100, 10}, {16, 256, 20}, {33, 23, 47},   {13, 1, 65},   {65, 64, 1},
-                                         {127, 40, 23}, {64, 784, 80}, {257, 65, 129}, {128, 256, 64}};
+const std::vector<LinearShape> shapes = {
+    {1, 1, 1},   {2, 3, 5},     {7, 13, 11},   {8, 16, 32},    {9, 17, 33},   {6, 8, 16},   {5, 7, 15},
+    {4, 4, 8},   {3, 31, 9},    {1, 784, 400}, {64, 100, 10},  {16, 256, 20}, {33, 23, 47}, {13, 1, 65},
+    {65, 64, 1}, {127, 40, 23}, {64, 784, 80}, {257, 65, 129}, {128, 256, 64}};
 
-constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::leaky_relu, Activation::tanh,
-                                      Activation::sigmoid};
+constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::leaky_relu,
+                                      Activation::tanh, Activation::sigmoid};
 
 std::vector<float> forward(const KernelTable& table, const LinearShape& s, Activation activation,
                            const std::vector<float>& x, const std::vector<float>& weight,
                            const std::vector<float>* bias) {
   KernelBuffer y(s.y());
-  launch(table.linear_forward, {.rows = s.rows, .in = s.in, .out = s.out, .x = x.data(), .weight = weight.data(),
-                                .bias = bias == nullptr ? nullptr : bias->data(), .activation = activation, .y = y.data()});
+  launch(table.linear_forward, {.rows = s.rows,
+                                .in = s.in,
+                                .out = s.out,
+                                .x = x.data(),
+                                .weight = weight.data(),
+                                .bias = bias == nullptr ? nullptr : bias->data(),
+                                .activation = activation,
+                                .y = y.data()});
   return y.values();
 }
 
@@ -70,8 +76,8 @@ TEST(Linear, BackwardDataMatchesReference) {
       const auto weight = scaled(random_normal(s.weight(), 2), static_cast<float>(1 / std::sqrt(s.out)));
       LinearBackwardData args{.rows = s.rows, .in = s.in, .out = s.out, .activation = activation};
       std::vector<double> expected(s.x());
-      reference::linear_backward_data(args, to_double(dy).data(), to_double(weight).data(), to_double(x).data(),
-                                      expected.data());
+      reference::linear_backward_data(args, to_double(dy).data(), to_double(weight).data(),
+                                      to_double(x).data(), expected.data());
       on_every_path(
           [&](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(s.x())};
@@ -115,24 +121,46 @@ TEST(Linear, BackwardWeightMatchesReference) {
 TEST(Linear, IsExactForSmallIntegers) {
   for (const LinearShape& s : shapes) {
     SCOPED_TRACE(testing::Message() << s);
-    const auto x = random_integers(s.x(), 1), weight = random_integers(s.weight(), 2), dy = random_integers(s.y(), 3);
+    const auto x = random_integers(s.x(), 1), weight = random_integers(s.weight(), 2),
+               dy = random_integers(s.y(), 3);
     const auto bias = random_integers(static_cast<std::size_t>(s.out), 4);
     std::vector<float> y(s.y()), dx(s.x()), dweight(s.weight()), dbias(bias.size());
     const LinearForward forward_shape{.rows = s.rows, .in = s.in, .out = s.out};
     reference::linear_forward(forward_shape, x.data(), weight.data(), bias.data(), y.data());
     reference::linear_backward_data({.rows = s.rows, .in = s.in, .out = s.out}, dy.data(), weight.data(),
                                     static_cast<const float*>(nullptr), dx.data());
-    reference::linear_backward_weight({.rows = s.rows, .in = s.in, .out = s.out}, x.data(), dy.data(), dweight.data(),
-                                      dbias.data());
+    reference::linear_backward_weight({.rows = s.rows, .in = s.in, .out = s.out}, x.data(), dy.data(),
+                                      dweight.data(), dbias.data());
     on_every_path(
         [&](const KernelTable& table, Stream stream) {
-          Outputs out{KernelBuffer(s.y()), KernelBuffer(s.x()), KernelBuffer(s.weight()), KernelBuffer(dbias.size())};
-          launch(table.linear_forward, {.rows = s.rows, .in = s.in, .out = s.out, .x = x.data(), .weight = weight.data(),
-                                        .bias = bias.data(), .y = out[0].data()}, stream);
-          launch(table.linear_backward_data, {.rows = s.rows, .in = s.in, .out = s.out, .dy = dy.data(),
-                                              .weight = weight.data(), .dx = out[1].data()}, stream);
-          launch(table.linear_backward_weight, {.rows = s.rows, .in = s.in, .out = s.out, .x = x.data(), .dy = dy.data(),
-                                                .dweight = out[2].data(), .dbias = out[3].data()}, stream);
+          Outputs out{KernelBuffer(s.y()), KernelBuffer(s.x()), KernelBuffer(s.weight()),
+                      KernelBuffer(dbias.size())};
+          launch(table.linear_forward,
+                 {.rows = s.rows,
+                  .in = s.in,
+                  .out = s.out,
+                  .x = x.data(),
+                  .weight = weight.data(),
+                  .bias = bias.data(),
+                  .y = out[0].data()},
+                 stream);
+          launch(table.linear_backward_data,
+                 {.rows = s.rows,
+                  .in = s.in,
+                  .out = s.out,
+                  .dy = dy.data(),
+                  .weight = weight.data(),
+                  .dx = out[1].data()},
+                 stream);
+          launch(table.linear_backward_weight,
+                 {.rows = s.rows,
+                  .in = s.in,
+                  .out = s.out,
+                  .x = x.data(),
+                  .dy = dy.data(),
+                  .dweight = out[2].data(),
+                  .dbias = out[3].data()},
+                 stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -166,7 +194,8 @@ TEST(Linear, NanOfOneRowStaysInIt) {
 
 TEST(Linear, ReferenceGradientsAreDerivatives) {
   const LinearShape s{3, 4, 5};
-  const std::vector<double> x = to_double(random_normal(s.x(), 1)), weight = to_double(random_normal(s.weight(), 2));
+  const std::vector<double> x = to_double(random_normal(s.x(), 1)),
+                            weight = to_double(random_normal(s.weight(), 2));
   const std::vector<double> bias = to_double(random_normal(5, 3)), dy = to_double(random_normal(s.y(), 4));
   for (const Activation activation : activations) {
     SCOPED_TRACE(static_cast<int>(activation));
@@ -175,20 +204,23 @@ TEST(Linear, ReferenceGradientsAreDerivatives) {
       return values;
     };
     // loss = <dy, weight · activation(x) + bias>: as backward_data has it, the activation is the one before the layer.
-    const auto loss = [&](const std::vector<double>& x_, const std::vector<double>& w, const std::vector<double>& b) {
+    const auto loss = [&](const std::vector<double>& x_, const std::vector<double>& w,
+                          const std::vector<double>& b) {
       std::vector<double> y(s.y());
-      reference::linear_forward({.rows = s.rows, .in = s.in, .out = s.out}, activated(x_).data(), w.data(), b.data(),
-                                y.data());
+      reference::linear_forward({.rows = s.rows, .in = s.in, .out = s.out}, activated(x_).data(), w.data(),
+                                b.data(), y.data());
       return inner_product(dy, y);
     };
     std::vector<double> dx(s.x()), dweight(s.weight()), dbias(5);
-    reference::linear_backward_data({.rows = s.rows, .in = s.in, .out = s.out, .activation = activation}, dy.data(),
-                                    weight.data(), activated(x).data(), dx.data());
-    reference::linear_backward_weight({.rows = s.rows, .in = s.in, .out = s.out}, activated(x).data(), dy.data(),
-                                      dweight.data(), dbias.data());
+    reference::linear_backward_data({.rows = s.rows, .in = s.in, .out = s.out, .activation = activation},
+                                    dy.data(), weight.data(), activated(x).data(), dx.data());
+    reference::linear_backward_weight({.rows = s.rows, .in = s.in, .out = s.out}, activated(x).data(),
+                                      dy.data(), dweight.data(), dbias.data());
     EXPECT_TRUE(near(dx, central_differences([&](const auto& v) { return loss(v, weight, bias); }, x), 1e-8));
-    EXPECT_TRUE(near(dweight, central_differences([&](const auto& v) { return loss(x, v, bias); }, weight), 1e-8));
-    EXPECT_TRUE(near(dbias, central_differences([&](const auto& v) { return loss(x, weight, v); }, bias), 1e-8));
+    EXPECT_TRUE(
+        near(dweight, central_differences([&](const auto& v) { return loss(x, v, bias); }, weight), 1e-8));
+    EXPECT_TRUE(
+        near(dbias, central_differences([&](const auto& v) { return loss(x, weight, v); }, bias), 1e-8));
   }
 }
 

@@ -22,9 +22,11 @@ TEST(Reduce, SumsOverRowsAndColumnsMatchReference) {
         [&, r = rows, c = columns](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(size(c)), KernelBuffer(size(r))};
           launch(table.sum_rows,
-                 SumRows{.rows = r, .columns = c, .factor = factor, .x = x.data(), .y = out[0].data()}, stream);
+                 SumRows{.rows = r, .columns = c, .factor = factor, .x = x.data(), .y = out[0].data()},
+                 stream);
           launch(table.sum_columns,
-                 SumColumns{.rows = r, .columns = c, .factor = factor, .x = x.data(), .y = out[1].data()}, stream);
+                 SumColumns{.rows = r, .columns = c, .factor = factor, .x = x.data(), .y = out[1].data()},
+                 stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -48,8 +50,10 @@ TEST(Reduce, SumsOfIntegersAreExact) {
         [&, r = rows, c = columns](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(size(c)), KernelBuffer(size(r)), KernelBuffer(1)};
           launch(table.sum_rows, SumRows{.rows = r, .columns = c, .x = x.data(), .y = out[0].data()}, stream);
-          launch(table.sum_columns, SumColumns{.rows = r, .columns = c, .x = x.data(), .y = out[1].data()}, stream);
-          launch(table.sum_of_squares, SumOfSquares{.count = r * c, .x = x.data(), .y = out[2].data()}, stream);
+          launch(table.sum_columns, SumColumns{.rows = r, .columns = c, .x = x.data(), .y = out[1].data()},
+                 stream);
+          launch(table.sum_of_squares, SumOfSquares{.count = r * c, .x = x.data(), .y = out[2].data()},
+                 stream);
           return out;
         },
         [&](const Outputs& out) {
@@ -71,7 +75,8 @@ TEST(Reduce, SumOfSquaresMatchesReference) {
     on_every_path(
         [&](const KernelTable& table, Stream stream) {
           Outputs out{KernelBuffer(1)};
-          launch(table.sum_of_squares, SumOfSquares{.count = count, .x = x.data(), .y = out[0].data()}, stream);
+          launch(table.sum_of_squares, SumOfSquares{.count = count, .x = x.data(), .y = out[0].data()},
+                 stream);
           return out;
         },
         [&](const Outputs& out) { EXPECT_NEAR(out[0][0] / expected, 1, 3e-7); });
@@ -90,7 +95,8 @@ TEST(Reduce, BroadcastsAreCorrectlyRounded) {
         [&, r = rows, c = columns](const KernelTable& table, Stream stream) {
           Outputs out(2, KernelBuffer(size(r * c)));
           table.broadcast_rows.launch(
-              {.rows = r, .columns = c, .factor = factor, .dy = of_columns.data(), .dx = out[0].data()}, stream);
+              {.rows = r, .columns = c, .factor = factor, .dy = of_columns.data(), .dx = out[0].data()},
+              stream);
           table.broadcast_columns.launch(
               {.rows = r, .columns = c, .factor = factor, .dy = of_rows.data(), .dx = out[1].data()}, stream);
           return out;
@@ -105,7 +111,8 @@ TEST(Reduce, BroadcastsAreCorrectlyRounded) {
 // ⟨sum(x), y⟩ = ⟨x, broadcast(y)⟩, for both directions.
 TEST(Reduce, BroadcastIsTheAdjointOfTheSum) {
   const std::int64_t rows = 5, columns = 7;
-  const auto x = to_double(random_normal(35, 6)), u = to_double(random_normal(7, 7)), v = to_double(random_normal(5, 8));
+  const auto x = to_double(random_normal(35, 6)), u = to_double(random_normal(7, 7)),
+             v = to_double(random_normal(5, 8));
   std::vector<double> by_column(7), by_row(5), down(35), across(35);
   reference::sum_rows(rows, columns, 0.3, x.data(), by_column.data());
   reference::broadcast_rows(rows, columns, 0.3, u.data(), down.data());
@@ -122,10 +129,12 @@ TEST(Reduce, NanReachesItsSumsOnly) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out{KernelBuffer(columns), KernelBuffer(rows), KernelBuffer(1)};
-        launch(table.sum_rows, SumRows{.rows = rows, .columns = columns, .x = x.data(), .y = out[0].data()}, stream);
-        launch(table.sum_columns, SumColumns{.rows = rows, .columns = columns, .x = x.data(), .y = out[1].data()},
+        launch(table.sum_rows, SumRows{.rows = rows, .columns = columns, .x = x.data(), .y = out[0].data()},
                stream);
-        launch(table.sum_of_squares, SumOfSquares{.count = rows * columns, .x = x.data(), .y = out[2].data()}, stream);
+        launch(table.sum_columns,
+               SumColumns{.rows = rows, .columns = columns, .x = x.data(), .y = out[1].data()}, stream);
+        launch(table.sum_of_squares, SumOfSquares{.count = rows * columns, .x = x.data(), .y = out[2].data()},
+               stream);
         return out;
       },
       [&](const Outputs& out) {

@@ -13,9 +13,10 @@ struct Layout {
 };
 
 // Contiguous, the halves of an encoder's output, odd strides; around blocks of noise (4 · lanes), pieces and tasks.
-const std::vector<Layout> layouts = {{1, 1, 1},    {1, 1, 5},     {3, 5, 5},       {3, 5, 11},     {64, 10, 20},
-                                     {64, 10, 10}, {17, 13, 29},  {1025, 10, 20},  {4099, 10, 20}, {7, 1021, 1021},
-                                     {33, 64, 128}, {16385, 1, 2}, {2, 16383, 16390}};
+const std::vector<Layout> layouts = {{1, 1, 1},        {1, 1, 5},       {3, 5, 5},     {3, 5, 11},
+                                     {64, 10, 20},     {64, 10, 10},    {17, 13, 29},  {1025, 10, 20},
+                                     {4099, 10, 20},   {7, 1021, 1021}, {33, 64, 128}, {16385, 1, 2},
+                                     {2, 16383, 16390}};
 
 const std::vector<StepCounter> counters = {{.seed = 1, .step = 0},
                                            {.seed = 0x123456789abcdef0, .step = 0xfedcba9876543210}};
@@ -23,13 +24,14 @@ const std::vector<StepCounter> counters = {{.seed = 1, .step = 0},
 TEST(Reparameterize, ForwardAndBackwardMatchReferenceAndTouchNoOtherColumn) {
   for (const auto [rows, dims, stride] : layouts) {
     for (const StepCounter& counter : counters) {
-      SCOPED_TRACE(testing::Message() << rows << "x" << dims << " of " << stride << ", seed " << counter.seed);
+      SCOPED_TRACE(testing::Message()
+                   << rows << "x" << dims << " of " << stride << ", seed " << counter.seed);
       constexpr std::uint32_t operation = 7;
       const auto n = static_cast<std::size_t>(rows * dims), wide = static_cast<std::size_t>(rows * stride);
       const auto mean = random_normal(wide, 1), logvar = random_normal(wide, 2), dz = random_normal(n, 3);
       std::vector<double> z(n), dmean = to_double(KernelBuffer(wide).values()), dlogvar = dmean;
-      reference::reparameterize_forward(rows, dims, stride, to_double(mean).data(), to_double(logvar).data(), counter,
-                                        operation, z.data());
+      reference::reparameterize_forward(rows, dims, stride, to_double(mean).data(), to_double(logvar).data(),
+                                        counter, operation, z.data());
       reference::reparameterize_backward(rows, dims, stride, to_double(logvar).data(), counter, operation,
                                          to_double(dz).data(), dmean.data(), dlogvar.data());
       on_every_path(
@@ -80,7 +82,8 @@ TEST(Reparameterize, ReferenceBackwardIsTheDerivative) {
 }
 
 // The noise itself: mean 0 and logvar 0.
-std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCounter counter, std::uint32_t operation) {
+std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCounter counter,
+                         std::uint32_t operation) {
   static kernels::ThreadPool pool(2);
   const std::vector<float> zeros(static_cast<std::size_t>(count), 0);
   std::vector<float> z(zeros.size());
@@ -98,7 +101,8 @@ std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCount
 
 double correlation(const std::vector<float>& a, const std::vector<float>& b, std::size_t shift = 0) {
   double sum = 0;
-  for (std::size_t i = 0; i + shift < a.size(); ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i + shift]);
+  for (std::size_t i = 0; i + shift < a.size(); ++i)
+    sum += static_cast<double>(a[i]) * static_cast<double>(b[i + shift]);
   return sum / static_cast<double>(a.size() - shift);
 }
 
@@ -130,7 +134,8 @@ TEST(ReparameterizeNoise, IsStandardNormal) {
       double distance = 0;
       for (std::size_t i = 0; i < z.size(); ++i) {
         const double probability = std::erfc(-static_cast<double>(z[i]) / std::sqrt(2.0)) / 2;
-        distance = std::max({distance, probability - static_cast<double>(i) / n, (static_cast<double>(i) + 1) / n - probability});
+        distance = std::max({distance, probability - static_cast<double>(i) / n,
+                             (static_cast<double>(i) + 1) / n - probability});
       }
       EXPECT_LT(distance * std::sqrt(n), 1.95);
       EXPECT_LT(-5.8F, z.front());
@@ -168,7 +173,8 @@ TEST(ReparameterizeNoise, DiffersWithSeedStepAndOperationInEveryBit) {
                 {{.seed = 9, .step = 100 + (1ULL << 33)}, 2},
                 {{.seed = 9, .step = 100}, 3}};
   for (const auto& other : others) {
-    EXPECT_NEAR(correlation(noise(table, count, other.counter, other.operation), z), 0, 5 / std::sqrt(double{count}));
+    EXPECT_NEAR(correlation(noise(table, count, other.counter, other.operation), z), 0,
+                5 / std::sqrt(double{count}));
   }
 }
 

@@ -51,7 +51,8 @@ TEST(Softmax, BackwardMatchesReferenceForEitherGradientOrBoth) {
     const auto p64 = to_double(p), dp64 = to_double(dp), dlogp64 = to_double(dlogp);
     reference::softmax_backward<double>(rows, classes, p64.data(), dp64.data(), nullptr, by_p.data());
     reference::softmax_backward<double>(rows, classes, p64.data(), nullptr, dlogp64.data(), by_logp.data());
-    reference::softmax_backward<double>(rows, classes, p64.data(), dp64.data(), dlogp64.data(), by_both.data());
+    reference::softmax_backward<double>(rows, classes, p64.data(), dp64.data(), dlogp64.data(),
+                                        by_both.data());
     on_every_path(
         [&, r = rows, c = classes](const KernelTable& table, Stream stream) {
           Outputs out(4, KernelBuffer(n));
@@ -94,12 +95,42 @@ TEST(Softmax, ReferenceBackwardIsTheDerivative) {
   EXPECT_TRUE(near(dlogits, expected, 1e-9));
 }
 
+// A logit far above the others, at every place of rows of every length around a vector's.
+TEST(Softmax, TheLargestLogitIsFoundWhereverItStands) {
+  for (std::int64_t classes = 1; classes <= 40; ++classes) {
+    const auto n = static_cast<std::size_t>(classes * classes);
+    std::vector<float> logits(n, -1000), expected(n, 0);
+    for (std::size_t i = 0; i < n; i += static_cast<std::size_t>(classes) + 1) {
+      logits[i] = 1000;
+      expected[i] = 1;
+    }
+    on_every_path(
+        [&](const KernelTable& table, Stream stream) {
+          Outputs out{KernelBuffer(n), KernelBuffer(n)};
+          table.softmax_forward.launch(
+              {.rows = classes, .classes = classes, .logits = logits.data(), .probabilities = out[0].data()},
+              stream);
+          table.softmax_forward.launch({.rows = classes,
+                                        .classes = classes,
+                                        .logits = logits.data(),
+                                        .log_probabilities = out[1].data()},
+                                       stream);
+          return out;
+        },
+        [&](const Outputs& out) {
+          EXPECT_TRUE(identical(out[0], expected)) << classes << " classes";
+          for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(out[1][i], expected[i] == 1 ? 0 : -2000) << classes;
+        });
+  }
+}
+
 TEST(Softmax, ExtremeLogitsStayFiniteAndNanReachesItsRowOnly) {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> logits = {100,  -100, 0,          // log p = 0, -200, -100
-                                     -1e4F, -1e4F, -1e4F,    // uniform
-                                     0,    nan,  1,          //
-                                     0,    0,    -infinity}; // an impossible class
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> logits = {100,   -100,  0,           // log p = 0, -200, -100
+                                     -1e4F, -1e4F, -1e4F,       // uniform
+                                     0,     nan,   1,           //
+                                     0,     0,     -infinity};  // an impossible class
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out(3, KernelBuffer(12));

@@ -26,7 +26,8 @@ void on_every_path(Run&& run, Check&& check) {
       const Outputs others = run(*path.table, pool->stream());
       ASSERT_EQ(outputs.size(), others.size());
       for (std::size_t i = 0; i < outputs.size(); ++i) {
-        EXPECT_TRUE(identical(outputs[i], others[i])) << "output " << i << " with " << pool->threads() << " threads";
+        EXPECT_TRUE(identical(outputs[i], others[i]))
+            << "output " << i << " with " << pool->threads() << " threads";
       }
     }
     check(outputs);
@@ -42,10 +43,10 @@ struct Shape {
 };
 
 // Rows and columns around vector lengths, chunk and task sizes; batches of classes, latents, pixels and channels.
-inline const std::vector<Shape> matrix_shapes = {{1, 1},     {1, 17},     {17, 1},    {2, 3},     {5, 10},
-                                                 {64, 10},   {127, 16},   {128, 31},  {129, 33},  {257, 65},
-                                                 {64, 784},  {3, 1023},   {2, 1025},  {1, 12288}, {3, 20011},
-                                                 {20011, 1}, {16385, 3},  {1024, 64}, {33, 2000}};
+inline const std::vector<Shape> matrix_shapes = {{1, 1},     {1, 17},    {17, 1},    {2, 3},     {5, 10},
+                                                 {64, 10},   {127, 16},  {128, 31},  {129, 33},  {257, 65},
+                                                 {64, 784},  {3, 1023},  {2, 1025},  {1, 12288}, {3, 20011},
+                                                 {20011, 1}, {16385, 3}, {1024, 64}, {33, 2000}};
 
 // Σ_i weights[i] · values[i]
 inline double inner_product(const std::vector<double>& weights, const std::vector<double>& values) {

@@ -24,7 +24,8 @@ class KernelBuffer {
   explicit KernelBuffer(std::size_t size) : size_(size), storage_(size + 2 * guard, guard_value()) {
     std::fill_n(data(), size, std::numeric_limits<float>::quiet_NaN());
   }
-  KernelBuffer(const std::vector<float>& values) : KernelBuffer(values.size()) {  // NOLINT: converts on purpose
+  KernelBuffer(const std::vector<float>& values)
+      : KernelBuffer(values.size()) {  // NOLINT: converts on purpose
     std::copy(values.begin(), values.end(), data());
   }
 
@@ -52,7 +53,8 @@ class KernelBuffer {
 // Scratch memory of a kernel: aligned to 64 bytes, full of NaN, guarded behind.
 class Workspace {
  public:
-  explicit Workspace(std::size_t bytes) : bytes_(bytes), storage_(bytes + 2 * alignment, std::uint8_t{0xff}) {}
+  explicit Workspace(std::size_t bytes)
+      : bytes_(bytes), storage_(bytes + 2 * alignment, std::uint8_t{0xff}) {}
   void* data() {
     const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
     return storage_.data() + (alignment - address % alignment) % alignment;
@@ -98,7 +100,9 @@ inline std::vector<float> random_integers(std::size_t n, std::uint64_t seed) {
   return values;
 }
 
-inline std::vector<double> to_double(const std::vector<float>& values) { return {values.begin(), values.end()}; }
+inline std::vector<double> to_double(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
 
 // |actual - expected| ≤ tolerance · (1 + |expected|) everywhere; false for NaN, unless both are.
 template <class Actual, class Expected>
@@ -110,7 +114,8 @@ testing::AssertionResult near(const Actual& actual, const Expected& expected, do
     if (std::isnan(a) && std::isnan(e)) continue;
     if (a == e) continue;  // infinities
     if (!(std::abs(a - e) <= tolerance * (1 + std::abs(e))))
-      return testing::AssertionFailure() << "element " << i << " of " << actual.size() << ": " << a << ", expected " << e;
+      return testing::AssertionFailure()
+             << "element " << i << " of " << actual.size() << ": " << a << ", expected " << e;
   }
   return testing::AssertionSuccess();
 }
@@ -122,7 +127,8 @@ testing::AssertionResult identical(const A& a, const B& b) {
   for (std::size_t i = 0; i < a.size(); ++i) {
     const float x = a[i], y = b[i];
     if (std::bit_cast<std::uint32_t>(x) != std::bit_cast<std::uint32_t>(y))
-      return testing::AssertionFailure() << "element " << i << " of " << a.size() << ": " << x << " and " << y;
+      return testing::AssertionFailure()
+             << "element " << i << " of " << a.size() << ": " << x << " and " << y;
   }
   return testing::AssertionSuccess();
 }

@@ -27,11 +27,12 @@ header { padding-top: 52px; }
 h1 { font-size: 2.1rem; line-height: 1.15; letter-spacing: -0.02em; margin: 0 0 10px; font-weight: 680; }
 h2 { font-size: 1.25rem; letter-spacing: -0.01em; margin: 0 0 4px; font-weight: 650; }
 section { margin-top: 56px; }
-section > p, header > p { margin: 0 0 18px; color: var(--soft); max-width: 74ch; }
+section > p, header > p { margin: 0 0 18px; color: var(--soft); max-width: 76ch; text-wrap: pretty; }
 header > p { font-size: 1.02rem; margin: 0; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; font-size: 0.86em; }
 p code { overflow-wrap: anywhere; }
 small { font-size: 0.8rem; color: var(--faint); }
+sub, sup { line-height: 0; }
 .figures {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px; margin: 30px 0 10px;
   background: var(--line); border: 1px solid var(--line); border-radius: 12px; overflow: hidden;
@@ -83,9 +84,9 @@ path.dots { stroke: var(--accent); stroke-width: 6; stroke-linecap: round; }
 .bar .value { text-align: right; }
 .bar.off { opacity: 0.55; }
 
-.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(74px, 1fr)); gap: 16px 8px; }
+.pairs { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 16px 8px; }
 .pairs div { display: grid; gap: 4px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(62px, 1fr)); gap: 6px; }
+.tiles { display: grid; grid-template-columns: repeat(16, minmax(0, 1fr)); gap: 6px; }
 .sweep { display: grid; grid-template-columns: 9.5em 1fr; gap: 0 14px; align-items: center; }
 .sweep + .sweep { margin-top: 6px; }
 .sweep .label { font-size: 0.86rem; line-height: 1.3; display: grid; grid-template-columns: auto 1fr; column-gap: 8px; align-items: baseline; }
@@ -118,8 +119,8 @@ footer { margin-top: 56px; padding-top: 18px; padding-bottom: 40px; color: var(-
   .sweep .label small { grid-column: 3; }
   .strip { gap: 2px; }
   .strip.axis span:nth-child(even) { visibility: hidden; }
-  .pairs { grid-template-columns: repeat(auto-fill, minmax(54px, 1fr)); gap: 12px 6px; }
-  .tiles { grid-template-columns: repeat(auto-fill, minmax(50px, 1fr)); gap: 5px; }
+  .pairs { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 12px 6px; }
+  .tiles { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 5px; }
 }
 @media print { section, figure, .sweep { break-inside: avoid; } }
 )css";

@@ -14,8 +14,9 @@ namespace cuelbo {
 namespace {
 
 constexpr std::size_t max_points = 400;  // of a drawn line
-constexpr double early_part = 0.08;      // of the steps; what happens in it may leave the axis
+constexpr double early_part = 0.2;       // of the steps; what happens in it may lie below the axis
 constexpr double size = 1000;            // side of the SVG's own square
+constexpr double margin = 1.012;         // the axis is that much longer than the run, for the last dot
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
@@ -38,19 +39,16 @@ LogSeries thinned(const LogSeries& series) {
   return result;
 }
 
-// All values, unless the first steps are so far off that they would flatten the rest.
+// All values, less those of the first steps that would flatten the rest.
 Range value_range(const Chart& chart) {
-  Range all, settled;
+  Range range, settled;
   for (const LogSeries* series : {&chart.train, &chart.validation})
     for (std::size_t i = 0; i < series->values.size(); ++i) {
-      all.add(series->values[i]);
+      range.add(series->values[i]);
       if (series->steps[i] >= early_part * chart.last_step) settled.add(series->values[i]);
     }
-  Range range = all;
-  if (settled.span() > 0 && all.span() > 2 * settled.span()) {
-    range.low = std::max(all.low, settled.low - 0.25 * settled.span());
-    range.high = std::min(all.high, settled.high + 0.25 * settled.span());
-  }
+  if (chart.from_below && settled.span() > 0 && range.span() > 2 * settled.span())
+    range.low = std::max(range.low, settled.low - 0.25 * settled.span());
   const double pad = range.span() > 0 ? 0.06 * range.span() : std::max(0.5, 0.05 * std::abs(range.high));
   return {.low = range.low - pad, .high = range.high + pad};
 }
@@ -61,6 +59,7 @@ std::string tick_label(double value, double step) {
 }
 
 std::string step_label(double step) {
+  if (step == 0) return "step 0";
   if (step >= 1e6) return fmt::format("{:g} M", step / 1e6);
   return html::count(std::llround(step));
 }
@@ -74,12 +73,12 @@ std::string rounded_list(const std::vector<double>& values) {
 class Plot {
  public:
   explicit Plot(const Chart& chart)
-      : range_(value_range(chart)), last_step_(std::max(chart.last_step, 1.0)), train_(thinned(chart.train)),
+      : range_(value_range(chart)), end_(margin * std::max(chart.last_step, 1.0)), train_(thinned(chart.train)),
         validation_(thinned(chart.validation)), wide_(chart.wide) {}
 
   std::string html() const {
     const std::vector<double> y_ticks = ticks(range_.low, range_.high, 4);
-    const std::vector<double> x_ticks = ticks(0, last_step_, wide_ ? 6 : 3);
+    const std::vector<double> x_ticks = ticks(0, end_, wide_ ? 6 : 2);
     std::string grid, labels;
     const double tick_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
     for (const double value : y_ticks) {
@@ -90,16 +89,16 @@ class Plot {
     for (const double step : x_ticks)
       labels += fmt::format("<span class=\"x\" style=\"left:{:.2f}%\">{}</span>", x(step) * 100 / size, step_label(step));
     return fmt::format(
-        "<div class=\"plot\" data-end=\"{}\" data-train='{}' data-validation='{}'>"
+        "<div class=\"plot\" data-end=\"{:g}\" data-train='{}' data-validation='{}'>"
         "<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path class=\"grid\" d=\"{}\"/>"
         "<path class=\"train\" d=\"{}\"/><path class=\"validation\" d=\"{}\"/><path class=\"dots\" d=\"{}\"/></svg>"
         "{}<span class=\"cursor\"></span></div>",
-        last_step_, data(train_), data(validation_), size, size, grid, line(train_), line(validation_), dots(validation_),
+        end_, data(train_), data(validation_), size, size, grid, line(train_), line(validation_), dots(validation_),
         labels);
   }
 
  private:
-  double x(double step) const { return size * step / last_step_; }
+  double x(double step) const { return size * step / end_; }
   double y(double value) const { return size * (range_.high - value) / range_.span(); }
 
   std::string line(const LogSeries& series) const {
@@ -123,7 +122,7 @@ class Plot {
   }
 
   Range range_;
-  double last_step_;
+  double end_;
   LogSeries train_, validation_;
   bool wide_;
 };
@@ -148,7 +147,7 @@ std::vector<double> ticks(double low, double high, int wanted) {
 std::string to_html(const Chart& chart) {
   const bool empty = chart.train.values.empty() && chart.validation.values.empty();
   return fmt::format(
-      "<figure class=\"chart{}\"><figcaption><b>{}</b><span class=\"readout\">{}{}</span><small>{}</small></figcaption>{}"
+      "<figure class=\"chart{}\"><figcaption><b>{}</b><span class=\"readout\">{}{}</span><small>nats · {}</small></figcaption>{}"
       "</figure>\n",
       chart.wide ? " wide" : "", chart.title, readout("train", chart.train), readout("validation", chart.validation),
       chart.note, empty ? "<p class=\"missing\">no records yet</p>" : Plot(chart).html());

@@ -49,7 +49,9 @@ std::string traversals(const Gallery& gallery) {
   std::string rows = sweep("", "", "", axis_values(), traversal_steps, "strip axis");
   for (const Traversal& row : gallery.traversals)
     rows += sweep(colour.style(row.axis.group), html::escape(row.axis.name),
-                  fmt::format("{} nats", html::number(row.axis.kl)), html::imgs(row.tiles),
+                  fmt::format("{} nats{}", html::number(row.axis.kl),
+                              row.axis.discrete >= 0 ? fmt::format(" · {} classes", row.axis.classes) : ""),
+                  html::imgs(row.tiles),
                   static_cast<std::size_t>(std::max<std::int64_t>(traversal_steps, row.tiles.count())));
   return fmt::format(
       "<section><h2>Traversals</h2><p>One latent variable moves along each row, the others keep the code of one test image. "

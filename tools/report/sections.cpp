@@ -121,11 +121,11 @@ std::string validation_figures(const ReportData& report) {
       whole(number_in(log.run(), "train_items")), report.config.batch_size, html::escape(report.directory));
 }
 
-// " · × 3 in the objective", with where the coefficient comes from when it moves.
-std::string coefficient(const ObjectiveConfig& objective, const Schedule& schedule) {
+// " · weight 3": the term's coefficient in the objective, and where it starts when it moves.
+std::string weight(const ObjectiveConfig& objective, const Schedule& schedule) {
   if (objective.preset == "vae") return "";
   if (schedule.steps == 0 || schedule.from == schedule.to) return fmt::format(" · weight {:g}", schedule.to);
-  return fmt::format(" · weight {:g} → {:g} by step {}", schedule.from, schedule.to, html::count(schedule.steps));
+  return fmt::format(" · weight {:g} → {:g}", schedule.from, schedule.to);
 }
 
 }  // namespace
@@ -165,21 +165,22 @@ std::string curves(const ReportData& report) {
   const ObjectiveConfig& objective = report.config.objective;
   const auto last = static_cast<double>(last_step(report.log));
   std::string charts;
-  const auto add = [&](const char* name, const char* key, const std::string& note, bool wide = false) {
+  const auto add = [&](const char* name, const char* key, const std::string& note, bool wide = false, bool from_below = false) {
     charts += to_html(Chart{.title = name, .note = note, .train = report.log.series("train", key),
-                            .validation = report.log.series("validation", key), .last_step = last, .wide = wide});
+                            .validation = report.log.series("validation", key), .last_step = last, .wide = wide,
+                            .from_below = from_below});
   };
-  add("ELBO", "elbo", "log-likelihood − KL, all weights 1", true);
-  add("Log-likelihood", "log_likelihood", "E log p(x|z)");
-  add("KL", "kl", "sum of the four terms below and beside");
+  add("ELBO", "elbo", "log-likelihood − KL, all weights 1", true, true);
+  add("Log-likelihood", "log_likelihood", "E log p(x|z)", false, true);
+  add("KL", "kl", "sum of the next four terms");
   add("Mutual information", "mutual_information",
-      "E[log q(z|x) − log q(z)]" + coefficient(objective, objective.mutual_information));
+      "E[log q(z|x) − log q(z)]" + weight(objective, objective.mutual_information));
   add("TC between groups", "between_group_tc",
-      "E[log q(z) − Σ log q(z<sup>g</sup>)]" + coefficient(objective, objective.between_group_tc));
+      "E[log q(z) − Σ log q(z<sup>g</sup>)]" + weight(objective, objective.between_group_tc));
   add("TC within groups", "within_group_tc",
-      "Σ E[log q(z<sup>g</sup>) − Σ log q(z<sub>d</sub>)]" + coefficient(objective, objective.within_group_tc));
+      "Σ E[log q(z<sup>g</sup>) − Σ log q(z<sub>d</sub>)]" + weight(objective, objective.within_group_tc));
   add("KL of dimensions", "dimension_kl",
-      "Σ E[log q(z<sub>d</sub>) − log p(z<sub>d</sub>)]" + coefficient(objective, objective.dimension_kl));
+      "Σ E[log q(z<sub>d</sub>) − log p(z<sub>d</sub>)]" + weight(objective, objective.dimension_kl));
   return fmt::format(
       "<section><h2>Terms of the ELBO</h2><p>Nats per item over the optimizer steps; marginals by the estimator {} from "
       "batches of {}.</p><div class=\"key\"><span class=\"train\"><i style=\"display:inline-block\"></i>training batches</span>"
@@ -191,9 +192,9 @@ std::string curves(const ReportData& report) {
 std::string reproduction(const ReportData& report) {
   const std::string directory = html::escape(report.directory);
   return fmt::format(
-      "<section><h2>Do it again</h2><p>The same config, seed and instruction set give the same model to the bit, on any number "
+      "<section><h2>Reproduce</h2><p>The same config, seed and instruction set give the same model to the bit, on any number "
       "of threads. Save the config below as <code>config.toml</code>, or take it from the run directory.</p>\n"
-      "<pre class=\"commands\">cuelbo train config.toml --output {0}\ncuelbo evaluate {0}\ncuelbo report {0}</pre>\n"
+      "<pre class=\"commands\">cuelbo train config.toml --output {0}-again\ncuelbo evaluate {0}-again\ncuelbo report {0}-again</pre>\n"
       "<details><summary>config.toml</summary><pre>{1}</pre></details></section>\n",
       directory, html::escape(to_toml(report.config)));
 }

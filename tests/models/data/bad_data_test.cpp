@@ -143,7 +143,7 @@ TEST(BadData, ADatasetOnAFullDiskLeavesNothing) {
   const test::TemporaryDirectory directory;
   const auto dataset = test::small_dataset(100'000);
   const auto limited = [&] {
-    const test::FileSizeLimit limit(64 << 10);
+    const test::FileSizeLimit limit(1 << 10);
     write_npz(directory / "a.npz", *dataset);
   };
   EXPECT_TRUE(fails_with(limited, "File too large"));

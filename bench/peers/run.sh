@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Compares cuelbo with PyTorch and writes the figures to bench/results/peers.json and bench/README.md.
+# Usage: bash bench/peers/run.sh [option of measure.py]…
+# With options, which may leave out cases, only the JSON file build/peers.json is written.
+# The first run downloads PyTorch into build/peers-venv (on Linux with its CUDA libraries, 3 GB) and compiles.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+venv=build/peers-venv
+if [[ ! -e $venv/complete ]]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade torch numpy safetensors
+  touch "$venv/complete"
+fi
+
+cmake --preset release >/dev/null
+cmake --build --preset release --target cuelbo_peer
+
+output=bench/results/peers.json
+[[ $# -eq 0 ]] || output=build/peers.json
+"$venv/bin/python" bench/peers/measure.py --program build/release/bin/cuelbo_peer --cache build/peers-cache \
+  --output "$output" "$@"
+[[ $# -gt 0 ]] || "$venv/bin/python" bench/peers/write_table.py "$output" bench/README.md

@@ -1,0 +1,17 @@
+// How often this process has asked for memory. Counting replaces malloc and its relatives for the whole test program;
+// sanitizers have their own, so there it counts nothing.
+#pragma once
+
+#include <cstdint>
+
+namespace cuelbo::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool allocations_are_counted = false;
+#else
+inline constexpr bool allocations_are_counted = true;
+#endif
+
+std::int64_t allocation_count();  // of all threads, since the program started
+
+}  // namespace cuelbo::test

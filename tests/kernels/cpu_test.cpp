@@ -1,0 +1,46 @@
+#include "kernels/runtime/cpu.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace cuelbo::kernels {
+namespace {
+
+TEST(Cpu, TheLastPathIsBaseline) {
+  ASSERT_FALSE(cpu_tables().empty());
+  EXPECT_STREQ(cpu_tables().back().name, "baseline");
+}
+
+TEST(Cpu, EveryTableIsComplete) {
+  // A table is nothing but kernels, each a launch and a workspace function.
+  constexpr std::size_t words = sizeof(KernelTable) / sizeof(void*);
+  for (const CpuPath& path : cpu_tables()) {
+    std::vector<void*> functions(words);
+    std::memcpy(functions.data(), path.table, sizeof(KernelTable));
+    for (std::size_t i = 0; i < words; i += 2)
+      EXPECT_NE(functions[i], nullptr) << path.name << ", kernel " << i / 2;
+  }
+}
+
+TEST(Cpu, FindsPathsByName) {
+  for (const CpuPath& path : cpu_tables()) EXPECT_EQ(find_cpu_path(path.name).table, path.table);
+}
+
+TEST(Cpu, AnUnknownPathIsAnErrorThatNamesTheUsableOnes) {
+  try {
+    find_cpu_path("avx1024");
+    FAIL() << "no exception";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(),
+                testing::StartsWith("CUELBO_ISA: unknown instruction set avx1024; usable here: "));
+    EXPECT_THAT(error.what(), testing::EndsWith("baseline"));
+  }
+}
+
+}  // namespace
+}  // namespace cuelbo::kernels

@@ -1,0 +1,39 @@
+// simd.hpp as one table of plain functions for each instruction set, so that one test can call them all.
+#pragma once
+
+#include <cstdint>
+
+namespace cuelbo::test {
+
+struct SimdFunctions {
+  using Map = void (*)(const float* x, float* y, int n);  // y[i] = f(x[i]), by vectors and a partial one
+
+  int lanes;
+  Map exp, exp_fast, log, tanh, sigmoid, softplus, sqrt, abs;
+  void (*sincos_2pi)(const float* u, float* sine, float* cosine, int n);
+  // Of vectors of `lanes` floats:
+  float (*reduce_add)(const float* x);
+  float (*reduce_max)(const float* x);
+  std::uint32_t (*less)(const float* a, const float* b);  // bits of a < b
+  void (*larger)(const float* a, const float* b, float* y);
+  void (*smaller)(const float* a, const float* b, float* y);
+  void (*multiply_add)(const float* a, const float* b, const float* c, float* y);
+  void (*copy_partial)(const float* x, float* y, int n);   // all lanes of load_partial
+  void (*store_partial)(const float* x, float* y, int n);  // of a whole vector
+};
+
+}  // namespace cuelbo::test
+
+namespace cuelbo::kernels {
+namespace baseline {
+extern const test::SimdFunctions simd_functions;
+}
+#if defined(CUELBO_HAVE_X86_PATHS)
+namespace avx2 {
+extern const test::SimdFunctions simd_functions;
+}
+namespace avx512 {
+extern const test::SimdFunctions simd_functions;
+}
+#endif
+}  // namespace cuelbo::kernels

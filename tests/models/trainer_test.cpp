@@ -1,0 +1,209 @@
+#include "models/trainer.hpp"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+#include "models/event_file.hpp"
+#include "models/training_log.hpp"
+#include "tests/models/tiny_run.hpp"
+#include "tests/support/error_checks.hpp"
+#include "tests/support/full_disk.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace cuelbo {
+namespace {
+
+using nlohmann::json;
+using test::fails_with;
+using test::outcome;
+using test::read_text;
+using test::train_quietly;
+using test::train_until;
+
+class Trainer : public testing::Test {
+ protected:
+  Trainer() { test::write_bars(data_); }
+
+  RunDirectory start(const std::string& name, const std::vector<std::string>& overrides = {}) const {
+    return RunDirectory::create(directory_ / name, test::tiny_config(data_, overrides));
+  }
+  RunDirectory reopen(const std::string& name) const { return RunDirectory::open(directory_ / name); }
+
+  // A finished run to compare with.
+  std::map<std::string, std::string> whole(const std::vector<std::string>& overrides = {}) const {
+    EXPECT_EQ(train_quietly(start("whole", overrides)), TrainingOutcome::finished);
+    return outcome(directory_ / "whole");
+  }
+
+  std::vector<json> log(const std::string& name) const {
+    std::vector<json> records;
+    std::istringstream lines(read_text(directory_ / name / "log.jsonl"));
+    for (std::string line; std::getline(lines, line);) records.push_back(json::parse(line));
+    return records;
+  }
+
+  std::string event_bytes(const std::string& name) const {
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ / name))
+      if (entry.path().filename().string().starts_with("events.out.tfevents.")) return read_text(entry.path());
+    return {};
+  }
+
+  test::TemporaryDirectory directory_;
+  const std::filesystem::path data_ = directory_ / "bars.npz";
+};
+
+TEST_F(Trainer, LogsWhatItPromises) {
+  whole();
+  const std::vector<json> records = log("whole");
+  EXPECT_EQ(records[0]["kind"], "run");
+  EXPECT_EQ(records[0]["estimator"], "hfvae");
+  EXPECT_EQ(records[0]["discrete"], "categorical");
+  EXPECT_EQ(records[0]["train_items"], 36);
+  std::vector<std::int64_t> trained, validated;
+  for (const json& record : records) {
+    if (record["kind"] == "run") continue;
+    (record["kind"] == "train" ? trained : validated).push_back(record["step"]);
+    double sum = 0;
+    for (const auto& [name, value] : record["terms"].items()) sum += value.get<double>();
+    EXPECT_NEAR(record["kl"].get<double>(), sum, 1e-9);
+    EXPECT_NEAR(record["elbo"].get<double>(), record["log_likelihood"].get<double>() - sum, 1e-9);
+    EXPECT_EQ(record["terms"].size(), 1u + 1 + 3 + 5 + 1);
+  }
+  EXPECT_EQ(trained, (std::vector<std::int64_t>{2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 23}));
+  EXPECT_EQ(validated, (std::vector<std::int64_t>{5, 10, 15, 20, 23}));
+}
+
+TEST_F(Trainer, LearnsTheBars) {
+  whole({"optimizer.steps=300", "training.validate_every=100", "optimizer.adam.learning_rate=1e-2", "objective.preset=vae"});
+  const std::vector<json> records = log("whole");
+  EXPECT_GT(records.back()["elbo"].get<double>(), records[1]["elbo"].get<double>() + 20);
+}
+
+TEST_F(Trainer, KeepsTheNewestTwoCheckpointsAndTheBest) {
+  whole();
+  EXPECT_THAT(test::directory_content(directory_ / "whole" / "checkpoint"),
+              testing::UnorderedElementsAre("best.safetensors", "step-00000020.safetensors", "step-00000023.safetensors"));
+  double best = -1e30;
+  std::int64_t best_step = 0;
+  for (const json& record : log("whole")) {
+    if (record["kind"] != "validation") continue;
+    EXPECT_EQ(record["best"].get<bool>(), record["elbo"].get<double>() > best);
+    if (record["best"]) best = record["elbo"], best_step = record["step"];
+  }
+  const Checkpoint checkpoint = reopen("whole").load_checkpoint(RunDirectory::Which::best);
+  EXPECT_EQ(checkpoint.info.state.step, best_step);
+  EXPECT_EQ(checkpoint.info.state.best_validation_elbo, best);
+}
+
+TEST_F(Trainer, DoesNotDependOnTheNumberOfThreads) {
+  const auto expected = whole();
+  train_quietly(start("two"), 2);
+  EXPECT_EQ(outcome(directory_ / "two"), expected);
+}
+
+TEST_F(Trainer, ResumedAfterAnInterruptionItEqualsAWholeRun) {
+  const auto expected = whole({"training.log_every=1"});
+  const std::string events = event_bytes("whole");
+  for (const int threads : {1, 2})
+    for (const std::int64_t step : {1, 4, 5, 13, 22}) {
+      const std::string name = std::to_string(step) + "-" + std::to_string(threads);
+      ASSERT_EQ(train_until(start(name, {"training.log_every=1"}), step, threads), TrainingOutcome::interrupted);
+      EXPECT_EQ(reopen(name).load_checkpoint(RunDirectory::Which::newest).info.state.step, step);
+      ASSERT_EQ(train_until(reopen(name), step + 1 < 23 ? step + 1 : 100, threads),
+                step + 1 < 23 ? TrainingOutcome::interrupted : TrainingOutcome::finished);
+      ASSERT_EQ(train_quietly(reopen(name), threads), TrainingOutcome::finished);
+      // An interruption leaves checkpoints at its own steps: only the older one of the two that stay may differ.
+      auto resumed = outcome(directory_ / name), wanted = expected;
+      std::erase_if(resumed, [](const auto& file) { return file.first.starts_with("step-") && !file.first.ends_with("23.safetensors"); });
+      wanted.erase("step-00000020.safetensors");
+      EXPECT_EQ(resumed, wanted) << name;
+      EXPECT_EQ(event_bytes(name).size(), events.size());
+    }
+}
+
+// Killed at a moment between the writes of a step, then with torn ends of files as a crash may leave them.
+TEST_F(Trainer, ResumedAfterAKillItEqualsAWholeRun) {
+  GTEST_FLAG_SET(death_test_style, "fast");
+  const auto expected = whole();
+  const std::string events = event_bytes("whole");
+  const auto killed_at = [](std::int64_t step, bool in_validation) {
+    const auto kill_at = [=](std::int64_t at) { if (at == step) std::raise(SIGKILL); };
+    TrainerEvents handlers;
+    if (in_validation) handlers.validated = [=](const ValidationRecord& record) { kill_at(record.step); };
+    else handlers.progress = [=](const TrainingRecord& record) { kill_at(record.step); };
+    return handlers;
+  };
+  for (const auto& [step, in_validation] : std::vector<std::pair<std::int64_t, bool>>{{4, false}, {5, true}, {10, true}, {14, false}, {23, true}}) {
+    const std::string name = "killed-" + std::to_string(step);
+    const std::filesystem::path path = directory_ / name;
+    start(name);
+    EXPECT_EXIT(train_quietly(reopen(name), 2, killed_at(step, in_validation)), testing::KilledBySignal(SIGKILL), "");
+    std::ofstream(path / "log.jsonl", std::ios::app) << R"({"kind":"train","step":3,"elb)";
+    std::ofstream(path / "checkpoint" / "step-00000099.safetensors.partial-1-0") << "half";
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      if (entry.path().filename().string().starts_with("events.")) std::ofstream(entry.path(), std::ios::app) << "torn";
+    ASSERT_EQ(train_quietly(reopen(name), 2), TrainingOutcome::finished);
+    EXPECT_EQ(outcome(path), expected) << name;
+    EXPECT_EQ(event_bytes(name).size(), events.size());
+  }
+}
+
+TEST_F(Trainer, AFinishedRunStaysAsItIs) {
+  const auto expected = whole();
+  EXPECT_EQ(train_quietly(reopen("whole")), TrainingOutcome::finished);
+  EXPECT_EQ(outcome(directory_ / "whole"), expected);
+}
+
+TEST_F(Trainer, NaNStopsItAndNamesTheOperation) {
+  const std::string steep = "optimizer.adam.learning_rate={from=1e-3,to=1e30,steps=1}";  // 1e-3 in the first step only
+  // Without a checkpoint, seen by the next step.
+  EXPECT_TRUE(fails_with([&] { train_quietly(start("a", {steep, "optimizer.gradient_clip=0"})); },
+                         "step 3: NaN or Inf, first in encoder."));
+  EXPECT_FALSE(reopen("a").has_checkpoint());
+  // With one, seen by the validation before anything is saved.
+  const auto run = [&] { train_quietly(start("b", {steep, "training.validate_every=1"})); };
+  EXPECT_TRUE(fails_with(run, "the last good checkpoint is '" + (directory_ / "b/checkpoint/step-00000001.safetensors").string() + "'"));
+  EXPECT_EQ(reopen("b").load_checkpoint(RunDirectory::Which::newest).info.state.step, 1);
+  EXPECT_EQ(reopen("b").load_checkpoint(RunDirectory::Which::best).info.state.step, 1);
+}
+
+TEST_F(Trainer, ADiskThatIsFullLeavesTheCheckpointBefore) {
+  train_until(start("full"), 6);
+  const std::string before = read_text(directory_ / "full/checkpoint/step-00000006.safetensors");
+  ASSERT_FALSE(before.empty());
+  {
+    const test::FileSizeLimit limit(before.size() - 1);
+    EXPECT_TRUE(fails_with([&] { train_quietly(reopen("full")); }, "cannot write '"));
+  }
+  EXPECT_EQ(read_text(directory_ / "full/checkpoint/step-00000006.safetensors"), before);
+  for (const std::string& name : test::directory_content(directory_ / "full/checkpoint"))
+    EXPECT_THAT(name, testing::EndsWith(".safetensors"));
+  EXPECT_EQ(train_quietly(reopen("full")), TrainingOutcome::finished);
+  auto resumed = outcome(directory_ / "full"), expected = whole();
+  EXPECT_EQ(resumed["log.jsonl"], expected["log.jsonl"]);
+  EXPECT_EQ(resumed["step-00000023.safetensors"], expected["step-00000023.safetensors"]);
+}
+
+TEST_F(Trainer, OneProcessAtATime) {
+  train_until(start("held"), 3);
+  const TrainingLog other(directory_ / "held", 3);
+  EXPECT_TRUE(fails_with([&] { train_quietly(reopen("held")); }, "another process is writing it"));
+}
+
+TEST_F(Trainer, TrainsWithoutValidationItems) {
+  EXPECT_EQ(train_quietly(start("none", {"data.validation_fraction=0"})), TrainingOutcome::finished);
+  for (const json& record : log("none")) EXPECT_NE(record["kind"], "validation");
+  EXPECT_TRUE(reopen("none").has_checkpoint());
+}
+
+TEST_F(Trainer, SaysWhatDoesNotFit) {
+  EXPECT_TRUE(fails_with<UsageError>([&] { train_quietly(start("a", {"data.batch_size=50"})); }, "batch"));
+  EXPECT_TRUE(fails_with<UsageError>([&] { train_quietly(start("b", {"decoder.layers=[{linear=18,reshape=[3,3,2]}]"})); }, "decoder"));
+  EXPECT_TRUE(fails_with([&] { train_quietly(start("c", {"data.path=" + (directory_ / "no.npz").string()})); }, "no.npz"));
+  // None of them left anything in the way of a better try.
+  EXPECT_EQ(train_quietly(start("a")), TrainingOutcome::finished);
+}
+
+}  // namespace
+}  // namespace cuelbo

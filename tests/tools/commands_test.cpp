@@ -1,0 +1,192 @@
+// What every command gives when all is well.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/image.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "engine/io/safetensors.hpp"
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Commands = TinyTest;
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+TEST_F(Commands, VersionAndHelp) {
+  const Outcome version = run({"--version"});
+  EXPECT_TRUE(succeeds(version));
+  EXPECT_THAT(version.out, StartsWith("cuelbo 0."));
+  const Outcome help = run({"--help"});
+  EXPECT_TRUE(succeeds(help));
+  for (const char* command : {"train", "evaluate", "report", "traverse", "encode", "decode", "export", "objective", "data",
+                              "presets", "devices"}) {
+    EXPECT_THAT(help.out, HasSubstr(command));
+    const Outcome own = run({command, "--help"});
+    EXPECT_TRUE(succeeds(own)) << command;
+    EXPECT_THAT(own.out, HasSubstr("Usage: cuelbo " + std::string(command)));
+  }
+  EXPECT_THAT(help.out, HasSubstr("130"));
+}
+
+TEST_F(Commands, NoCommandShowsTheHelpAsWrongUsage) { EXPECT_EQ(run({}).code, 2); }
+
+TEST_F(Commands, PresetsAreConfigsToStartFrom) {
+  const Outcome list = run({"presets"});
+  EXPECT_TRUE(succeeds(list));
+  for (const char* name : {"hfvae-dsprites", "hfvae-mnist", "hfvae-fashion-mnist", "vae-dsprites"})
+    EXPECT_THAT(list.out, HasSubstr(name));
+  const Outcome one = run({"presets", "hfvae-dsprites"});
+  EXPECT_TRUE(succeeds(one));
+  std::ofstream(path("own.toml")) << one.out;
+  EXPECT_TRUE(succeeds(run({"train", "own.toml", "--steps", "1", "--set", "data.batch_size=4", "--set",
+                            "data.where=\"scale<0.6,shape=square,posX<0.1\"", "--output", "own"})));
+}
+
+TEST_F(Commands, DevicesNamesTheCpu) {
+  const Outcome outcome = run({"devices"});
+  EXPECT_TRUE(succeeds(outcome));
+  EXPECT_THAT(outcome.out, StartsWith("cpu"));
+}
+
+TEST_F(Commands, TrainMakesARunDirectory) {
+  const Outcome outcome = run({"train", "tiny.toml"});
+  EXPECT_TRUE(succeeds(outcome));
+  EXPECT_THAT(first_line(outcome.out), StartsWith("device: cpu"));
+  EXPECT_THAT(outcome.out, HasSubstr("step 10/40"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\r")));  // a pipe is no terminal
+  const auto names = directory_content(path("run/tiny-3"));  // <config>-<seed>
+  EXPECT_THAT(names, Contains("config.toml"));
+  EXPECT_THAT(names, Contains("log.jsonl"));
+  EXPECT_THAT(names, Contains(StartsWith("events.out.tfevents")));
+  EXPECT_THAT(directory_content(path("run/tiny-3/checkpoint")), Contains("step-00000040.safetensors"));
+}
+
+TEST_F(Commands, OptionsOfTrainOverrideTheConfig) {
+  train("model", {"--seed", "9", "--steps", "3", "--set", "data.batch_size=8", "--set", "decoder.likelihood=gaussian"});
+  const std::string config = content("model/config.toml");
+  for (const char* line : {"seed = 9", "steps = 3", "batch_size = 8", "likelihood = \"gaussian\""})
+    EXPECT_THAT(config, HasSubstr(line));
+}
+
+TEST_F(Commands, ThreadsDoNotChangeTheModel) {
+  train("one", {"--threads", "1"});
+  train("three", {"--threads", "3"});
+  EXPECT_EQ(content("one/checkpoint/step-00000040.safetensors"), content("three/checkpoint/step-00000040.safetensors"));
+}
+
+TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
+  train();
+  const Outcome outcome = run({"evaluate", "model"});
+  EXPECT_TRUE(succeeds(outcome));
+  EXPECT_THAT(first_line(outcome.out), StartsWith("device: "));
+  for (const char* text : {"ELBO", "mutual information", "TC between groups", "place", "active units", "estimator exact",
+                           "relaxed decoding", "categorical", "N = 16, B = 16"})
+    EXPECT_THAT(outcome.out, HasSubstr(text));
+  const auto json = nlohmann::json::parse(content("model/evaluation.json"));
+  const double elbo = json.at("elbo"), log_likelihood = json.at("log_likelihood"), kl = json.at("kl");
+  EXPECT_NEAR(elbo, log_likelihood - kl, 1e-6 * std::abs(elbo));
+  double sum = 0;
+  for (const auto& [name, value] : json.at("terms").items()) sum += value.get<double>();
+  EXPECT_NEAR(sum, kl, 1e-9 * (1 + std::abs(kl)));
+  EXPECT_EQ(json.at("estimator"), "exact");
+  EXPECT_EQ(json.at("items"), 16);
+  EXPECT_GE(json.at("metrics").at("importance_bound").get<double>(), elbo);
+  EXPECT_TRUE(succeeds(run({"evaluate", "model", "--items", "5", "--importance-samples", "2"})));
+  EXPECT_EQ(nlohmann::json::parse(content("model/evaluation.json")).at("items"), 5);
+}
+
+TEST_F(Commands, EncodeThenDecode) {
+  train("model", {"--steps", "800"});
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"})));
+  const NpzReader codes(path("codes.npz"));
+  EXPECT_THAT(codes.names(), ElementsAre("logits_kind", "logvar", "mean", "z", "z_kind"));
+  EXPECT_THAT(codes.header("mean").shape, ElementsAre(80, 5));
+  EXPECT_THAT(codes.header("logits_kind").shape, ElementsAre(80, 3));
+  ASSERT_TRUE(succeeds(run({"decode", "model", "-i", "codes.npz", "-o", "decoded.npy"})));
+  const Array decoded = read_npy(path("decoded.npy"));
+  EXPECT_THAT(decoded.shape, ElementsAre(80, 8, 8));
+  double error = 0, spread = 0;
+  const std::vector<float> images = read_npy(path("images.npy")).as_f32();
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const double p = decoded.as<float>()[i];
+    ASSERT_TRUE(p > 0 && p < 1) << p;
+    error += std::pow(p - static_cast<double>(images[i]) / 255, 2);
+    spread += std::pow(0.18 - static_cast<double>(images[i]) / 255, 2);  // 0.18: the mean grey
+  }
+  EXPECT_LT(error, spread);  // better than the best constant
+
+  // Decoding some of the codes gives those images: what surrounds an item does not matter.
+  auto some = read_npz(path("codes.npz"));
+  for (auto& [name, array] : some) {
+    array.data.resize(array.data.size() / 80 * 3);
+    array.shape[0] = 3;
+  }
+  write_npz(path("some.npz"), some);
+  ASSERT_TRUE(succeeds(run({"decode", "model", "-i", "some.npz", "-o", "three.npy"})));
+  const Array three = read_npy(path("three.npy"));
+  ASSERT_EQ(three.size(), 3 * 64);
+  EXPECT_TRUE(std::equal(three.data.begin(), three.data.end(), decoded.data.begin()));
+}
+
+TEST_F(Commands, EncodeTakesGreyValuesAsBytesAndAsFloats) {
+  train();
+  std::vector<float> floats = read_npy(path("images.npy")).as_f32();
+  for (float& value : floats) value /= 255;
+  write_npy(path("floats.npy"), make_array({80, 8, 8}, floats));
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "a.npz"})));
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "floats.npy", "-o", "b.npz"})));
+  EXPECT_EQ(content("a.npz"), content("b.npz"));
+}
+
+TEST_F(Commands, ExportHoldsParametersAndArchitecture) {
+  train();
+  ASSERT_TRUE(succeeds(run({"export", "model", "-o", "model.safetensors"})));
+  const Safetensors file = read_safetensors(path("model.safetensors"));
+  EXPECT_THAT(file.tensor("encoder.0.weight").shape, ElementsAre(16, 64));
+  EXPECT_THAT(file.tensor("encoder.latent.weight").shape, ElementsAre(2 * 5 + 3, 16));
+  EXPECT_EQ(file.metadata.at("format_version"), "1");
+  EXPECT_EQ(file.metadata.at("image"), "8 8 1");
+  EXPECT_EQ(file.metadata.at("config"), content("model/config.toml"));
+  EXPECT_EQ(file.tensors.count("adam.first.encoder.0.weight"), 0U);
+}
+
+TEST_F(Commands, TraverseDrawsEveryLatentVariable) {
+  train();
+  const Outcome outcome = run({"traverse", "model", "-o", "grid.png"});
+  ASSERT_TRUE(succeeds(outcome));
+  const Image grid = read_image(path("grid.png"));
+  EXPECT_EQ(grid.width, 11 * (8 + 2) + 2);
+  // 5 dimensions and the discrete group, then 2 grids of 3 classes, each after a gap
+  EXPECT_EQ(grid.height, 2 + (6 + 2 * 3) * (8 + 2) + 2 * 8);
+  std::vector<double> kl;
+  for (std::size_t at = outcome.out.find("KL "); at != std::string::npos; at = outcome.out.find("KL ", at + 1))
+    kl.push_back(std::stod(outcome.out.substr(at + 3)));
+  EXPECT_EQ(kl.size(), 6U);
+  EXPECT_TRUE(std::is_sorted(kl.rbegin(), kl.rend()));
+}
+
+TEST_F(Commands, DataWritesASelectionOfDsprites) {
+  ASSERT_TRUE(succeeds(run({"data", "dsprites", "-o", "hearts.npz", "--where", "shape=heart,scale=1,posX<0.1"})));
+  const NpzReader file(path("hearts.npz"));
+  const std::int64_t count = 40 * 4 * 32;  // posX of 0, 1/31, 2/31, 3/31
+  EXPECT_THAT(file.header("images").shape, ElementsAre(count, 64, 64));
+  EXPECT_THAT(file.header("factors").shape, ElementsAre(count, 5));
+  EXPECT_TRUE(succeeds(run({"train", "vae-mnist", "--set", "data.name=npy", "--set", "data.path=hearts.npz", "--set",
+                            "data.test_fraction=0.1", "--steps", "1", "--output", "hearts"})));
+}
+
+}  // namespace
+}  // namespace cuelbo::test

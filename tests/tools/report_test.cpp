@@ -1,0 +1,114 @@
+// The report: one page that needs nothing beside it and shows everything.
+#include <algorithm>
+#include <fstream>
+#include <regex>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/io/image.hpp"
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Report = TinyTest;
+
+// Every element that is opened is closed, in the right order.
+::testing::AssertionResult well_formed(const std::string& html) {
+  std::vector<std::string> open;
+  const std::regex tag(R"(<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*?)(/?)>)");
+  std::string text = std::regex_replace(html, std::regex(R"(<(script|style)>[^]*?</\1>)"), "");
+  for (auto it = std::sregex_iterator(text.begin(), text.end(), tag); it != std::sregex_iterator(); ++it) {
+    const std::string name = (*it)[2];
+    if (name == "meta" || name == "img" || (*it)[4] == "/") continue;
+    if ((*it)[1] != "/") {
+      open.push_back(name);
+    } else if (open.empty() || open.back() != name) {
+      return ::testing::AssertionFailure() << "</" << name << "> closes " << (open.empty() ? "nothing" : open.back());
+    } else {
+      open.pop_back();
+    }
+  }
+  if (!open.empty()) return ::testing::AssertionFailure() << open.back() << " is not closed";
+  return ::testing::AssertionSuccess();
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+TEST_F(Report, ShowsAnEvaluatedRun) {
+  train();
+  ASSERT_TRUE(succeeds(run({"evaluate", "model"})));
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html");
+  EXPECT_TRUE(well_formed(html));
+  for (const char* text : {"ELBO", "Importance bound", "Active units", "exact", "N = 16, B = 16", "relaxed decoding",
+                           "categorical", "Mutual information", "TC between groups", "TC within groups", "KL of dimensions",
+                           "weight 2", "Traversals", "Reconstructions", "Samples", "kind", "place 2", "form 3",
+                           "[[latent]]", "cuelbo train config.toml", "prefers-color-scheme: dark", "viewport"})
+    EXPECT_THAT(html, HasSubstr(text));
+  EXPECT_EQ(count(html, "<figure class=\"chart"), 7U);
+  EXPECT_EQ(count(html, "<div class=\"bar"), 1U + 6U);  // around 5 dimensions and a discrete group
+}
+
+TEST_F(Report, NeedsNothingBesideIt) {
+  train();
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html");
+  EXPECT_THAT(html, Not(HasSubstr("http")));
+  EXPECT_THAT(html, Not(HasSubstr("<link")));
+  EXPECT_THAT(html, Not(HasSubstr("url(")));
+  EXPECT_GT(count(html, "<img "), 100U);
+  EXPECT_EQ(count(html, "<img "), count(html, "src=\"data:image/png;base64,"));
+}
+
+TEST_F(Report, BeforeEvaluationSaysHowToAddFigures) {
+  train();
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html");
+  EXPECT_TRUE(well_formed(html));
+  EXPECT_THAT(html, HasSubstr("cuelbo evaluate model"));
+  EXPECT_THAT(html, HasSubstr("estimator <b>hfvae</b>"));
+  EXPECT_THAT(html, Not(HasSubstr("Importance bound")));
+}
+
+TEST_F(Report, WithoutTheDataStillHasFiguresAndCurves) {
+  train();
+  std::filesystem::remove(path("images.npy"));
+  const Outcome outcome = run({"report", "model"});
+  EXPECT_TRUE(fails(outcome, 0, "images.npy"));
+  const std::string html = content("model/report.html");
+  EXPECT_TRUE(well_formed(html));
+  EXPECT_EQ(count(html, "<figure class=\"chart"), 7U);
+}
+
+TEST_F(Report, NamesFromTheConfigAreEscaped) {
+  train("a <b> & 'c'");
+  ASSERT_TRUE(succeeds(run({"report", "a <b> & 'c'"})));
+  const std::string html = content("a <b> & 'c'/report.html");
+  EXPECT_TRUE(well_formed(html));
+  EXPECT_THAT(html, HasSubstr("a &lt;b&gt; &amp; &#39;c&#39;"));
+}
+
+TEST_F(Report, WritesPictures) {
+  train();
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_EQ(read_image(path("model/pictures/reconstructions.png")).height, 2 + 2 * (8 + 2));
+  EXPECT_GT(read_image(path("model/pictures/samples.png")).width, 0);
+  EXPECT_GT(read_image(path("model/pictures/traversals.png")).width, 0);
+}
+
+TEST_F(Report, AnUnfinishedLastLogLineIsLeftOut) {
+  train();
+  std::ofstream(path("model/log.jsonl"), std::ios::app) << R"({"kind": "train", "st)";
+  EXPECT_TRUE(succeeds(run({"report", "model"})));
+}
+
+}  // namespace
+}  // namespace cuelbo::test
