@@ -29,7 +29,8 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// The candidate with the smallest edit distance, the first of equals; none if even that one shares little with the name.
+// The candidate with the smallest edit distance, the first of equals; none if even that one shares little
+// with the name.
 template <std::ranges::input_range Candidates>
 std::optional<std::string> closest(std::string_view name, const Candidates& candidates) {
   std::optional<std::string> best;

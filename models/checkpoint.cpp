@@ -40,7 +40,8 @@ template <class Number>
 Number number(const std::string& text, const char* key) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) fail("metadata '{}' is '{}', not a number", key, text);
+  if (error != std::errc() || end != text.data() + text.size())
+    fail("metadata '{}' is '{}', not a number", key, text);
   return value;
 }
 
@@ -60,10 +61,12 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
     info.state.has_validation = true;
     info.state.best_validation_elbo = number<double>(value("best_validation_elbo"), "best_validation_elbo");
   }
-  info.image = {number<std::int64_t>(value("height"), "height"), number<std::int64_t>(value("width"), "width"),
+  info.image = {number<std::int64_t>(value("height"), "height"),
+                number<std::int64_t>(value("width"), "width"),
                 number<std::int64_t>(value("channels"), "channels")};
   for (const std::int64_t extent : {info.image.height, info.image.width, info.image.channels})
-    if (extent < 1 || extent > 65536) fail("metadata declares images of {}×{}×{}", info.image.height, info.image.width, info.image.channels);
+    if (extent < 1 || extent > 65536)
+      fail("metadata declares images of {}×{}×{}", info.image.height, info.image.width, info.image.channels);
   info.arithmetic = value("arithmetic");
   return info;
 }
@@ -80,7 +83,8 @@ void write_checkpoint(const std::string& path, ParameterSet& parameters, const C
     if (!std::all_of(values.back().begin(), values.back().end(), [](float x) { return std::isfinite(x); }))
       fail("checkpoint '{}' is not written: '{}' holds NaN or Inf", path, name);
     bytes[name] = std::as_bytes(std::span(values.back()));
-    views.push_back({.name = name, .dtype = Dtype::f32, .shape = parameters.parameter(index).shape, .data = bytes[name]});
+    views.push_back(
+        {.name = name, .dtype = Dtype::f32, .shape = parameters.parameter(index).shape, .data = bytes[name]});
   });
   std::map<std::string, std::string> metadata{{"format", format_name},
                                               {"version", format_version},
@@ -110,7 +114,8 @@ Checkpoint read_checkpoint(const std::string& path) {
 
 void restore(ParameterSet& parameters, const Checkpoint& checkpoint, bool with_moments) {
   std::map<std::string, bool> used;
-  for (const auto& [name, array] : checkpoint.content.tensors) used[name] = name.starts_with("adam.") && !with_moments;
+  for (const auto& [name, array] : checkpoint.content.tensors)
+    used[name] = name.starts_with("adam.") && !with_moments;
   for_each_tensor(parameters, with_moments, [&](int index, Kind kind, const std::string& name) {
     const Array& array = checkpoint.content.tensor(name);
     const Shape& shape = parameters.parameter(index).shape;

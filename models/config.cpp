@@ -76,7 +76,8 @@ class ConfigReader {
       read(*node, full(names[i]), units, range);
     }
     if (found != 1)
-      usage_fail("{}: {} must have one of the keys {}", position(*level.table, source_), level.path, fmt::join(names, ", "));
+      usage_fail("{}: {} must have one of the keys {}", position(*level.table, source_), level.path,
+                 fmt::join(names, ", "));
   }
 
  private:
@@ -91,7 +92,8 @@ class ConfigReader {
   void leave() {
     const Level& level = levels_.back();
     for (auto&& [key, node] : *level.table)
-      if (std::find(level.known.begin(), level.known.end(), key.str()) == level.known.end()) unknown(level, key, node);
+      if (std::find(level.known.begin(), level.known.end(), key.str()) == level.known.end())
+        unknown(level, key, node);
     levels_.pop_back();
   }
 
@@ -109,7 +111,8 @@ class ConfigReader {
     const std::string path = full(key.str()), place = position(*first_placed(node), source_);
     const std::vector<std::string>& all = config_keys();
     if (std::find(all.begin(), all.end(), without_indices(path)) != all.end())
-      usage_fail("{}: key '{}' does not apply here; the keys here are {}", place, path, fmt::join(level.known, ", "));
+      usage_fail("{}: key '{}' does not apply here; the keys here are {}", place, path,
+                 fmt::join(level.known, ", "));
     const auto nearest = [&]() -> std::string {
       const auto sibling = closest(key.str(), level.known);
       if (sibling && edit_distance(key.str(), *sibling) <= 2) return full(*sibling);
@@ -117,7 +120,8 @@ class ConfigReader {
         if (std::string_view(other).ends_with(fmt::format(".{}", key.str()))) return other;
       return sibling ? full(*sibling) : closest(path, all).value_or("");
     }();
-    if (nearest.empty()) usage_fail("{}: unknown key '{}'; the keys here are {}", place, path, fmt::join(level.known, ", "));
+    if (nearest.empty())
+      usage_fail("{}: unknown key '{}'; the keys here are {}", place, path, fmt::join(level.known, ", "));
     usage_fail("{}: unknown key '{}'; did you mean '{}'?", place, path, nearest);
   }
 
@@ -167,7 +171,8 @@ class ConfigReader {
 
   void read(const toml::node& node, std::string_view path, double& value, const Range& range) const {
     if (!node.is_number()) wrong_type(node, path, "a number");
-    value = node.is_integer() ? static_cast<double>(node.as_integer()->get()) : node.as_floating_point()->get();
+    value =
+        node.is_integer() ? static_cast<double>(node.as_integer()->get()) : node.as_floating_point()->get();
     check(node, path, value, range);
   }
 
@@ -175,8 +180,8 @@ class ConfigReader {
     if (!node.is_string()) wrong_type(node, path, "a string");
     value = node.as_string()->get();
     if (names.empty() || std::find(names.begin(), names.end(), value) != names.end()) return;
-    usage_fail("{}: {} is '{}'; it must be one of {}{}", position(node, source_), path, value, fmt::join(names, ", "),
-               did_you_mean(value, names));
+    usage_fail("{}: {} is '{}'; it must be one of {}{}", position(node, source_), path, value,
+               fmt::join(names, ", "), did_you_mean(value, names));
   }
 
   template <class Enum>
@@ -197,21 +202,24 @@ class ConfigReader {
     if (!node.is_table()) wrong_type(node, path, "a number or { from = …, to = …, steps = … }");
     enter(std::string(path), *node.as_table());
     for (const char* key : {"from", "to", "steps"})
-      if (!node.as_table()->contains(key)) usage_fail("{}: {}.{} is missing", position(node, source_), path, key);
+      if (!node.as_table()->contains(key))
+        usage_fail("{}: {}.{} is missing", position(node, source_), path, key);
     field("from", schedule.from, range, "");
     field("to", schedule.to, range, "");
     field("steps", schedule.steps, at_least(0), "");
     leave();
   }
 
-  void read(const toml::node& node, std::string_view path, std::map<std::string, Schedule>& schedules, const Range& range) {
+  void read(const toml::node& node, std::string_view path, std::map<std::string, Schedule>& schedules,
+            const Range& range) {
     if (!node.is_table()) wrong_type(node, path, "a table of group names");
     schedules.clear();
     for (auto&& [key, value] : *node.as_table())
       read(value, fmt::format("{}.{}", path, key.str()), schedules[std::string(key.str())], range);
   }
 
-  void read(const toml::node& node, std::string_view path, std::vector<std::int64_t>& values, const Range& range) const {
+  void read(const toml::node& node, std::string_view path, std::vector<std::int64_t>& values,
+            const Range& range) const {
     if (!node.is_array()) wrong_type(node, path, "a list of whole numbers");
     values.clear();
     for (const toml::node& element : *node.as_array()) {
@@ -239,7 +247,8 @@ void check_latents(const RunConfig& config) {
     if (!is_name(latent.name))
       usage_fail("a latent is named '{}'; a name is made of letters, digits, _ and -", latent.name);
     if (!names.insert(latent.name).second)
-      usage_fail("latent '{}': the name is {}", latent.name, latent.name == "root" ? "that of the whole tree" : "used twice");
+      usage_fail("latent '{}': the name is {}", latent.name,
+                 latent.name == "root" ? "that of the whole tree" : "used twice");
     if ((latent.gaussian > 0) == (latent.discrete > 0))
       usage_fail("latent '{}' must have either gaussian (dimensions) or discrete (classes)", latent.name);
     if (latent.discrete == 1) usage_fail("latent '{}' has 1 class; discrete must be at least 2", latent.name);
@@ -250,10 +259,12 @@ void check_latents(const RunConfig& config) {
       end = std::min(latent.inside.find('/', begin), latent.inside.size());
       const std::string group = latent.inside.substr(begin, end - begin);
       if (!is_name(group))
-        usage_fail("latent '{}': inside is '{}'; it must be a name, or names with / between them", latent.name, latent.inside);
+        usage_fail("latent '{}': inside is '{}'; it must be a name, or names with / between them",
+                   latent.name, latent.inside);
       if (names.contains(group))
-        usage_fail("latent '{}': inside names '{}', which is a latent; a group of groups needs a name of its own",
-                   latent.name, group);
+        usage_fail(
+            "latent '{}': inside names '{}', which is a latent; a group of groups needs a name of its own",
+            latent.name, group);
     }
   }
 }
@@ -263,7 +274,8 @@ void check_layers(const RunConfig& config) {
     for (std::size_t i = 0; i < network.layers.size(); ++i) {
       const LayerConfig& layer = network.layers[i];
       if (layer.kind == unwanted)
-        usage_fail("{}.layers.{}: {} does not belong into the {}", key, i, layer_names[static_cast<std::size_t>(unwanted)], key);
+        usage_fail("{}.layers.{}: {} does not belong into the {}", key, i,
+                   layer_names[static_cast<std::size_t>(unwanted)], key);
       if (layer.reshape.empty()) continue;
       if (layer.reshape.size() != 3)
         usage_fail("{}.layers.{}.reshape must be [height, width, channels]", key, i);
@@ -280,8 +292,8 @@ void check_layers(const RunConfig& config) {
 void check_objective(const ObjectiveConfig& objective) {
   if (objective.preset != "vae") return;
   const auto is_one = [](const Schedule& s) { return s.from == 1 && s.to == 1; };
-  if (is_one(objective.mutual_information) && is_one(objective.between_group_tc) && is_one(objective.within_group_tc) &&
-      is_one(objective.dimension_kl) && objective.group_tc.empty())
+  if (is_one(objective.mutual_information) && is_one(objective.between_group_tc) &&
+      is_one(objective.within_group_tc) && is_one(objective.dimension_kl) && objective.group_tc.empty())
     return;
   usage_fail("objective.preset 'vae' has all coefficients 1; preset 'hfvae' takes others");
 }
@@ -305,7 +317,8 @@ RunConfig read_config(const toml::table& table, std::string_view source) {
 
 }  // namespace
 
-RunConfig parse_config(std::string_view toml, std::string_view source, const std::vector<std::string>& overrides) {
+RunConfig parse_config(std::string_view toml, std::string_view source,
+                       const std::vector<std::string>& overrides) {
   toml::table table = with_base(parse_toml(toml, source), source);
   for (const std::string& text : overrides) apply_override(table, text);
   return read_config(table, source);
@@ -321,7 +334,8 @@ RunConfig load_config(const std::string& preset_or_path, const std::vector<std::
   if (!std::filesystem::exists(preset_or_path) && preset_or_path.find_first_of("./") == std::string::npos)
     usage_fail("'{}' is neither a preset nor a file{}; the presets are {}", preset_or_path,
                did_you_mean(preset_or_path, names), fmt::join(names, ", "));
-  const auto bytes = in_context(fmt::format("'{}'", preset_or_path), [&] { return read_file(preset_or_path); });
+  const auto bytes =
+      in_context(fmt::format("'{}'", preset_or_path), [&] { return read_file(preset_or_path); });
   return parse_config({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, preset_or_path, overrides);
 }
 

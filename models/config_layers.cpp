@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::string_view command_line = "--set ";
 
-constexpr std::array<std::string_view, 5> coefficient_keys{"mutual_information", "between_group_tc", "within_group_tc",
-                                                           "dimension_kl", "group_tc"};
+constexpr std::array<std::string_view, 5> coefficient_keys{"mutual_information", "between_group_tc",
+                                                           "within_group_tc", "dimension_kl", "group_tc"};
 
 std::string position(const toml::source_region& region, std::string_view source) {
   const std::string_view path = region.path ? std::string_view(*region.path) : source;
@@ -48,7 +48,8 @@ toml::node& element(toml::array& list, std::string_view step, std::string_view p
   const auto [end, error] = std::from_chars(step.data(), step.data() + step.size(), index);
   if (error == std::errc() && end == step.data() + step.size()) {
     if (index >= list.size())
-      usage_fail("{}{}: {} has {} elements, there is no number {}", command_line, text, path, list.size(), step);
+      usage_fail("{}{}: {} has {} elements, there is no number {}", command_line, text, path, list.size(),
+                 step);
     return list[index];
   }
   std::vector<std::string> names;
@@ -59,19 +60,23 @@ toml::node& element(toml::array& list, std::string_view step, std::string_view p
     if (name->get() == step) return item;
     names.push_back(name->get());
   }
-  if (names.empty()) usage_fail("{}{}: {} is a list: name an element by its number from 0", command_line, text, path);
-  usage_fail("{}{}: {} has no element '{}'{}; there are {}", command_line, text, path, step, did_you_mean(step, names),
-             fmt::join(names, ", "));
+  if (names.empty())
+    usage_fail("{}{}: {} is a list: name an element by its number from 0", command_line, text, path);
+  usage_fail("{}{}: {} has no element '{}'{}; there are {}", command_line, text, path, step,
+             did_you_mean(step, names), fmt::join(names, ", "));
 }
 
 // What is not TOML is taken as a string, so that paths and names need no quotes.
 toml::table override_value(std::string_view key, std::string_view value) {
   const std::string source = fmt::format("{}{}", command_line, key);
-  const auto as_toml = [&](std::string_view text) { return toml::parse(fmt::format("value = {}", text), source); };
+  const auto as_toml = [&](std::string_view text) {
+    return toml::parse(fmt::format("value = {}", text), source);
+  };
   try {
     if (toml::table parsed = as_toml(value); parsed.size() == 1) return parsed;
   } catch (const toml::parse_error& error) {
-    const bool structured = !value.empty() && std::string_view("[{\"'").find(value.front()) != std::string_view::npos;
+    const bool structured =
+        !value.empty() && std::string_view("[{\"'").find(value.front()) != std::string_view::npos;
     if (structured) usage_fail("{}={}: {}", source, value, error.description());
   }
   return as_toml(toml_string(value));
@@ -79,7 +84,9 @@ toml::table override_value(std::string_view key, std::string_view value) {
 
 }  // namespace
 
-std::string position(const toml::node& node, std::string_view source) { return position(node.source(), source); }
+std::string position(const toml::node& node, std::string_view source) {
+  return position(node.source(), source);
+}
 
 toml::table parse_toml(std::string_view text, std::string_view source) {
   try {
@@ -104,8 +111,8 @@ toml::table with_base(toml::table table, std::string_view source) {
     names.emplace_back(preset.name);
   }
   const std::string name = base->value_or<std::string>("");
-  usage_fail("{}: base must be the name of a preset{}; there are {}", position(*base, source), did_you_mean(name, names),
-             fmt::join(names, ", "));
+  usage_fail("{}: base must be the name of a preset{}; there are {}", position(*base, source),
+             did_you_mean(name, names), fmt::join(names, ", "));
 }
 
 void apply_override(toml::table& table, std::string_view text) {
@@ -118,13 +125,15 @@ void apply_override(toml::table& table, std::string_view text) {
   toml::node* at = &table;
   for (std::size_t begin = 0;;) {
     const std::size_t end = std::min(key.find('.', begin), key.size());
-    const std::string_view step = key.substr(begin, end - begin), path = key.substr(0, begin == 0 ? 0 : begin - 1);
+    const std::string_view step = key.substr(begin, end - begin),
+                           path = key.substr(0, begin == 0 ? 0 : begin - 1);
     if (step.empty()) usage_fail("{}{}: '{}' is not a key", command_line, text, key);
     const bool last = end == key.size();
     if (toml::array* list = at->as_array()) {
       toml::node& item = element(*list, step, path, text);
       if (last) {
-        const auto place = std::find_if(list->begin(), list->end(), [&](const toml::node& n) { return &n == &item; });
+        const auto place =
+            std::find_if(list->begin(), list->end(), [&](const toml::node& n) { return &n == &item; });
         list->replace(place, std::move(*parsed.get("value")));
       } else {
         at = &item;

@@ -24,9 +24,13 @@ struct Range {
            x - x == 0;  // neither NaN nor Inf
   }
 };
-constexpr Range at_least(double least, double most = std::numeric_limits<double>::infinity()) { return {least, most}; }
+constexpr Range at_least(double least, double most = std::numeric_limits<double>::infinity()) {
+  return {least, most};
+}
 constexpr Range above(double least) { return {.least = least, .least_excluded = true}; }
-constexpr Range from_below(double least, double most) { return {.least = least, .most = most, .most_excluded = true}; }
+constexpr Range from_below(double least, double most) {
+  return {.least = least, .most = most, .most_excluded = true};
+}
 std::string to_string(const Range& range);  // "at least 1"
 
 std::string toml_string(std::string_view text);  // quoted, with escapes
@@ -35,7 +39,8 @@ using Names = std::span<const std::string_view>;
 
 // The names of an enumeration's values, in their order.
 inline constexpr std::array<std::string_view, 2> truth_names{"false", "true"};
-inline constexpr std::array<std::string_view, 5> activation_names{"identity", "relu", "leaky_relu", "tanh", "sigmoid"};
+inline constexpr std::array<std::string_view, 5> activation_names{"identity", "relu", "leaky_relu", "tanh",
+                                                                  "sigmoid"};
 inline constexpr std::array<std::string_view, 2> likelihood_names{"bernoulli", "gaussian"};
 inline constexpr std::array<std::string_view, 3> binarize_names{"none", "threshold", "dynamic"};
 inline constexpr std::array<std::string_view, 3> layer_names{"linear", "conv", "conv_transpose"};
@@ -53,15 +58,17 @@ void visit_layer(Visitor& v, Layer& layer) {
   if (layer.kind != LayerConfig::Kind::linear) {
     v.field("kernel", layer.kernel, at_least(1, 1024), "height and width of a convolution's kernel");
     v.field("stride", layer.stride, at_least(1, 1024), "its stride");
-    v.field("padding", layer.padding, at_least(-1, 1024),
-            "its padding on each side; -1: (kernel - stride + 1) / 2, with which strided layers halve or double");
+    v.field(
+        "padding", layer.padding, at_least(-1, 1024),
+        "its padding on each side; -1: (kernel - stride + 1) / 2, with which strided layers halve or double");
   }
   if (layer.kind == LayerConfig::Kind::conv_transpose)
     v.field("output_padding", layer.output_padding, from_below(0, static_cast<double>(layer.stride)),
             "rows and columns added to the output");
   v.field("batch_norm", layer.batch_norm, truth_names, "batch normalisation in front of the activation");
   if (layer.kind == LayerConfig::Kind::linear)
-    v.field("reshape", layer.reshape, at_least(1, largest_size), "[height, width, channels] that the features become");
+    v.field("reshape", layer.reshape, at_least(1, largest_size),
+            "[height, width, channels] that the features become");
 }
 
 template <class Visitor, class Latent>
@@ -71,7 +78,8 @@ void visit_latent(Visitor& v, Latent& latent) {
   v.field("discrete", latent.discrete, at_least(0, largest_size), "number of classes of a Concrete variable");
   if (latent.discrete > 0)
     v.field("temperature", latent.temperature, above(0), "temperature of the Concrete variable");
-  v.field("inside", latent.inside, Names{}, "name of a group of groups around it, `a/b` for b inside a; none: the root");
+  v.field("inside", latent.inside, Names{},
+          "name of a group of groups around it, `a/b` for b inside a; none: the root");
 }
 
 template <class Visitor, class Config>
@@ -83,9 +91,11 @@ void visit_config(Visitor& v, Config& config) {
   v.section("data", "Where the images come from.", [&] {
     auto& data = config.data;
     v.field("name", data.name, dataset_names, "the data set, or the format of the files");
-    v.field("path", data.path, Names{}, "file or folder; dsprites needs none, fashion-mnist finds Debian's package");
+    v.field("path", data.path, Names{},
+            "file or folder; dsprites needs none, fashion-mnist finds Debian's package");
     v.field("where", data.where, Names{}, "only items with these factors: `shape=heart,scale>0.6`");
-    v.field("validation_fraction", data.validation_fraction, from_below(0, 1), "seeded share kept for validation");
+    v.field("validation_fraction", data.validation_fraction, from_below(0, 1),
+            "seeded share kept for validation");
     v.field("test_fraction", data.test_fraction, from_below(0, 1),
             "seeded share kept for the test, unless the data set has a test split");
     v.field("binarize", data.binarize, binarize_names,
@@ -101,21 +111,29 @@ void visit_config(Visitor& v, Config& config) {
   });
   v.section("decoder", "From latents to images.", [&] {
     visit_network(config.decoder, "hidden layers; a layer to the image follows, of the last one's kind");
-    v.field("likelihood", config.likelihood, likelihood_names, "of the pixels; bernoulli takes grey values as they are");
+    v.field("likelihood", config.likelihood, likelihood_names,
+            "of the pixels; bernoulli takes grey values as they are");
     v.field("deviation", config.deviation, above(0), "standard deviation of the Gaussian likelihood");
   });
-  v.list("latent", config.latents, "The groups of latent variables.", [&](auto& latent) { visit_latent(v, latent); });
+  v.list("latent", config.latents, "The groups of latent variables.",
+         [&](auto& latent) { visit_latent(v, latent); });
 
-  v.section("objective", "What is maximised. A coefficient is a number or `{ from = 1.0, to = 4.0, steps = 5000 }`.", [&] {
-    auto& objective = config.objective;
-    v.field("preset", objective.preset, objective_names, "`vae`: all coefficients are 1");
-    v.field("estimator", objective.estimator, estimator_names, "of the marginals of q");
-    v.field("mutual_information", objective.mutual_information, at_least(0), "coefficient of I(x; z)");
-    v.field("between_group_tc", objective.between_group_tc, at_least(0), "of the total correlation between groups");
-    v.field("within_group_tc", objective.within_group_tc, at_least(0), "of the total correlation within each group");
-    v.field("dimension_kl", objective.dimension_kl, at_least(0), "of the divergence of each dimension from its prior");
-    v.field("group_tc", objective.group_tc, at_least(0), "of the total correlation of named groups, in place of the above");
-  });
+  v.section("objective",
+            "What is maximised. A coefficient is a number or `{ from = 1.0, to = 4.0, steps = 5000 }`.", [&] {
+              auto& objective = config.objective;
+              v.field("preset", objective.preset, objective_names, "`vae`: all coefficients are 1");
+              v.field("estimator", objective.estimator, estimator_names, "of the marginals of q");
+              v.field("mutual_information", objective.mutual_information, at_least(0),
+                      "coefficient of I(x; z)");
+              v.field("between_group_tc", objective.between_group_tc, at_least(0),
+                      "of the total correlation between groups");
+              v.field("within_group_tc", objective.within_group_tc, at_least(0),
+                      "of the total correlation within each group");
+              v.field("dimension_kl", objective.dimension_kl, at_least(0),
+                      "of the divergence of each dimension from its prior");
+              v.field("group_tc", objective.group_tc, at_least(0),
+                      "of the total correlation of named groups, in place of the above");
+            });
   v.section("optimizer", "How it is maximised.", [&] {
     v.section("adam", "", [&] {
       v.field("learning_rate", config.learning_rate, above(0), "a number or `{ from, to, steps }`");
@@ -128,8 +146,10 @@ void visit_config(Visitor& v, Config& config) {
   });
   v.section("training", "What is watched on the way.", [&] {
     v.field("log_every", config.training.log_every, at_least(1), "steps between records of log.jsonl");
-    v.field("validate_every", config.training.validate_every, at_least(1), "steps between validations, each with a checkpoint");
-    v.field("validation_items", config.training.validation_items, at_least(0), "items of a validation, at most");
+    v.field("validate_every", config.training.validate_every, at_least(1),
+            "steps between validations, each with a checkpoint");
+    v.field("validation_items", config.training.validation_items, at_least(0),
+            "items of a validation, at most");
   });
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 // Group names may be keys with characters that a bare key must not have.
 std::string key_text(std::string_view key) {
-  const bool bare = !key.empty() && key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+  const bool bare = !key.empty() && key.find_first_not_of(
+                                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
                                         std::string_view::npos;
   return bare ? std::string(key) : toml_string(key);
 }
@@ -176,7 +177,8 @@ class ReferenceWriter {
     add(key, "", Names{}, text);
     prefix_ += fmt::format("{}.", key);
     if constexpr (std::is_same_v<Item, LayerConfig>) {
-      for (const auto kind : {LayerConfig::Kind::linear, LayerConfig::Kind::conv, LayerConfig::Kind::conv_transpose}) {
+      for (const auto kind :
+           {LayerConfig::Kind::linear, LayerConfig::Kind::conv, LayerConfig::Kind::conv_transpose}) {
         const LayerConfig layer{.kind = kind};
         body(layer);
       }
@@ -237,8 +239,10 @@ std::string toml_string(std::string_view text) {
 
 std::string to_string(const Range& range) {
   const auto number = [](double x) { return fmt::format("{}", x); };
-  const std::string least = fmt::format("{} {}", range.least_excluded ? "above" : "at least", number(range.least));
-  const std::string most = fmt::format("{} {}", range.most_excluded ? "below" : "at most", number(range.most));
+  const std::string least =
+      fmt::format("{} {}", range.least_excluded ? "above" : "at least", number(range.least));
+  const std::string most =
+      fmt::format("{} {}", range.most_excluded ? "below" : "at most", number(range.most));
   const bool has_least = range.least > -std::numeric_limits<double>::infinity();
   const bool has_most = range.most < std::numeric_limits<double>::infinity();
   if (has_least && has_most) return fmt::format("{} and {}", least, most);
@@ -265,7 +269,8 @@ std::string config_reference() {
   std::string table = "| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
   for (ReferenceWriter::Key& key : reference_keys()) {
     if (key.path.starts_with("decoder.layers.")) continue;  // the same as those of the encoder
-    if (const std::string layers = "encoder.layers."; key.path.starts_with(layers)) key.path.replace(0, layers.size(), "….layers.");
+    if (const std::string layers = "encoder.layers."; key.path.starts_with(layers))
+      key.path.replace(0, layers.size(), "….layers.");
     const std::string value = key.default_value.empty() ? "" : fmt::format("`{}`", key.default_value);
     table += fmt::format("| `{}` | {} | {} | {} |\n", key.path, value, key.allowed, key.text);
   }

@@ -56,7 +56,8 @@ Decoder::Decoder(LoadedModel& loaded)
       program_(*loaded.device, *loaded.parameters, *loaded.model, batch_size, /*with_likelihood=*/false) {}
 
 std::vector<float> Decoder::operator()(std::span<const float> codes) {
-  const std::int64_t width = model_->code_size(), size = model_->image().size(), count = std::ssize(codes) / width;
+  const std::int64_t width = model_->code_size(), size = model_->image().size(),
+                     count = std::ssize(codes) / width;
   std::vector<float> images(static_cast<std::size_t>(count * size));
   std::vector<float> batch(static_cast<std::size_t>(batch_size * width));
   for (std::int64_t begin = 0; begin < count; begin += batch_size) {

@@ -55,7 +55,8 @@ std::string field(int number, Wire wire, std::string_view content) {
 }
 
 std::string event(double wall_time, std::int64_t step) {
-  return field(1, Wire::fixed64, raw(wall_time)) + field(2, Wire::varint, varint(static_cast<std::uint64_t>(step)));
+  return field(1, Wire::fixed64, raw(wall_time)) +
+         field(2, Wire::varint, varint(static_cast<std::uint64_t>(step)));
 }
 
 std::string record(std::string_view data) {
@@ -100,7 +101,8 @@ std::string newest_event_file(const std::string& directory) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("events.out.tfevents.")) newest = std::max(newest, name);
   }
-  if (newest.empty()) newest = fmt::format("events.out.tfevents.{:010}.cuelbo", static_cast<std::int64_t>(now()));
+  if (newest.empty())
+    newest = fmt::format("events.out.tfevents.{:010}.cuelbo", static_cast<std::int64_t>(now()));
   return directory + "/" + newest;
 }
 
@@ -119,8 +121,7 @@ EventFile::EventFile(const std::string& directory, std::int64_t step) : file_(ne
   for (auto data = take_record(rest); data && event_step(*data) <= step; data = take_record(rest))
     kept = content.size() - rest.size();
   file_.cut_back(kept);
-  if (kept == 0)
-    file_.append(record(event(now(), 0) + field(3, Wire::bytes, "brain.Event:2")));
+  if (kept == 0) file_.append(record(event(now(), 0) + field(3, Wire::bytes, "brain.Event:2")));
 }
 
 void EventFile::write(std::int64_t step, double wall_time, const Scalars& scalars) {

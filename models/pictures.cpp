@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint8_t gap_grey = 128;
 
 std::uint8_t to_byte(float value) {
-  return value > 0 ? static_cast<std::uint8_t>(std::min(value, 1.0F) * 255 + 0.5F) : std::uint8_t{0};
+  return value > 0 ? static_cast<std::uint8_t>(std::lround(std::min(value, 1.0F) * 255)) : std::uint8_t{0};
 }
 
 // First column of a discrete group in a code.
@@ -54,7 +54,8 @@ double discrete_kl(const Codes::Discrete& group) {
       sum += std::exp(log_q) * (log_q + std::log(static_cast<double>(classes)));
     }
   }
-  return sum / static_cast<double>(group.logits.size() / classes);
+  const std::size_t rows = group.logits.size() / classes;
+  return sum / static_cast<double>(rows);
 }
 
 }  // namespace
@@ -106,20 +107,26 @@ std::vector<LatentAxis> latent_axes(const Codes& codes, const GroupTree& tree) {
   for (const GroupNode& node : tree.nodes()) {
     if (!node.is_leaf()) continue;
     for (int d = node.block.dim_begin; d < node.block.dim_end; ++d)
-      axes.push_back({.group = node.name, .name = fmt::format("{} {}", node.name, d - node.block.dim_begin + 1), .dim = d,
+      axes.push_back({.group = node.name,
+                      .name = fmt::format("{} {}", node.name, d - node.block.dim_begin + 1),
+                      .dim = d,
                       .kl = gaussian_kl(codes, tree.dims()[static_cast<std::size_t>(d)])});
     if (!node.is_discrete_leaf()) continue;
     const auto group = std::find_if(codes.discrete.begin(), codes.discrete.end(),
                                     [&](const Codes::Discrete& g) { return g.name == node.name; });
     if (group == codes.discrete.end()) fail("the codes have no discrete group '{}'", node.name);
-    axes.push_back({.group = node.name, .name = node.name, .discrete = node.block.group_begin,
-                    .classes = group->classes, .kl = discrete_kl(*group)});
+    axes.push_back({.group = node.name,
+                    .name = node.name,
+                    .discrete = node.block.group_begin,
+                    .classes = group->classes,
+                    .kl = discrete_kl(*group)});
   }
   return axes;
 }
 
 std::vector<LatentAxis> sorted_by_kl(std::vector<LatentAxis> axes) {
-  std::stable_sort(axes.begin(), axes.end(), [](const LatentAxis& a, const LatentAxis& b) { return a.kl > b.kl; });
+  std::stable_sort(axes.begin(), axes.end(),
+                   [](const LatentAxis& a, const LatentAxis& b) { return a.kl > b.kl; });
   return axes;
 }
 
@@ -171,7 +178,8 @@ Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t classes = tree.classes()[static_cast<std::size_t>(g)];
       const double uniform = 0.5 * std::erfc(-static_cast<double>(draw[dims + g]) / std::sqrt(2.0));
-      code[column + std::min(classes - 1, static_cast<std::int64_t>(uniform * static_cast<double>(classes)))] = 1;
+      code[column +
+           std::min(classes - 1, static_cast<std::int64_t>(uniform * static_cast<double>(classes)))] = 1;
       column += classes;
     }
   }

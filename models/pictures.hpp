@@ -32,10 +32,10 @@ struct LatentAxis {
   int dim = -1;             // tree dimension, or
   int discrete = -1;        // index of the discrete group
   std::int64_t classes = 0;
-  double kl = 0;            // KL(q(z|x) ‖ p(z)) of this variable, nats, mean over items
+  double kl = 0;  // KL(q(z|x) ‖ p(z)) of this variable, nats, mean over items
 };
-std::vector<LatentAxis> latent_axes(const Codes& codes, const GroupTree& tree);      // in tree order
-std::vector<LatentAxis> sorted_by_kl(std::vector<LatentAxis> axes);                  // largest first
+std::vector<LatentAxis> latent_axes(const Codes& codes, const GroupTree& tree);  // in tree order
+std::vector<LatentAxis> sorted_by_kl(std::vector<LatentAxis> axes);              // largest first
 
 // A Gaussian dimension is moved through these values, a discrete group through its classes.
 inline constexpr float traversal_limit = 2.5F;

@@ -24,7 +24,9 @@ void create_directories(const std::string& path) {
   if (!fs::is_directory(path)) fail("cannot create directory '{}': a file is in its place", path);
 }
 
-bool is_step_checkpoint(const std::string& name) { return name.starts_with("step-") && name.ends_with(".safetensors"); }
+bool is_step_checkpoint(const std::string& name) {
+  return name.starts_with("step-") && name.ends_with(".safetensors");
+}
 
 }  // namespace
 
@@ -71,7 +73,8 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
   for (std::size_t i = kept_checkpoints; i < names.size(); ++i) fs::remove(directory + names[i], error);
   // What a killed process left half-written.
   for (const auto& entry : fs::directory_iterator(directory, error))
-    if (entry.path().filename().string().find(".safetensors.partial-") != std::string::npos) fs::remove(entry.path(), error);
+    if (entry.path().filename().string().find(".safetensors.partial-") != std::string::npos)
+      fs::remove(entry.path(), error);
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {
@@ -101,7 +104,8 @@ std::string arithmetic_name(const Device& device) {
 }
 
 LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
-  LoadedModel loaded{.device = open_device(options), .checkpoint = run.checkpoint_file(RunDirectory::Which::best)};
+  LoadedModel loaded{.device = open_device(options),
+                     .checkpoint = run.checkpoint_file(RunDirectory::Which::best)};
   const Checkpoint checkpoint = run.load_checkpoint(RunDirectory::Which::best);
   loaded.parameters = std::make_unique<ParameterSet>(*loaded.device);
   loaded.model = std::make_unique<Hfvae>(*loaded.parameters, run.config(), checkpoint.info.image);

@@ -18,11 +18,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto checkpoint_interval = std::chrono::minutes(5);
-constexpr std::uint64_t validation_noise = 0x76616c6964617465;  // keeps the noise of validation apart from that of training
+constexpr std::uint64_t validation_noise =
+    0x76616c6964617465;  // keeps the noise of validation apart from that of training
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-ImageShape image_shape(const Dataset& dataset) { return {dataset.height(), dataset.width(), dataset.channels()}; }
+ImageShape image_shape(const Dataset& dataset) {
+  return {dataset.height(), dataset.width(), dataset.channels()};
+}
 
 // ELBO terms of a batch, read from a program after its replay.
 struct BatchTerms {
@@ -49,8 +54,8 @@ void write_images(TrainingProgram& step, const Batch& batch) {
 // Means of the ELBO terms over a fixed part of the validation split, with fixed noise.
 class Validator {
  public:
-  Validator(Device& device, ParameterSet& parameters, const Hfvae& model, std::shared_ptr<const Dataset> dataset,
-            const Split& split)
+  Validator(Device& device, ParameterSet& parameters, const Hfvae& model,
+            std::shared_ptr<const Dataset> dataset, const Split& split)
       : model_(&model), dataset_(std::move(dataset)) {
     const RunConfig& config = model.config();
     const std::int64_t items = std::min(std::ssize(split.validation), config.training.validation_items);
@@ -67,8 +72,11 @@ class Validator {
 
   BatchTerms run() {
     const RunConfig& config = model_->config();
-    Loader loader(dataset_, items_, {.batch_size = step_->images.dim(0), .seed = config.seed, .shuffle = false,
-                                     .binarize = config.data.binarize});
+    Loader loader(dataset_, items_,
+                  {.batch_size = step_->images.dim(0),
+                   .seed = config.seed,
+                   .shuffle = false,
+                   .binarize = config.data.binarize});
     BatchTerms mean;
     const std::int64_t batches = loader.batches_per_epoch();
     for (std::int64_t i = 0; i < batches; ++i) {
@@ -139,7 +147,8 @@ class Trainer {
     if (!run_.has_checkpoint()) return {};
     const std::string name = run_.checkpoint_file(RunDirectory::Which::newest);
     const Checkpoint checkpoint = run_.load_checkpoint(RunDirectory::Which::newest);
-    in_context(fmt::format("'{}'", run_.file(name)), [&] { restore(parameters_, checkpoint, /*with_moments=*/true); });
+    in_context(fmt::format("'{}'", run_.file(name)),
+               [&] { restore(parameters_, checkpoint, /*with_moments=*/true); });
     resumed_ = true;
     resumed_arithmetic_ = checkpoint.info.arithmetic;
     saved_step_ = interval_step_ = checkpoint.info.state.step;
@@ -166,15 +175,17 @@ class Trainer {
       if (events_.started) events_.started(line);
     };
     say(fmt::format("device: {}", device_->description()));
-    say(fmt::format("data: {}, {} items to train on, {} to validate, {} to test", dataset_->name(), split_.train.size(),
-                    validator_.items(), split_.test.size()));
-    say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items", parameters_.parameter_count(),
+    say(fmt::format("data: {}, {} items to train on, {} to validate, {} to test", dataset_->name(),
+                    split_.train.size(), validator_.items(), split_.test.size()));
+    say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items",
+                    parameters_.parameter_count(),
                     static_cast<double>(step_.program.arena_bytes()) / (1 << 20), config_.batch_size));
     if (!resumed_) return;
     say(fmt::format("going on after step {}", state_.step));
     if (resumed_arithmetic_ != arithmetic_name(*device_))
-      say(fmt::format("note: the checkpoint was made with {}, this is {}: results may differ in their last digits",
-                      resumed_arithmetic_, arithmetic_name(*device_)));
+      say(fmt::format(
+          "note: the checkpoint was made with {}, this is {}: results may differ in their last digits",
+          resumed_arithmetic_, arithmetic_name(*device_)));
   }
 
   // One optimizer step. Whether it is finite is looked at every time: the optimizer skips a gradient that is not.
@@ -190,18 +201,22 @@ class Trainer {
     step_.program.replay();
     loss_ = step_.program.read_scalar(step_.loss);
     gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.gradient_square_sum));
-    if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_)) stop_non_finite(fmt::format("step {}", step), step_.program);
+    if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_))
+      stop_non_finite(fmt::format("step {}", step), step_.program);
     state_.step = step;
   }
 
   // The program still holds the inputs with which it failed.
   [[noreturn]] void stop_non_finite(const std::string& when, Program& program) const {
     const std::string operation = program.find_non_finite();
-    const std::string saved = saved_step_ < 0 ? "no checkpoint was written before it"
-                                              : fmt::format("the last good checkpoint is '{}'",
-                                                            run_.file(run_.checkpoint_file(RunDirectory::Which::newest)));
-    fail("{}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip may help", when,
-         operation.empty() ? "the loss" : operation, saved);
+    const std::string saved = saved_step_ < 0
+                                  ? "no checkpoint was written before it"
+                                  : fmt::format("the last good checkpoint is '{}'",
+                                                run_.file(run_.checkpoint_file(RunDirectory::Which::newest)));
+    fail(
+        "{}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip "
+        "may help",
+        when, operation.empty() ? "the loss" : operation, saved);
   }
 
   void log_step() {
@@ -228,7 +243,8 @@ class Trainer {
   // Returns whether this is the best so far.
   bool validate() {
     const BatchTerms mean = validator_.run();
-    if (!std::isfinite(mean.elbo())) stop_non_finite(fmt::format("validation after step {}", state_.step), validator_.program());
+    if (!std::isfinite(mean.elbo()))
+      stop_non_finite(fmt::format("validation after step {}", state_.step), validator_.program());
     const bool best = !state_.has_validation || mean.elbo() > state_.best_validation_elbo;
     if (best) state_ = {.step = state_.step, .best_validation_elbo = mean.elbo(), .has_validation = true};
     const ValidationRecord record{.step = state_.step,

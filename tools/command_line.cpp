@@ -50,7 +50,8 @@ std::string describe_extra(const CLI::App& app) {
 }
 
 int run_commands(int argc, const char* const* argv) {
-  CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.", "cuelbo");
+  CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.",
+               "cuelbo");
   app.set_version_flag("--version", fmt::format("cuelbo {}", version()), "Print the version");
   app.require_subcommand(1);
   app.footer(

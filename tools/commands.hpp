@@ -25,8 +25,8 @@ void add_devices(CLI::App& app, Run& run);
 
 // Declares a command: declare(command, options) adds its options, act(options) is what it does.
 template <class Options, class Declare, class Act>
-void add_command(CLI::App& app, Run& run, const std::string& name, const std::string& description, Declare declare,
-                 Act act) {
+void add_command(CLI::App& app, Run& run, const std::string& name, const std::string& description,
+                 Declare declare, Act act) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(name, description);
   declare(*command, *options);

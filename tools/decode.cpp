@@ -27,8 +27,9 @@ int run_decode(const DecodeOptions& options) {
   OpenRun run = open_run(options.run);
   const Hfvae& model = *run.loaded.model;
   const Codes codes = read_codes(options.input, options.seed);
-  const std::vector<float> rows = in_context(fmt::format("'{}'", options.input),
-                                             [&] { return model_codes(codes, model.tree(), CodeValue::sample); });
+  const std::vector<float> rows = in_context(fmt::format("'{}'", options.input), [&] {
+    return model_codes(codes, model.tree(), CodeValue::sample);
+  });
   const ImageShape image = model.image();
   std::vector<std::int64_t> shape{codes.items, image.height, image.width};
   if (image.channels > 1) shape.push_back(image.channels);
@@ -41,7 +42,8 @@ int run_decode(const DecodeOptions& options) {
     file.write(std::as_bytes(std::span<const float>(
         decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))))));
   file.commit();
-  fmt::print("{}: {} images of {}x{}x{}\n", options.output, codes.items, image.height, image.width, image.channels);
+  fmt::print("{}: {} images of {}x{}x{}\n", options.output, codes.items, image.height, image.width,
+             image.channels);
   return exit_done;
 }
 
@@ -49,13 +51,18 @@ int run_decode(const DecodeOptions& options) {
 
 void add_decode(CLI::App& app, Run& run) {
   add_command<DecodeOptions>(
-      app, run, "decode", "Codes to images: probabilities of the Bernoulli or means of the Gaussian likelihood",
+      app, run, "decode",
+      "Codes to images: probabilities of the Bernoulli or means of the Gaussian likelihood",
       [](CLI::App& command, DecodeOptions& options) {
         add_run_options(command, options.run);
-        command.add_option("-i,--input", options.input, "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded")
+        command
+            .add_option("-i,--input", options.input,
+                        "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded")
             ->required();
-        command.add_option("-o,--output", options.output, "The .npy to write, float32 (n, H, W[, C])")->required();
-        command.add_option("--seed", options.seed, "Seed of z where the file has none")->capture_default_str();
+        command.add_option("-o,--output", options.output, "The .npy to write, float32 (n, H, W[, C])")
+            ->required();
+        command.add_option("--seed", options.seed, "Seed of z where the file has none")
+            ->capture_default_str();
       },
       run_decode);
 }

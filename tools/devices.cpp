@@ -19,8 +19,9 @@ int run_devices(const DevicesOptions&) {
 }  // namespace
 
 void add_devices(CLI::App& app, Run& run) {
-  add_command<DevicesOptions>(app, run, "devices", "What programs can run on here, and what is missing",
-                              [](CLI::App&, DevicesOptions&) {}, run_devices);
+  add_command<DevicesOptions>(
+      app, run, "devices", "What programs can run on here, and what is missing",
+      [](CLI::App&, DevicesOptions&) {}, run_devices);
 }
 
 }  // namespace cuelbo

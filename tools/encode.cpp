@@ -30,8 +30,8 @@ int run_encode(const EncodeOptions& options) {
   std::iota(items.begin(), items.end(), std::int64_t{0});
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, *images, items, options.seed);
   write_codes(options.output, codes);
-  fmt::print("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups\n", options.output, codes.items,
-             codes.dims, codes.discrete.size());
+  fmt::print("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups\n", options.output,
+             codes.items, codes.dims, codes.discrete.size());
   return exit_done;
 }
 
@@ -39,11 +39,14 @@ int run_encode(const EncodeOptions& options) {
 
 void add_encode(CLI::App& app, Run& run) {
   add_command<EncodeOptions>(
-      app, run, "encode", "Images to codes: mean, logvar, z, and logits_<group>, z_<group> of discrete groups",
+      app, run, "encode",
+      "Images to codes: mean, logvar, z, and logits_<group>, z_<group> of discrete groups",
       [](CLI::App& command, EncodeOptions& options) {
         add_run_options(command, options.run);
-        command.add_option("-i,--input", options.input,
-                           "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")->required();
+        command
+            .add_option("-i,--input", options.input,
+                        "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")
+            ->required();
         command.add_option("-o,--output", options.output, "The .npz to write")->required();
         command.add_option("--seed", options.seed, "Seed of the samples z")->capture_default_str();
       },

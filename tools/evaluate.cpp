@@ -28,7 +28,8 @@ void print_row(const std::string& name, double value, const std::string& note = 
 void print_table(const Evaluation& result, const GroupTree& tree) {
   const Decomposition& parts = result.decomposition;
   const TermSummary terms = parts.summary();
-  fmt::print("{}: {} test items, {} at step {}\n\n", result.dataset, result.items, result.checkpoint, result.step);
+  fmt::print("{}: {} test items, {} at step {}\n\n", result.dataset, result.items, result.checkpoint,
+             result.step);
   fmt::print("  nats per item\n");
   print_row("ELBO", result.elbo, "relaxed decoding");
   print_row("  log p(x|z)", result.log_likelihood);
@@ -40,11 +41,13 @@ void print_table(const Evaluation& result, const GroupTree& tree) {
     if (parts.terms[t].kind == ObjectiveTerm::Kind::within_group_tc)
       print_row("      " + tree.nodes()[static_cast<std::size_t>(parts.terms[t].node)].name, parts.values[t]);
   print_row("    KL of dimensions", terms.dimension_kl);
-  print_row("importance-weighted bound", result.importance_bound,
-            fmt::format("log p(x) ≥, {} samples, {} items", result.importance_samples, result.importance_items));
+  print_row(
+      "importance-weighted bound", result.importance_bound,
+      fmt::format("log p(x) ≥, {} samples, {} items", result.importance_samples, result.importance_items));
   fmt::print("  {:<30} {:>6}/{}\n\n", "active units", result.active_units, result.mean_variance.size());
-  fmt::print("estimator {}, N = {}, B = {}, mean over {} rows{}\n", to_string(parts.estimator), parts.dataset_size,
-             parts.columns, parts.rows, tree.classes().empty() ? "" : "; discrete: categorical");
+  fmt::print("estimator {}, N = {}, B = {}, mean over {} rows{}\n", to_string(parts.estimator),
+             parts.dataset_size, parts.columns, parts.rows,
+             tree.classes().empty() ? "" : "; discrete: categorical");
 }
 
 int run_evaluate(const EvaluateOptions& options) {
@@ -65,15 +68,21 @@ int run_evaluate(const EvaluateOptions& options) {
 
 void add_evaluate(CLI::App& app, Run& run) {
   add_command<EvaluateOptions>(
-      app, run, "evaluate", "Exact ELBO terms over the test split, importance-weighted bound, active units: a table and DIR/evaluation.json",
+      app, run, "evaluate",
+      "Exact ELBO terms over the test split, importance-weighted bound, active units: a table and "
+      "DIR/evaluation.json",
       [](CLI::App& command, EvaluateOptions& options) {
         add_run_options(command, options.run);
         command.add_option("--items", options.evaluation.max_items, "At most so many test items [all]")
             ->check(CLI::PositiveNumber);
-        command.add_option("--importance-items", options.evaluation.importance_items, "Items of the importance-weighted bound")
+        command
+            .add_option("--importance-items", options.evaluation.importance_items,
+                        "Items of the importance-weighted bound")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
-        command.add_option("--importance-samples", options.evaluation.importance_samples, "Samples an item of that bound")
+        command
+            .add_option("--importance-samples", options.evaluation.importance_samples,
+                        "Samples an item of that bound")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
       },

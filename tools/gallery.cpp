@@ -17,12 +17,15 @@ Tiles input_tiles(const Dataset& dataset, std::span<const std::int64_t> items, I
   return make_tiles(images, shape);
 }
 
-std::vector<ClassGrid> class_grids(Decoder& decoder, std::span<const float> code, const std::vector<LatentAxis>& sorted) {
+std::vector<ClassGrid> class_grids(Decoder& decoder, std::span<const float> code,
+                                   const std::vector<LatentAxis>& sorted) {
   std::vector<ClassGrid> grids;
-  const auto group = std::find_if(sorted.begin(), sorted.end(), [](const LatentAxis& a) { return a.discrete >= 0; });
+  const auto group =
+      std::find_if(sorted.begin(), sorted.end(), [](const LatentAxis& a) { return a.discrete >= 0; });
   if (group == sorted.end()) return grids;
   for (const LatentAxis& axis : sorted) {
-    const bool seen = std::any_of(grids.begin(), grids.end(), [&](const ClassGrid& g) { return g.dim.group == axis.group; });
+    const bool seen = std::any_of(grids.begin(), grids.end(),
+                                  [&](const ClassGrid& g) { return g.dim.group == axis.group; });
     if (axis.dim < 0 || seen) continue;
     grids.push_back({.group = *group, .dim = axis, .rows = traverse_classes(decoder, code, *group, axis)});
   }
@@ -36,8 +39,10 @@ Gallery make_gallery(OpenRun& run, const RunData& data, std::int64_t item) {
   const Hfvae& model = *loaded.model;
   const std::uint64_t seed = run.directory.config().seed;
   const std::span<const std::int64_t> all = data.split.test.empty() ? data.split.train : data.split.test;
-  if (item < 0 || item >= std::ssize(all)) usage_fail("item {} of the test split: it has {} items, from 0", item, all.size());
-  std::vector<std::int64_t> items(all.begin(), all.begin() + std::min<std::int64_t>(coded_items, std::ssize(all)));
+  if (item < 0 || item >= std::ssize(all))
+    usage_fail("item {} of the test split: it has {} items, from 0", item, all.size());
+  std::vector<std::int64_t> items(all.begin(),
+                                  all.begin() + std::min<std::int64_t>(coded_items, std::ssize(all)));
   const bool coded = item < std::ssize(items);
   if (!coded) items.push_back(all[static_cast<std::size_t>(item)]);
   const auto start = static_cast<std::size_t>(coded ? item : std::ssize(items) - 1);

@@ -21,13 +21,14 @@ struct ClassGrid {
 };
 
 struct Gallery {
-  std::int64_t coded_items = 0;   // test items that KL values are a mean over
-  std::vector<LatentAxis> axes;   // in tree order
-  Tiles inputs, reconstructions;  // of the first test items
-  Tiles samples;                  // of the prior
-  Tiles start;                    // the image whose code the traversals move
-  std::vector<Traversal> traversals;   // sorted by KL
-  std::vector<ClassGrid> class_grids;  // the discrete group of largest KL with the strongest dimension of every group
+  std::int64_t coded_items = 0;       // test items that KL values are a mean over
+  std::vector<LatentAxis> axes;       // in tree order
+  Tiles inputs, reconstructions;      // of the first test items
+  Tiles samples;                      // of the prior
+  Tiles start;                        // the image whose code the traversals move
+  std::vector<Traversal> traversals;  // sorted by KL
+  std::vector<ClassGrid>
+      class_grids;  // the discrete group of largest KL with the strongest dimension of every group
 };
 
 // `item` of the test split (of the training data when there is none) gives the code that the traversals start from.

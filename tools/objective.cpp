@@ -31,7 +31,8 @@ Json to_json(const Decomposition& result, const GroupTree& tree) {
     switch (term.kind) {
       case ObjectiveTerm::Kind::mutual_information: break;
       case ObjectiveTerm::Kind::between_group_tc:
-        nodes.push_back({{"name", tree.nodes()[static_cast<std::size_t>(term.node)].name}, {"tc", result.values[t]}});
+        nodes.push_back(
+            {{"name", tree.nodes()[static_cast<std::size_t>(term.node)].name}, {"tc", result.values[t]}});
         break;
       case ObjectiveTerm::Kind::within_group_tc: within.push_back(result.values[t]); break;
       case ObjectiveTerm::Kind::dimension_kl: dimensions.push_back(result.values[t]); break;
@@ -81,7 +82,8 @@ int run_objective(const ObjectiveOptions& options) {
   const GroupTree tree = parse_groups(options.groups, codes.dims, discrete);
   const Decomposition result = decompose(*device, codes, tree, decomposition);
   for (std::size_t t = 0; t < result.terms.size(); ++t)
-    if (!std::isfinite(result.values[t])) fail("'{}': {} is {}", options.input, result.terms[t].name, result.values[t]);
+    if (!std::isfinite(result.values[t]))
+      fail("'{}': {} is {}", options.input, result.terms[t].name, result.values[t]);
   if (options.json)
     fmt::print("{}\n", to_json(result, tree).dump(2));
   else
@@ -95,21 +97,32 @@ void add_objective(CLI::App& app, Run& run) {
   add_command<ObjectiveOptions>(
       app, run, "objective", "The terms of the ELBO of codes from any system, in nats per item",
       [](CLI::App& command, ObjectiveOptions& options) {
-        command.add_option("-i,--input", options.input,
-                           "Codes: .npz with mean, logvar (n, D), optionally z, and logits_<group> of discrete groups")
+        command
+            .add_option(
+                "-i,--input", options.input,
+                "Codes: .npz with mean, logvar (n, D), optionally z, and logits_<group> of discrete groups")
             ->required();
-        command.add_option("--groups", options.groups,
-                           "Groups, as in \"0-4,5-9,class\": a-b are Gaussian dimensions, a name is the discrete group with "
-                           "logits_<name>; brackets nest: \"(0-4,5-9),class\"")
+        command
+            .add_option("--groups", options.groups,
+                        "Groups, as in \"0-4,5-9,class\": a-b are Gaussian dimensions, a name is the "
+                        "discrete group with "
+                        "logits_<name>; brackets nest: \"(0-4,5-9),class\"")
             ->required();
-        command.add_option("--dataset-size", options.decomposition.dataset_size,
-                           "N, the number of items the codes are a batch of; exact and batch take the items of the file")
+        command
+            .add_option(
+                "--dataset-size", options.decomposition.dataset_size,
+                "N, the number of items the codes are a batch of; exact and batch take the items of the file")
             ->check(CLI::PositiveNumber);
-        command.add_option("--estimator", options.estimator, "hfvae, mws, mss, batch or exact")->capture_default_str();
-        command.add_option("--rows", options.decomposition.max_rows, "exact: mean over at most so many items, a seeded subset")
+        command.add_option("--estimator", options.estimator, "hfvae, mws, mss, batch or exact")
+            ->capture_default_str();
+        command
+            .add_option("--rows", options.decomposition.max_rows,
+                        "exact: mean over at most so many items, a seeded subset")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
-        command.add_option("--seed", options.decomposition.seed, "Seed of z where the file has none, and of --rows")
+        command
+            .add_option("--seed", options.decomposition.seed,
+                        "Seed of z where the file has none, and of --rows")
             ->capture_default_str();
         command.add_flag("--json", options.json, "Print JSON and nothing else");
         add_device_options(command, options.device);

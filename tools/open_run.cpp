@@ -34,9 +34,11 @@ RunData open_run_data(const OpenRun& run) {
 
 void check_image_shape(const Dataset& dataset, const Hfvae& model, const std::string& source) {
   const ImageShape shape = model.image();
-  if (dataset.height() == shape.height && dataset.width() == shape.width && dataset.channels() == shape.channels) return;
-  fail("{}: images are {}x{}x{} (height, width, channels), the model takes {}x{}x{}", source, dataset.height(),
-       dataset.width(), dataset.channels(), shape.height, shape.width, shape.channels);
+  if (dataset.height() == shape.height && dataset.width() == shape.width &&
+      dataset.channels() == shape.channels)
+    return;
+  fail("{}: images are {}x{}x{} (height, width, channels), the model takes {}x{}x{}", source,
+       dataset.height(), dataset.width(), dataset.channels(), shape.height, shape.width, shape.channels);
 }
 
 }  // namespace cuelbo

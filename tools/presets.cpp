@@ -42,7 +42,9 @@ int run_presets(const PresetsOptions& options) {
 void add_presets(CLI::App& app, Run& run) {
   add_command<PresetsOptions>(
       app, run, "presets", "List the presets, or print one as a config to start from",
-      [](CLI::App& command, PresetsOptions& options) { command.add_option("NAME", options.name, "Print this preset's TOML"); },
+      [](CLI::App& command, PresetsOptions& options) {
+        command.add_option("NAME", options.name, "Print this preset's TOML");
+      },
       run_presets);
 }
 

@@ -1,6 +1,7 @@
 #include "tools/progress.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <vector>
 
@@ -21,7 +22,7 @@ int terminal_width() {
 }
 
 std::string duration(double seconds) {
-  const auto s = static_cast<long>(std::clamp(seconds, 0.0, 1e9) + 0.5);
+  const long s = std::lround(std::clamp(seconds, 0.0, 1e9));
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
@@ -70,7 +71,8 @@ void ProgressPrinter::say(const std::string& line) {
 
 void ProgressPrinter::progress(const TrainingRecord& record) {
   if (!terminal_) return say(progress_line(record, 1000));
-  fmt::print("{}{}", erase_line, progress_line(record, terminal_width() - 1));  // a full last column would wrap
+  fmt::print("{}{}", erase_line,
+             progress_line(record, terminal_width() - 1));  // a full last column would wrap
   std::fflush(stdout);
   drawn_ = true;
 }

@@ -31,7 +31,8 @@ std::string default_output(const std::string& config, std::uint64_t seed) {
 }
 
 RunConfig new_config(const TrainOptions& options) {
-  if (options.config.empty()) usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
+  if (options.config.empty())
+    usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
   std::vector<std::string> settings = options.settings;
   if (options.seed >= 0) settings.push_back(fmt::format("seed={}", options.seed));
   if (options.steps > 0) settings.push_back(fmt::format("optimizer.steps={}", options.steps));
@@ -42,8 +43,9 @@ RunConfig new_config(const TrainOptions& options) {
 // The run's own configuration counts; only how far to go may change.
 RunDirectory resume_run(const TrainOptions& options) {
   if (!options.config.empty() || !options.output.empty() || !options.settings.empty() || options.seed >= 0)
-    usage_fail("train: --resume takes everything from {}/config.toml: leave CONFIG, --output, --set and --seed away",
-               options.resume);
+    usage_fail(
+        "train: --resume takes everything from {}/config.toml: leave CONFIG, --output, --set and --seed away",
+        options.resume);
   RunDirectory run = RunDirectory::open(options.resume);
   if (options.steps == 0 || options.steps == run.config().training.steps) return run;
   RunConfig config = run.config();
@@ -55,7 +57,8 @@ RunDirectory resume_run(const TrainOptions& options) {
 // Removes a directory that this command made, unless keep() has been called: a run that never began leaves nothing.
 class NewDirectory {
  public:
-  explicit NewDirectory(std::string path) : path_(std::move(path)), remove_(!std::filesystem::exists(path_)) {}
+  explicit NewDirectory(std::string path)
+      : path_(std::move(path)), remove_(!std::filesystem::exists(path_)) {}
   ~NewDirectory() {
     std::error_code ignored;
     if (remove_) std::filesystem::remove_all(path_, ignored);
@@ -75,14 +78,19 @@ int train_in(RunDirectory& run, const TrainOptions& options, const std::function
                              .threads = options.threads > 0 ? options.threads : run.config().threads};
   const StopSignal signal;
   ProgressPrinter printer;
-  const TrainerEvents events{.started = [&](const std::string& line) { begun(); printer.say(line); },
+  const TrainerEvents events{.started =
+                                 [&](const std::string& line) {
+                                   begun();
+                                   printer.say(line);
+                                 },
                              .progress = [&](const TrainingRecord& record) { printer.progress(record); },
                              .validated = [&](const ValidationRecord& record) { printer.validated(record); }};
   if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
     printer.say(fmt::format("stopped; continue with: cuelbo train --resume {}", run.path()));
     return exit_interrupted;
   }
-  printer.say(fmt::format("done: {}; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path(), run.path()));
+  printer.say(fmt::format("done: {}; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path(),
+                          run.path()));
   return exit_done;
 }
 
@@ -92,7 +100,8 @@ int run_train(const TrainOptions& options) {
     return train_in(run, options, [] {});
   }
   const RunConfig config = new_config(options);
-  const std::string output = options.output.empty() ? default_output(options.config, config.seed) : options.output;
+  const std::string output =
+      options.output.empty() ? default_output(options.config, config.seed) : options.output;
   NewDirectory directory(output);
   RunDirectory run = RunDirectory::create(output, config);
   return train_in(run, options, [&] { directory.keep(); });
@@ -105,14 +114,18 @@ void add_train(CLI::App& app, Run& run) {
       app, run, "train", "Train a model, or continue a run",
       [](CLI::App& command, TrainOptions& options) {
         command.add_option("CONFIG", options.config, "A preset's name (`cuelbo presets`) or a TOML file");
-        command.add_option("--set", options.settings, "key=value, as in --set optimizer.adam.learning_rate=3e-4; repeatable")
+        command
+            .add_option("--set", options.settings,
+                        "key=value, as in --set optimizer.adam.learning_rate=3e-4; repeatable")
             ->allow_extra_args(false);
         command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]");
         command.add_option("--resume", options.resume, "Continue the run in this directory");
-        command.add_option("--seed", options.seed, "Seed of weights, splits and noise")->check(CLI::NonNegativeNumber);
+        command.add_option("--seed", options.seed, "Seed of weights, splits and noise")
+            ->check(CLI::NonNegativeNumber);
         command.add_option("--steps", options.steps, "Optimizer steps in all")->check(CLI::PositiveNumber);
         command.add_option("--device", options.device, "auto or cpu");
-        command.add_option("--threads", options.threads, "CPU threads, 0 for all; results do not depend on it")
+        command
+            .add_option("--threads", options.threads, "CPU threads, 0 for all; results do not depend on it")
             ->check(CLI::NonNegativeNumber);
       },
       run_train);

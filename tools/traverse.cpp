@@ -26,7 +26,8 @@ int run_traverse(const TraverseOptions& options) {
   const Gallery gallery = make_gallery(run, data, options.item);
   write_png(options.output, traversal_grid(gallery));
   fmt::print("{}: rows from the top\n", options.output);
-  for (const Traversal& row : gallery.traversals) fmt::print("  {:<20} KL {:.3f} nats\n", row.axis.name, row.axis.kl);
+  for (const Traversal& row : gallery.traversals)
+    fmt::print("  {:<20} KL {:.3f} nats\n", row.axis.name, row.axis.kl);
   for (const ClassGrid& grid : gallery.class_grids)
     fmt::print("  {} (down) × {} (across)\n", grid.group.name, grid.dim.name);
   return exit_done;
@@ -37,7 +38,8 @@ int run_traverse(const TraverseOptions& options) {
 void add_traverse(CLI::App& app, Run& run) {
   add_command<TraverseOptions>(
       app, run, "traverse",
-      "Latent traversals as a PNG: rows sorted by KL, then classes × dimensions where there is a discrete group",
+      "Latent traversals as a PNG: rows sorted by KL, then classes × dimensions where there is a discrete "
+      "group",
       [](CLI::App& command, TraverseOptions& options) {
         add_run_options(command, options.run);
         command.add_option("-o,--output", options.output, "The .png to write")->required();

@@ -20,7 +20,9 @@ float half_to_float(std::uint16_t half) {
   return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
 }
 
-float bfloat_to_float(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+float bfloat_to_float(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
 
 template <class From, class To, class Convert>
 std::vector<To> converted(const std::vector<std::byte>& data, Convert convert) {
@@ -68,8 +70,8 @@ std::int64_t element_count(std::span<const std::int64_t> shape, Dtype dtype) {
 }
 
 void check_fits_in_memory(std::uint64_t bytes) {
-  const auto memory =
-      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
+  const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
   if (bytes > memory)
     fail("needs {:.1f} GiB, this machine has {:.1f} GiB of memory", static_cast<double>(bytes) / (1 << 30),
          static_cast<double>(memory) / (1 << 30));
@@ -77,7 +79,8 @@ void check_fits_in_memory(std::uint64_t bytes) {
 
 std::vector<float> Array::as_f32() const {
   switch (dtype) {
-    case Dtype::boolean: return converted<std::uint8_t, float>(data, [](std::uint8_t b) { return b != 0 ? 1.0F : 0.0F; });
+    case Dtype::boolean:
+      return converted<std::uint8_t, float>(data, [](std::uint8_t b) { return b != 0 ? 1.0F : 0.0F; });
     case Dtype::u8: return to_floats<std::uint8_t>(data);
     case Dtype::i8: return to_floats<std::int8_t>(data);
     case Dtype::u16: return to_floats<std::uint16_t>(data);
@@ -112,7 +115,8 @@ std::vector<std::int64_t> Array::as_i64() const {
 
 Array make_array(Dtype dtype, std::vector<std::int64_t> shape) {
   const std::int64_t count = element_count(shape, dtype);
-  return {dtype, std::move(shape), std::vector<std::byte>(static_cast<std::size_t>(count) * dtype_size(dtype))};
+  return {dtype, std::move(shape),
+          std::vector<std::byte>(static_cast<std::size_t>(count) * dtype_size(dtype))};
 }
 
 }  // namespace cuelbo

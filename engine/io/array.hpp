@@ -26,7 +26,7 @@ constexpr std::size_t dtype_size(Dtype dtype) {
 
 constexpr std::string_view dtype_name(Dtype dtype) {
   constexpr std::array<std::string_view, dtype_count> names{
-      "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32",
+      "bool",   "uint8", "int8",    "uint16",   "int16",   "uint32", "int32",
       "uint64", "int64", "float16", "bfloat16", "float32", "float64"};
   return names[static_cast<std::size_t>(dtype)];
 }
@@ -34,16 +34,26 @@ constexpr std::string_view dtype_name(Dtype dtype) {
 // The Dtype of a C++ type.
 template <class T>
 constexpr Dtype dtype_of() {
-  if constexpr (std::is_same_v<T, bool>) return Dtype::boolean;
-  else if constexpr (std::is_same_v<T, std::uint8_t>) return Dtype::u8;
-  else if constexpr (std::is_same_v<T, std::int8_t>) return Dtype::i8;
-  else if constexpr (std::is_same_v<T, std::uint16_t>) return Dtype::u16;
-  else if constexpr (std::is_same_v<T, std::int16_t>) return Dtype::i16;
-  else if constexpr (std::is_same_v<T, std::uint32_t>) return Dtype::u32;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return Dtype::i32;
-  else if constexpr (std::is_same_v<T, std::uint64_t>) return Dtype::u64;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return Dtype::i64;
-  else if constexpr (std::is_same_v<T, float>) return Dtype::f32;
+  if constexpr (std::is_same_v<T, bool>)
+    return Dtype::boolean;
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return Dtype::u8;
+  else if constexpr (std::is_same_v<T, std::int8_t>)
+    return Dtype::i8;
+  else if constexpr (std::is_same_v<T, std::uint16_t>)
+    return Dtype::u16;
+  else if constexpr (std::is_same_v<T, std::int16_t>)
+    return Dtype::i16;
+  else if constexpr (std::is_same_v<T, std::uint32_t>)
+    return Dtype::u32;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return Dtype::i32;
+  else if constexpr (std::is_same_v<T, std::uint64_t>)
+    return Dtype::u64;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return Dtype::i64;
+  else if constexpr (std::is_same_v<T, float>)
+    return Dtype::f32;
   else {
     static_assert(std::is_same_v<T, double>, "no Dtype for this type");
     return Dtype::f64;

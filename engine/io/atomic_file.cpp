@@ -19,7 +19,8 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Makes what the descriptor stands for durable. Some file systems cannot do it and say so; that is no failure to write.
+// Makes what the descriptor stands for durable. Some file systems cannot do it and say so; that is no failure
+// to write.
 bool sync(int descriptor) { return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP; }
 
 }  // namespace
@@ -53,7 +54,9 @@ AtomicFile::~AtomicFile() {
   if (!committed_ && !temporary_.empty()) unlink(temporary_.c_str());
 }
 
-void AtomicFile::fail_with(int error) const { fail("cannot write '{}': {}", path_.string(), std::strerror(error)); }
+void AtomicFile::fail_with(int error) const {
+  fail("cannot write '{}': {}", path_.string(), std::strerror(error));
+}
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   if (buffer_.size() + bytes.size() > buffer_bytes) flush();
@@ -96,7 +99,8 @@ void AtomicFile::commit() {
   committed_ = true;
 
   const int directory = open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return;  // the directory cannot be read: the file is there, only its name may not outlive a crash
+  if (directory < 0)
+    return;  // the directory cannot be read: the file is there, only its name may not outlive a crash
   const bool named = sync(directory);
   const int name_error = errno;
   close(directory);

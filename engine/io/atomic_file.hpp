@@ -1,6 +1,6 @@
-// A file that appears whole or not at all: bytes go to a temporary file beside it, commit() makes them durable (fsync) and
-// renames. Without commit() the temporary file is removed and what stood at the path before is untouched.
-// Errors: "cannot write 'path': reason".
+// A file that appears whole or not at all: bytes go to a temporary file beside it, commit() makes them
+// durable (fsync) and renames. Without commit() the temporary file is removed and what stood at the path
+// before is untouched. Errors: "cannot write 'path': reason".
 #pragma once
 
 #include <cstddef>

@@ -39,7 +39,8 @@ Array read_idx(const std::filesystem::path& path, std::uint8_t rank, std::string
     std::array<std::uint8_t, 4> magic{};
     read_exactly(source, std::as_writable_bytes(std::span(magic)), "the IDX header");
     if (magic != std::array<std::uint8_t, 4>{0, 0, 8, rank})
-      fail("is not a file of IDX {}: it starts with {:02x}, not 00 00 08 {:02x}", what, fmt::join(magic, " "), rank);
+      fail("is not a file of IDX {}: it starts with {:02x}, not 00 00 08 {:02x}", what, fmt::join(magic, " "),
+           rank);
 
     std::vector<std::int64_t> shape(rank);
     for (std::int64_t& extent : shape) {
@@ -51,7 +52,8 @@ Array read_idx(const std::filesystem::path& path, std::uint8_t rank, std::string
     const std::uint64_t header_bytes = magic.size() + 4 * shape.size();
     if (gzdirect(file.get()) != 0) {
       if (file_bytes - header_bytes < bytes)
-        fail("truncated: {} of shape {} take {} bytes, {} are there", what, shape_text(shape), bytes, file_bytes - header_bytes);
+        fail("truncated: {} of shape {} take {} bytes, {} are there", what, shape_text(shape), bytes,
+             file_bytes - header_bytes);
     } else {
       check_deflate_ratio(bytes, file_bytes);
     }

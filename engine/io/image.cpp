@@ -4,9 +4,9 @@
 #include <csetjmp>
 #include <cstdio>
 
+#include <jerror.h>  // after jpeglib.h
 #include <jpeglib.h>
 #include <png.h>
-#include <jerror.h>  // after jpeglib.h
 
 #include "engine/error.hpp"
 #include "engine/io/array.hpp"
@@ -37,7 +37,8 @@ std::uint64_t png_raw_bytes(std::span<const std::byte> file, const png_image& pn
 
 Image decode_png(std::span<const std::byte> file) {
   PngImage png;
-  if (png_image_begin_read_from_memory(&png, file.data(), file.size()) == 0) fail("damaged PNG: {}", png.message);
+  if (png_image_begin_read_from_memory(&png, file.data(), file.size()) == 0)
+    fail("damaged PNG: {}", png.message);
   check_sides(png.height, png.width);
   check_deflate_ratio(png_raw_bytes(file, png), file.size());
   const bool color = (png.format & PNG_FORMAT_FLAG_COLOR) != 0;
@@ -46,7 +47,8 @@ Image decode_png(std::span<const std::byte> file) {
   png.format = color ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   png.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // else 16 bits would be taken for linear light
   const png_color black = {0, 0, 0};
-  if (png_image_finish_read(&png, &black, image.pixels.data(), 0, nullptr) == 0) fail("damaged PNG: {}", png.message);
+  if (png_image_finish_read(&png, &black, image.pixels.data(), 0, nullptr) == 0)
+    fail("damaged PNG: {}", png.message);
   return image;
 }
 
@@ -60,7 +62,8 @@ class JpegDecoder {
     errors_.emit_message = [](j_common_ptr info, int level) {
       // libjpeg would fill what is missing with grey.
       const int code = info->err->msg_code;
-      if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE)) self(info).jump(info);
+      if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE))
+        self(info).jump(info);
     };
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&info_); }
@@ -138,8 +141,8 @@ std::vector<std::byte> encode_png(const Image& image) {
   check_sides(image.height, image.width);
   if ((image.channels != 1 && image.channels != 3) ||
       static_cast<std::int64_t>(image.pixels.size()) != image.height * image.width * image.channels)
-    fail("{} bytes are no picture of {}x{} pixels of {} channels", image.pixels.size(), image.width, image.height,
-         image.channels);
+    fail("{} bytes are no picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
+         image.height, image.channels);
   PngImage png;
   png.width = static_cast<png_uint_32>(image.width);
   png.height = static_cast<png_uint_32>(image.height);

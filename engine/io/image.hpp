@@ -17,8 +17,8 @@ struct Image {
 
 inline constexpr std::int64_t max_image_side = 16384;
 
-// Palettes become RGB, 16 bits become 8, transparency is laid over black. Errors: neither format, truncated or damaged, a
-// side above max_image_side, CMYK; read_image puts the path in front.
+// Palettes become RGB, 16 bits become 8, transparency is laid over black. Errors: neither format, truncated
+// or damaged, a side above max_image_side, CMYK; read_image puts the path in front.
 Image read_image(const std::filesystem::path& path);
 Image decode_image(std::span<const std::byte> file);
 

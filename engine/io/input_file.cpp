@@ -45,7 +45,8 @@ std::vector<std::byte> read_bytes(const ByteSource& source, std::uint64_t count,
 }
 
 InputFile::InputFile(const std::filesystem::path& path) {
-  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe without a writer does not block
+  descriptor_ =
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe without a writer does not block
   if (descriptor_ < 0) fail("cannot read: {}", std::strerror(errno));
   struct stat status = {};
   if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -73,7 +74,8 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 void check_deflate_ratio(std::uint64_t declared, std::uint64_t compressed) {
   constexpr std::uint64_t max_ratio = 1032;
   if (declared / max_ratio > compressed)
-    fail("declares {} bytes, which {} compressed bytes cannot hold: a damaged file or a zip bomb", declared, compressed);
+    fail("declares {} bytes, which {} compressed bytes cannot hold: a damaged file or a zip bomb", declared,
+         compressed);
 }
 
 }  // namespace cuelbo

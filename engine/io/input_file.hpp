@@ -1,4 +1,5 @@
-// A regular file read from its start to its end. Errors: "cannot read: reason", "truncated: …"; the caller names the file.
+// A regular file read from its start to its end. Errors: "cannot read: reason", "truncated: …"; the caller
+// names the file.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,8 @@ using ByteSource = std::function<std::size_t(std::span<std::byte>)>;
 // Fills the span. Error if the source ends before; `what` names what was being read.
 void read_exactly(const ByteSource& source, std::span<std::byte> bytes, std::string_view what);
 
-// The next `count` bytes. Memory is taken as bytes arrive, so a false count costs an error and not the machine.
+// The next `count` bytes. Memory is taken as bytes arrive, so a false count costs an error and not the
+// machine.
 std::vector<std::byte> read_bytes(const ByteSource& source, std::uint64_t count, std::string_view what);
 
 class InputFile {
@@ -39,7 +41,8 @@ class InputFile {
 
 std::vector<std::byte> read_file(const std::filesystem::path& path);
 
-// Error if deflate cannot make `declared` bytes of `compressed` ones (it expands at most 1032-fold): the declaration lies.
+// Error if deflate cannot make `declared` bytes of `compressed` ones (it expands at most 1032-fold): the
+// declaration lies.
 void check_deflate_ratio(std::uint64_t declared, std::uint64_t compressed);
 
 }  // namespace cuelbo

@@ -20,13 +20,15 @@ struct NpyType {
 };
 
 constexpr std::array npy_types = {
-    NpyType{"|b1", Dtype::boolean}, NpyType{"|u1", Dtype::u8},  NpyType{"|i1", Dtype::i8},  NpyType{"<u2", Dtype::u16},
-    NpyType{"<i2", Dtype::i16},     NpyType{"<u4", Dtype::u32}, NpyType{"<i4", Dtype::i32}, NpyType{"<u8", Dtype::u64},
-    NpyType{"<i8", Dtype::i64},     NpyType{"<f2", Dtype::f16}, NpyType{"<f4", Dtype::f32}, NpyType{"<f8", Dtype::f64}};
+    NpyType{"|b1", Dtype::boolean}, NpyType{"|u1", Dtype::u8},  NpyType{"|i1", Dtype::i8},
+    NpyType{"<u2", Dtype::u16},     NpyType{"<i2", Dtype::i16}, NpyType{"<u4", Dtype::u32},
+    NpyType{"<i4", Dtype::i32},     NpyType{"<u8", Dtype::u64}, NpyType{"<i8", Dtype::i64},
+    NpyType{"<f2", Dtype::f16},     NpyType{"<f4", Dtype::f32}, NpyType{"<f8", Dtype::f64}};
 
 Dtype dtype_from(std::string_view descr) {
   for (const NpyType& type : npy_types)
-    if (descr == type.descr || (dtype_size(type.dtype) == 1 && descr.substr(1) == type.descr.substr(1))) return type.dtype;
+    if (descr == type.descr || (dtype_size(type.dtype) == 1 && descr.substr(1) == type.descr.substr(1)))
+      return type.dtype;
   if (descr.starts_with('>'))
     fail("dtype '{}' is big-endian; save array.astype('<{}') instead", descr, descr.substr(1));
   if (descr.starts_with("|O")) fail("holds Python objects (pickle), which are not read; save numbers");
@@ -130,8 +132,10 @@ class HeaderParser {
 
 std::string header_literal(const ByteSource& source, std::uint64_t stream_bytes, std::uint64_t& header_end) {
   std::array<std::byte, 8> start{};
-  read_exactly(source, std::span(start).first(std::min<std::uint64_t>(start.size(), stream_bytes)), "the npy header");
-  if (stream_bytes == 0 || std::memcmp(start.data(), magic.data(), std::min<std::uint64_t>(stream_bytes, magic.size())) != 0)
+  read_exactly(source, std::span(start).first(std::min<std::uint64_t>(start.size(), stream_bytes)),
+               "the npy header");
+  if (stream_bytes == 0 ||
+      std::memcmp(start.data(), magic.data(), std::min<std::uint64_t>(stream_bytes, magic.size())) != 0)
     fail("is not an npy array: it does not start with \\x93NUMPY");
   if (stream_bytes < start.size()) fail("truncated: the npy header is incomplete");
   const int version = static_cast<int>(start[6]);
@@ -141,8 +145,10 @@ std::string header_literal(const ByteSource& source, std::uint64_t stream_bytes,
   const std::size_t length_size = version == 1 ? 2 : 4;
   read_exactly(source, std::span(length_bytes).first(length_size), "the npy header");
   std::uint64_t length = 0;
-  for (std::size_t i = 0; i < length_size; ++i) length |= static_cast<std::uint64_t>(length_bytes[i]) << (8 * i);
-  if (length > max_header_bytes) fail("the npy header declares {} bytes; at most {} are read", length, max_header_bytes);
+  for (std::size_t i = 0; i < length_size; ++i)
+    length |= static_cast<std::uint64_t>(length_bytes[i]) << (8 * i);
+  if (length > max_header_bytes)
+    fail("the npy header declares {} bytes; at most {} are read", length, max_header_bytes);
   std::string literal(length, '\0');
   read_exactly(source, std::as_writable_bytes(std::span(literal)), "the npy header");
   header_end = start.size() + length_size + length;
@@ -155,11 +161,12 @@ NpyHeader read_npy_header(const ByteSource& source, std::uint64_t stream_bytes) 
   std::uint64_t header_end = 0;
   const std::string literal = header_literal(source, stream_bytes, header_end);
   NpyHeader header = HeaderParser(literal).parse();
-  const auto bytes = static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
+  const auto bytes =
+      static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
   const std::uint64_t present = stream_bytes - header_end;
   if (present < bytes)
-    fail("truncated: {} of shape {} is {} bytes, {} are there", dtype_name(header.dtype), shape_text(header.shape), bytes,
-         present);
+    fail("truncated: {} of shape {} is {} bytes, {} are there", dtype_name(header.dtype),
+         shape_text(header.shape), bytes, present);
   if (present > bytes)
     fail("{} bytes follow the {} that {} of shape {} takes", present - bytes, bytes, dtype_name(header.dtype),
          shape_text(header.shape));
@@ -168,7 +175,8 @@ NpyHeader read_npy_header(const ByteSource& source, std::uint64_t stream_bytes) 
 
 Array read_npy(const ByteSource& source, std::uint64_t stream_bytes) {
   NpyHeader header = read_npy_header(source, stream_bytes);
-  const auto bytes = static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
+  const auto bytes =
+      static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
   return {header.dtype, std::move(header.shape), read_bytes(source, bytes, "the array")};
 }
 
@@ -180,7 +188,8 @@ Array read_npy(const std::filesystem::path& path) {
 }
 
 std::string npy_header(Dtype dtype, std::span<const std::int64_t> shape) {
-  const auto type = std::find_if(npy_types.begin(), npy_types.end(), [&](const NpyType& t) { return t.dtype == dtype; });
+  const auto type =
+      std::find_if(npy_types.begin(), npy_types.end(), [&](const NpyType& t) { return t.dtype == dtype; });
   if (type == npy_types.end()) fail("numpy has no {}; convert to float32", dtype_name(dtype));
   std::string literal =
       fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", type->descr, shape_text(shape));
@@ -189,7 +198,8 @@ std::string npy_header(Dtype dtype, std::span<const std::int64_t> shape) {
   literal += '\n';
   if (literal.size() > 0xffff) fail("an array of {} dimensions is too much for a npy header", shape.size());
   std::string header(magic);
-  header += {'\x01', '\x00', static_cast<char>(literal.size() & 0xff), static_cast<char>(literal.size() >> 8)};
+  header +=
+      {'\x01', '\x00', static_cast<char>(literal.size() & 0xff), static_cast<char>(literal.size() >> 8)};
   return header + literal;
 }
 

@@ -1,5 +1,6 @@
-// NumPy's .npy format, versions 1 to 3 (numpy.lib.format): little-endian bool, integers and floats in C order.
-// Errors name what is wrong and, where numpy can, how to fix it; the path is in front of every message.
+// NumPy's .npy format, versions 1 to 3 (numpy.lib.format): little-endian bool, integers and floats in C
+// order. Errors name what is wrong and, where numpy can, how to fix it; the path is in front of every
+// message.
 #pragma once
 
 #include <cstdint>

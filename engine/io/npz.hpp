@@ -16,8 +16,9 @@
 
 namespace cuelbo {
 
-// An open archive. Nothing but its directory is read until an array is asked for, and a declared size is checked against
-// the compressed size and the memory before it is believed. Errors: "'path': array 'name': …".
+// An open archive. Nothing but its directory is read until an array is asked for, and a declared size is
+// checked against the compressed size and the memory before it is believed. Errors: "'path': array 'name':
+// …".
 class NpzReader {
  public:
   explicit NpzReader(std::filesystem::path path);
@@ -40,7 +41,8 @@ class NpzReader {
 
 std::map<std::string, Array> read_npz(const std::filesystem::path& path);
 
-// Makes an array while it is written: called for consecutive pieces, each a whole number of items of the first dimension.
+// Makes an array while it is written: called for consecutive pieces, each a whole number of items of the
+// first dimension.
 using ArrayProducer = std::function<void(std::span<std::byte>)>;
 
 // Members are written by commit(), as numpy.savez_compressed would; equal arrays give equal files.

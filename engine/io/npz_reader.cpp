@@ -66,7 +66,8 @@ struct NpzReader::Archive {
         const auto all = names();
         fail("has no array '{}'{}; it holds: {}", name, did_you_mean(name, all), fmt::join(all, ", "));
       }
-      return in_context(fmt::format("array '{}'", name), [&] { return read_entry(static_cast<zip_uint64_t>(index), f); });
+      return in_context(fmt::format("array '{}'", name),
+                        [&] { return read_entry(static_cast<zip_uint64_t>(index), f); });
     });
   }
 
@@ -110,14 +111,16 @@ std::vector<std::string> NpzReader::names() const { return archive_->names(); }
 bool NpzReader::contains(std::string_view name) const { return archive_->locate(name) >= 0; }
 
 NpyHeader NpzReader::header(std::string_view name) const {
-  return archive_->with_member(name, [](const ByteSource& source, std::uint64_t bytes) { return read_npy_header(source, bytes); });
+  return archive_->with_member(
+      name, [](const ByteSource& source, std::uint64_t bytes) { return read_npy_header(source, bytes); });
 }
 
 Array NpzReader::read(std::string_view name) const {
   return archive_->with_member(name, [](const ByteSource& source, std::uint64_t bytes) {
     Array array = read_npy(source, bytes);
     std::byte end;
-    if (source({&end, 1}) != 0) fail("damaged zip entry: longer than it declares");  // also makes libzip compare the CRC
+    if (source({&end, 1}) != 0)
+      fail("damaged zip entry: longer than it declares");  // also makes libzip compare the CRC
     return array;
   });
 }

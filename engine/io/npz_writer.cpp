@@ -28,8 +28,8 @@ struct NpzWriter::Member {
   ArrayProducer producer;  // what makes them
   std::uint64_t element_bytes = 0, item_bytes = 0;
 
-  std::uint64_t position = 0;     // bytes given so far, header included
-  std::vector<std::byte> piece;   // made, not yet given
+  std::uint64_t position = 0;    // bytes given so far, header included
+  std::vector<std::byte> piece;  // made, not yet given
   std::size_t piece_position = 0;
   std::exception_ptr failure;
 
@@ -51,7 +51,7 @@ struct NpzWriter::Member {
       from = std::span<const std::byte>(array.data).subspan(position - header.size());
     }
     const std::size_t count = std::min(out.size(), from.size());
-    std::memcpy(out.data(), from.data(), count);
+    std::copy_n(from.begin(), count, out.begin());
     if (position >= header.size() && producer) piece_position += count;
     position += count;
     return count;
@@ -128,8 +128,9 @@ void NpzWriter::add(std::string name, Dtype dtype, std::vector<std::int64_t> sha
   member->name = std::move(name);
   member->header = npy_header(dtype, shape);
   member->element_bytes = static_cast<std::uint64_t>(element_count(shape, dtype)) * dtype_size(dtype);
-  member->item_bytes =
-      shape.empty() || shape[0] == 0 ? member->element_bytes : member->element_bytes / static_cast<std::uint64_t>(shape[0]);
+  member->item_bytes = shape.empty() || shape[0] == 0
+                           ? member->element_bytes
+                           : member->element_bytes / static_cast<std::uint64_t>(shape[0]);
   member->producer = std::move(producer);
   members_.push_back(std::move(member));
 }
@@ -147,7 +148,7 @@ void NpzWriter::commit() {
         if (member->failure) std::rethrow_exception(member->failure);
       fail("{}", zip_strerror(zip.get()));
     }
-    zip.release();  // zip_close has freed it
+    static_cast<void>(zip.release());  // zip_close has freed it
   });
   file.commit();
 }

@@ -19,8 +19,8 @@ constexpr std::uint64_t max_header_bytes = 100'000'000;  // the limit of the ref
 constexpr std::string_view metadata_key = "__metadata__";
 
 // In the order of Dtype.
-constexpr std::array<std::string_view, dtype_count> dtype_codes{"BOOL", "U8",  "I8",  "U16", "I16", "U32", "I32",
-                                                                "U64",  "I64", "F16", "BF16", "F32", "F64"};
+constexpr std::array<std::string_view, dtype_count> dtype_codes{
+    "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64"};
 
 struct Entry {
   std::string name;
@@ -44,7 +44,8 @@ Dtype dtype_from(const Json& code) {
   if (!code.is_string()) fail("'dtype' is not a string");
   const auto found = std::ranges::find(dtype_codes, code.get_ref<const std::string&>());
   if (found == dtype_codes.end())
-    fail("dtype '{}' is not supported; {} are", code.get_ref<const std::string&>(), fmt::join(dtype_codes, ", "));
+    fail("dtype '{}' is not supported; {} are", code.get_ref<const std::string&>(),
+         fmt::join(dtype_codes, ", "));
   return static_cast<Dtype>(found - dtype_codes.begin());
 }
 
@@ -59,10 +60,11 @@ Entry entry_from(const std::string& name, const Json& description) {
   if (!offsets.is_array() || offsets.size() != 2) fail("'data_offsets' is not a pair");
   entry.begin = unsigned_number(offsets[0], "an offset");
   entry.end = unsigned_number(offsets[1], "an offset");
-  const auto bytes = static_cast<std::uint64_t>(element_count(entry.shape, entry.dtype)) * dtype_size(entry.dtype);
+  const auto bytes =
+      static_cast<std::uint64_t>(element_count(entry.shape, entry.dtype)) * dtype_size(entry.dtype);
   if (entry.end < entry.begin || entry.end - entry.begin != bytes)
-    fail("offsets {} to {} do not hold the {} bytes of {} {}", entry.begin, entry.end, bytes, dtype_name(entry.dtype),
-         shape_text(entry.shape));
+    fail("offsets {} to {} do not hold the {} bytes of {} {}", entry.begin, entry.end, bytes,
+         dtype_name(entry.dtype), shape_text(entry.shape));
   return entry;
 }
 
@@ -81,13 +83,15 @@ std::vector<Entry> entries_from(const Json& header, std::uint64_t data_bytes) {
   std::vector<Entry> entries;
   for (const auto& [name, description] : header.items()) {
     if (name == metadata_key) continue;
-    entries.push_back(in_context(fmt::format("tensor '{}'", name), [&] { return entry_from(name, description); }));
+    entries.push_back(
+        in_context(fmt::format("tensor '{}'", name), [&] { return entry_from(name, description); }));
   }
   std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.begin, e.end); });
   std::uint64_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position)
-      fail("tensor '{}' {} the one before it", entry.name, entry.begin < position ? "overlaps" : "leaves a hole after");
+      fail("tensor '{}' {} the one before it", entry.name,
+           entry.begin < position ? "overlaps" : "leaves a hole after");
     position = entry.end;
   }
   if (position > data_bytes) fail("truncated: the tensors take {} bytes, {} are there", position, data_bytes);
@@ -103,7 +107,8 @@ Json read_header(InputFile& file, std::uint64_t& data_bytes) {
   for (const std::uint8_t byte : length_bytes | std::views::reverse) length = length << 8 | byte;
   const std::uint64_t rest = file.size() - length_bytes.size();
   if (length > max_header_bytes)
-    fail("is not a safetensors file: it declares a header of {} bytes, at most {} are allowed", length, max_header_bytes);
+    fail("is not a safetensors file: it declares a header of {} bytes, at most {} are allowed", length,
+         max_header_bytes);
   if (length > rest) fail("truncated: the header takes {} bytes, {} are there", length, rest);
   std::string text(length, '\0');
   read_exactly(file.source(), std::as_writable_bytes(std::span(text)), "the header");
@@ -117,7 +122,8 @@ Json read_header(InputFile& file, std::uint64_t& data_bytes) {
 
 const Array& Safetensors::tensor(const std::string& name) const {
   const auto found = tensors.find(name);
-  if (found == tensors.end()) fail("there is no tensor '{}'{}", name, did_you_mean(name, std::views::keys(tensors)));
+  if (found == tensors.end())
+    fail("there is no tensor '{}'{}", name, did_you_mean(name, std::views::keys(tensors)));
   return found->second;
 }
 
@@ -127,7 +133,8 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
     std::uint64_t data_bytes = 0;
     const Json header = read_header(file, data_bytes);
     Safetensors content;
-    if (const auto found = header.find(metadata_key); found != header.end()) content.metadata = metadata_from(*found);
+    if (const auto found = header.find(metadata_key); found != header.end())
+      content.metadata = metadata_from(*found);
     for (Entry& entry : entries_from(header, data_bytes)) {
       auto data = read_bytes(file.source(), entry.end - entry.begin, "the tensor");
       content.tensors.emplace(entry.name, Array{entry.dtype, std::move(entry.shape), std::move(data)});
@@ -147,9 +154,10 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorView
   for (const TensorView& tensor : tensors) {
     if (tensor.name == metadata_key || header.contains(tensor.name))
       fail("cannot write '{}': two tensors are named '{}'", path.string(), tensor.name);
-    if (static_cast<std::uint64_t>(element_count(tensor.shape, tensor.dtype)) * dtype_size(tensor.dtype) != tensor.data.size())
-      fail("cannot write '{}': {} bytes do not fill tensor '{}' of shape {}", path.string(), tensor.data.size(), tensor.name,
-           shape_text(tensor.shape));
+    if (static_cast<std::uint64_t>(element_count(tensor.shape, tensor.dtype)) * dtype_size(tensor.dtype) !=
+        tensor.data.size())
+      fail("cannot write '{}': {} bytes do not fill tensor '{}' of shape {}", path.string(),
+           tensor.data.size(), tensor.name, shape_text(tensor.shape));
     header[tensor.name] = {{"dtype", dtype_codes[static_cast<std::size_t>(tensor.dtype)]},
                            {"shape", tensor.shape},
                            {"data_offsets", {position, position + tensor.data.size()}}};
@@ -158,7 +166,8 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorView
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
   text.append((8 - text.size() % 8) % 8, ' ');
   std::array<std::uint8_t, 8> length{};
-  for (std::size_t i = 0; i < length.size(); ++i) length[i] = static_cast<std::uint8_t>(text.size() >> (8 * i));
+  for (std::size_t i = 0; i < length.size(); ++i)
+    length[i] = static_cast<std::uint8_t>(text.size() >> (8 * i));
 
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(length)));
@@ -169,7 +178,8 @@ void write_safetensors(const std::filesystem::path& path, std::vector<TensorView
 
 void write_safetensors(const std::filesystem::path& path, const Safetensors& content) {
   std::vector<TensorView> views;
-  for (const auto& [name, array] : content.tensors) views.push_back({name, array.dtype, array.shape, array.data});
+  for (const auto& [name, array] : content.tensors)
+    views.push_back({name, array.dtype, array.shape, array.data});
   write_safetensors(path, std::move(views), content.metadata);
 }
 

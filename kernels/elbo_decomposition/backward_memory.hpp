@@ -29,6 +29,7 @@ struct BackwardScratch {
   float* span_logs;                 // (spans, block_rows, tile)
   float* span_gradient;             // (spans, block_rows, tile)
   float* mixture_density;           // (block_rows, tile)
+  float* mixture_weights;           // (block_rows, tile): weight · density
   float* mixture_gradient;          // (block_rows, tile)
   float* class_product;             // (tile)
   float* class_gradient;            // (tile)
@@ -67,6 +68,7 @@ inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& 
   s.span_logs = take<float>(scratch, spans * block_rows * tile);
   s.span_gradient = take<float>(scratch, spans * block_rows * tile);
   s.mixture_density = take<float>(scratch, block_rows * tile);
+  s.mixture_weights = take<float>(scratch, block_rows * tile);
   s.mixture_gradient = take<float>(scratch, block_rows * tile);
   s.class_product = take<float>(scratch, tile);
   s.class_gradient = take<float>(scratch, tile);

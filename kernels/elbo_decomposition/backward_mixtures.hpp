@@ -64,6 +64,26 @@ inline void row_probability_gradients(const Backward& b, std::int64_t row) {
   }
 }
 
+// One class: its part of mixture_gradient, and the gradient of its probability in the columns.
+inline void class_gradients(const float* probability, const float* factor, std::int64_t factor_stride,
+                            std::int32_t rows, BackwardScratch& s) {
+  float* const gradient = s.mixture_gradient;
+  const float* const weights = s.mixture_weights;
+  for (std::int64_t j = 0; j < tile; j += 4 * lanes) {  // tile is a multiple of 4 vectors
+    vfloat p[4], dp[4] = {};
+    for (int i = 0; i < 4; ++i) p[i] = load(probability + j + i * lanes);
+    for (std::int32_t r = 0; r < rows; ++r) {
+      const vfloat k = broadcast(factor[r * factor_stride]);
+      for (int i = 0; i < 4; ++i) {
+        const std::int64_t at = r * tile + j + i * lanes;
+        store(gradient + at, fma(k, p[i], load(gradient + at)));
+        dp[i] = fma(k, load(weights + at), dp[i]);
+      }
+    }
+    for (int i = 0; i < 4; ++i) store(s.class_gradient + j + i * lanes, dp[i]);
+  }
+}
+
 // Adds to the span's gradients and to the sums of the columns' class gradients.
 inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, std::int32_t rows,
                              BackwardScratch& s) {
@@ -76,7 +96,9 @@ inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, 
     const vfloat level = broadcast(s.mixture_level[r * plan.span_count + i]);
     const float* const logs = s.span_logs + (i * block_rows + r) * tile;
     for (std::int64_t j = 0; j < tile; j += lanes) {
-      store(s.mixture_density + r * tile + j, relative_density(load(logs + j), level, bound));
+      const vfloat density = relative_density(load(logs + j), level, bound);
+      store(s.mixture_density + r * tile + j, density);
+      store(s.mixture_weights + r * tile + j, density * load(s.weights + r * tile + j));
       store(s.mixture_gradient + r * tile + j, vfloat{});
     }
   }
@@ -84,17 +106,8 @@ inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, 
     const PlanMixture& mixture = plan.mixtures[m];
     for (std::int32_t k = 0; k < mixture.classes; ++k) {
       const float* const probability = class_tile(plan, mixture.groups, k, table, s.class_product);
-      for (std::int64_t j = 0; j < tile; j += lanes) {
-        const vfloat p = load(probability + j);
-        vfloat dp{};
-        for (std::int32_t r = 0; r < rows; ++r) {
-          const vfloat factor = broadcast(s.class_factor[r * plan.class_sums + mixture.saved_column + k]);
-          float* const gradient = s.mixture_gradient + r * tile + j;
-          store(gradient, fma(factor, p, load(gradient)));
-          dp = fma(factor * load(s.weights + r * tile + j), load(s.mixture_density + r * tile + j), dp);
-        }
-        store(s.class_gradient + j, dp);
-      }
+      const float* const factor = s.class_factor + mixture.saved_column + k;
+      class_gradients(probability, factor, plan.class_sums, rows, s);
       for_each_class(plan, mixture.groups, k, [&](std::int32_t c, std::int32_t column) {
         const float* const others = class_tile(plan, mixture.groups, k, table, s.class_product, c);
         float* const out = sums + column * tile;

@@ -268,14 +268,8 @@ inline void backward_tile(const Backward& b, std::int64_t q, std::int32_t rows, 
     for (std::int64_t i = 0; i < plan.span_count * block_rows * tile; ++i)
       s.span_logs[i] = s.span_gradient[i] = 0;
     for (std::int32_t g = 0; g < plan.segment_count; ++g) {
-      const PlanSegment& segment = plan.segments[g];
-      for (std::int32_t i = segment.terms.begin; i < segment.terms.end; ++i) {
-        const SpanTerm term = plan.terms[i];
-        const IndexRange dims = plan.nodes[node_at(segment, term.slot)].dims;
-        for (std::int32_t first = 0; first < rows; first += row_group)
-          add_log_densities(b.memory.tables, q, dims, s.z + first,
-                            s.span_logs + (term.span * block_rows + first) * tile);
-      }
+      for (std::int32_t first = 0; first < rows; first += row_group)
+        add_span_terms(plan, plan.segments[g], b.memory.tables, q, s.z, first, s.span_logs);
     }
     spans_of_tile(b, q, rows, s);
   }

@@ -78,7 +78,7 @@ inline void choose_paths(const Forward& f, std::int64_t first_row, std::int32_t 
   mark_parents_online(plan, s.online);
   for (std::int32_t g = 0; g < plan.segment_count; ++g) {
     const PlanSegment& segment = plan.segments[g];
-    bool any = segment.terms.begin < segment.terms.end;
+    bool any = false;
     for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d) any |= s.online[d];
     for (std::int32_t n = segment.nodes.begin; n < segment.nodes.end; ++n) any |= s.online[n];
     s.needs_logs[g] = any;
@@ -136,10 +136,7 @@ inline void pairs_of_segment(const Forward& f, std::int64_t q, std::int32_t g, s
       add_lanes(sum + r * lanes, total);
     }
   }
-  for (std::int32_t i = segment.terms.begin; i < segment.terms.end; ++i) {
-    const SpanTerm term = plan.terms[i];
-    add_group(s.span_logs + (term.span * block_rows + first) * tile, s.logs + term.slot * group_tile);
-  }
+  add_span_terms(plan, segment, f.memory.tables, q, s.z, first, s.span_logs);
 }
 
 // Turns the log-densities of a span into weighted densities relative to each row's maximum so far.
@@ -147,6 +144,12 @@ inline void weigh_span(const Forward& f, std::int32_t i, std::int32_t rows, Forw
   const BlockPlan& plan = f.plan;
   const PlanSpan& span = plan.spans[i];
   for (std::int32_t r = 0; r < rows; ++r) {
+    float* const weights = s.mixture_weights + r * tile;
+    if (span.dims.begin == span.dims.end) {  // all densities are 1
+      s.mixture_scale[r * plan.span_count + i] = 0;
+      copy_tile(s.weights + r * tile, weights);
+      continue;
+    }
     const float* const logs = s.span_logs + (i * block_rows + r) * tile;
     vfloat lane_max = broadcast(lowest);
     for (std::int64_t j = 0; j < tile; j += lanes) lane_max = vmax(load(logs + j), lane_max);
@@ -162,7 +165,6 @@ inline void weigh_span(const Forward& f, std::int32_t i, std::int32_t rows, Forw
       }
       scale = most;
     }
-    float* const weights = s.mixture_weights + r * tile;
     for (std::int64_t j = 0; j < tile; j += lanes)
       store(weights + j, exp2(load(logs + j) - scale) * load(s.weights + r * tile + j));
   }

@@ -56,6 +56,10 @@ CUELBO_INLINE void fill_tile(float* p, float x) {
   for (std::int64_t j = 0; j < tile; j += lanes) store(p + j, broadcast(x));
 }
 
+CUELBO_INLINE void copy_tile(const float* from, float* to) {
+  for (std::int64_t j = 0; j < tile; j += lanes) store(to + j, load(from + j));
+}
+
 struct Component {  // one dimension of one tile's columns
   const float *mean, *a, *c;
 };
@@ -96,6 +100,23 @@ CUELBO_INLINE void add_log_densities(const ColumnTables& tables, std::int64_t q,
       }
     }
     for (int r = 0; r < row_group; ++r) store(logs + r * tile + j, e[r] + c);
+  }
+}
+
+// Adds what a segment has of each span to (spans, block_rows, tile), for the group of rows that begins with `first`; z is
+// (dims, block_rows).
+CUELBO_INLINE void add_span_terms(const BlockPlan& plan, const PlanSegment& segment,
+                                  const ColumnTables& tables, std::int64_t q, const float* z,
+                                  std::int32_t first, float* logs) {
+  for (std::int32_t i = segment.terms.begin; i < segment.terms.end;) {
+    const std::int32_t span = plan.terms[i].span;
+    IndexRange dims = plan.nodes[node_at(segment, plan.terms[i].slot)].dims;
+    for (++i; i < segment.terms.end && plan.terms[i].span == span; ++i) {  // terms side by side are one
+      const IndexRange next = plan.nodes[node_at(segment, plan.terms[i].slot)].dims;
+      if (next.begin != dims.end) break;
+      dims.end = next.end;
+    }
+    add_log_densities(tables, q, dims, z + first, logs + (span * block_rows + first) * tile);
   }
 }
 

@@ -1,6 +1,6 @@
-// Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): the same
-// counter and key give the same four words on every device. The same source serves host and device code; it is always
-// inlined, so that no copy of it is shared between instruction sets.
+// Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3"): the same counter and key give the same four words on every device. The same source serves host and
+// device code; it is always inlined, so that no copy of it is shared between instruction sets.
 #pragma once
 
 #include <cstdint>

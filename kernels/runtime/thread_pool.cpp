@@ -35,7 +35,7 @@ void wait(const std::atomic<std::uint32_t>& value, Changed changed) {
 
 ThreadPool::ThreadPool(int threads) : threads_(std::clamp(threads, 1, max_threads)) {
   workers_.reserve(static_cast<std::size_t>(threads_ - 1));
-  for (int worker = 1; worker < threads_; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+  for (int thread = 1; thread < threads_; ++thread) workers_.emplace_back([this] { work(); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -54,19 +54,22 @@ void ThreadPool::run(std::int64_t tasks, Function function, void* context) {
   function_.store(function, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
   tasks_.store(tasks, std::memory_order_relaxed);
+  workers_joined_.store(0, std::memory_order_relaxed);
   finished_.store(0, std::memory_order_relaxed);
   const std::uint64_t job = (state_.load(std::memory_order_relaxed) >> task_bits) + 1;
   state_.store(job << task_bits | static_cast<std::uint64_t>(tasks), std::memory_order_release);
   wake_.fetch_add(1, std::memory_order_release);
   wake_.notify_all();
 
-  run_tasks(0);
+  run_tasks();
   wait(finished_, [this, tasks] {
     return finished_.load(std::memory_order_acquire) == static_cast<std::uint32_t>(tasks);
   });
 }
 
-void ThreadPool::run_tasks(int worker) {
+void ThreadPool::run_tasks() {
+  std::uint64_t joined = ~std::uint64_t{0};  // the job in which this thread is `worker`; none yet
+  int worker = 0;
   std::uint64_t state = state_.load(std::memory_order_acquire);
   while ((state & task_mask) != 0) {
     const Function function = function_.load(std::memory_order_relaxed);
@@ -74,6 +77,10 @@ void ThreadPool::run_tasks(int worker) {
     const std::int64_t tasks = tasks_.load(std::memory_order_relaxed);
     if (!state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_acquire))
       continue;
+    if (const std::uint64_t job = state >> task_bits; job != joined) {
+      joined = job;
+      worker = workers_joined_.fetch_add(1, std::memory_order_relaxed);
+    }
     function(context, tasks - static_cast<std::int64_t>(state & task_mask), worker);
     if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(tasks))
       finished_.notify_one();
@@ -81,13 +88,13 @@ void ThreadPool::run_tasks(int worker) {
   }
 }
 
-void ThreadPool::work(int worker) {
+void ThreadPool::work() {
   std::uint32_t seen = 0;
   while (true) {
     wait(wake_, [this, seen] { return wake_.load(std::memory_order_acquire) != seen; });
     seen = wake_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return;
-    run_tasks(worker);
+    run_tasks();
   }
 }
 

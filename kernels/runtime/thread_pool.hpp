@@ -17,10 +17,11 @@ class ThreadPool {
  public:
   static constexpr int max_threads = 64;  // bounds the scratch that kernels keep for each worker
 
-  // Runs one task on the worker 0 … threads() - 1; a worker runs one task at a time. Must not throw.
+  // Runs one task. The threads that take part in a job are its workers 0 … min(tasks, threads()) - 1, in the order in
+  // which they join; a worker runs one task at a time. Must not throw.
   using Function = void (*)(void* context, std::int64_t task, int worker);
 
-  // The calling thread is worker 0, so threads - 1 are started. `threads` is clamped to 1 … max_threads.
+  // The calling thread takes part, so threads - 1 are started. `threads` is clamped to 1 … max_threads.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -33,8 +34,8 @@ class ThreadPool {
   void run(std::int64_t tasks, Function function, void* context);
 
  private:
-  void work(int worker);
-  void run_tasks(int worker);
+  void work();
+  void run_tasks();
 
   // The job and its unclaimed tasks in one word, so that a thread that comes late cannot claim a task of the next job
   // with this one's function: claiming fails if the job has changed.
@@ -42,6 +43,8 @@ class ThreadPool {
   std::atomic<Function> function_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<std::int64_t> tasks_{0};
+
+  std::atomic<int> workers_joined_{0};
 
   alignas(64) std::atomic<std::uint32_t> finished_{0};  // tasks of this job, modulo 2³²
   alignas(64) std::atomic<std::uint32_t> wake_{0};      // counts jobs, for sleeping threads

@@ -16,7 +16,8 @@ Array stored_images(Array images) {
     case Dtype::f32: return images;
     case Dtype::f16:
     case Dtype::f64: return make_array(images.shape, images.as_f32());
-    default: fail("images are {}; uint8 (0 to 255), bool or floats in [0, 1] are needed", dtype_name(images.dtype));
+    default:
+      fail("images are {}; uint8 (0 to 255), bool or floats in [0, 1] are needed", dtype_name(images.dtype));
   }
 }
 
@@ -35,7 +36,8 @@ struct ArrayDataset::Checked {
   float unit = 255;
   std::vector<std::int32_t> factor_values;
 
-  Checked(std::string name, Array given, Array factors, std::vector<std::string> factor_names, std::int64_t test_size) {
+  Checked(std::string name, Array given, const Array& factors, std::vector<std::string> factor_names,
+          std::int64_t test_size) {
     if (given.rank() != 3 && given.rank() != 4)
       fail("images have shape {}; (n, H, W) or (n, H, W, C) is needed", shape_text(given.shape));
     const auto& s = given.shape;
@@ -53,14 +55,15 @@ struct ArrayDataset::Checked {
   void take_factors(const Array& factors, std::vector<std::string> names) {
     const std::int64_t width = factors.rank() == 1 ? 1 : factors.rank() == 2 ? factors.shape[1] : 0;
     if (width == 0 || factors.shape[0] != info.size)
-      fail("factors have shape {}; ({}, K) is needed, one row for each image", shape_text(factors.shape), info.size);
+      fail("factors have shape {}; ({}, K) is needed, one row for each image", shape_text(factors.shape),
+           info.size);
     const auto values = factors.as_i64();
     std::vector<std::int64_t> sizes(static_cast<std::size_t>(width), 1);
     factor_values.reserve(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (values[i] < 0 || values[i] >= max_factor_size)
-        fail("image {} has the factor value {}; values from 0 to {} are possible", static_cast<std::int64_t>(i) / width,
-             values[i], max_factor_size - 1);
+        fail("image {} has the factor value {}; values from 0 to {} are possible",
+             static_cast<std::int64_t>(i) / width, values[i], max_factor_size - 1);
       auto& size = sizes[i % sizes.size()];
       size = std::max(size, values[i] + 1);
       factor_values.push_back(static_cast<std::int32_t>(values[i]));
@@ -73,9 +76,10 @@ struct ArrayDataset::Checked {
   }
 };
 
-ArrayDataset::ArrayDataset(std::string name, Array images, Array factor_values, std::vector<std::string> factor_names,
-                           std::int64_t test_size)
-    : ArrayDataset(Checked(std::move(name), std::move(images), std::move(factor_values), std::move(factor_names), test_size)) {}
+ArrayDataset::ArrayDataset(std::string name, Array images, Array factor_values,
+                           std::vector<std::string> factor_names, std::int64_t test_size)
+    : ArrayDataset(Checked(std::move(name), std::move(images), std::move(factor_values),
+                           std::move(factor_names), test_size)) {}
 
 ArrayDataset::ArrayDataset(Checked checked)
     : Dataset(std::move(checked.info)),
@@ -86,7 +90,8 @@ ArrayDataset::ArrayDataset(Checked checked)
 void ArrayDataset::gather(std::span<const std::int64_t> items, float* images) const {
   const std::int64_t count = item_size();
   for (const std::int64_t item : items) {
-    const std::byte* from = images_.data.data() + item * count * static_cast<std::int64_t>(dtype_size(images_.dtype));
+    const std::byte* from =
+        images_.data.data() + item * count * static_cast<std::int64_t>(dtype_size(images_.dtype));
     if (images_.dtype == Dtype::f32) {
       std::memcpy(images, from, static_cast<std::size_t>(count) * sizeof(float));
     } else {
@@ -99,7 +104,8 @@ void ArrayDataset::gather(std::span<const std::int64_t> items, float* images) co
 void ArrayDataset::gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const {
   const auto width = static_cast<std::int64_t>(factors().size());
   for (const std::int64_t item : items)
-    for (std::int64_t k = 0; k < width; ++k) *indices++ = factor_values_[static_cast<std::size_t>(item * width + k)];
+    for (std::int64_t k = 0; k < width; ++k)
+      *indices++ = factor_values_[static_cast<std::size_t>(item * width + k)];
 }
 
 }  // namespace cuelbo

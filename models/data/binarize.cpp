@@ -10,10 +10,13 @@
 namespace cuelbo {
 namespace {
 
-void draw(float* image, std::int64_t item_size, std::int64_t item, kernels::PhiloxKey key, std::uint32_t epoch) {
+void draw(float* image, std::int64_t item_size, std::int64_t item, kernels::PhiloxKey key,
+          std::uint32_t epoch) {
   for (std::int64_t i = 0; i < item_size; i += 4) {
-    const auto words = kernels::philox4x32_10({static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(item),
-                                               static_cast<std::uint32_t>(item >> 32), epoch}, key);
+    const auto words =
+        kernels::philox4x32_10({static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(item),
+                                static_cast<std::uint32_t>(item >> 32), epoch},
+                               key);
     const std::array<std::uint32_t, 4> word{words.x, words.y, words.z, words.w};
     for (std::int64_t k = 0, end = std::min<std::int64_t>(4, item_size - i); k < end; ++k)
       image[i + k] = kernels::uniform_open(word[static_cast<std::size_t>(k)]) < image[i + k] ? 1.0F : 0.0F;
@@ -26,12 +29,13 @@ Binarize parse_binarize(std::string_view name) {
   constexpr std::array<std::string_view, 3> names{"none", "threshold", "dynamic"};
   const auto found = std::ranges::find(names, name);
   if (found == names.end())
-    usage_fail("binarize is '{}'; it must be one of {}{}", name, fmt::join(names, ", "), did_you_mean(name, names));
+    usage_fail("binarize is '{}'; it must be one of {}{}", name, fmt::join(names, ", "),
+               did_you_mean(name, names));
   return static_cast<Binarize>(found - names.begin());
 }
 
-void binarize(std::span<const std::int64_t> items, float* images, std::int64_t item_size, Binarize how, std::uint64_t seed,
-              std::uint32_t epoch) {
+void binarize(std::span<const std::int64_t> items, float* images, std::int64_t item_size, Binarize how,
+              std::uint64_t seed, std::uint32_t epoch) {
   const auto count = static_cast<std::int64_t>(items.size());
   if (how == Binarize::threshold) {
     for (std::int64_t i = 0; i < count * item_size; ++i) images[i] = images[i] >= 0.5F ? 1.0F : 0.0F;

@@ -13,7 +13,8 @@ DatasetInfo subset_info(const Dataset& base, const std::vector<std::int64_t>& it
   return info;
 }
 
-// Calls f(base items, position) for pieces of `items` translated by `table`; the stack holds them, so nothing is allocated.
+// Calls f(base items, position) for pieces of `items` translated by `table`; the stack holds them, so nothing
+// is allocated.
 template <class F>
 void translated(std::span<const std::int64_t> items, const std::vector<std::int64_t>& table, F f) {
   std::array<std::int64_t, 256> piece;
@@ -31,12 +32,14 @@ SubsetDataset::SubsetDataset(std::shared_ptr<const Dataset> base, std::vector<st
     : Dataset(subset_info(*base, items)), base_(std::move(base)), items_(std::move(items)) {}
 
 void SubsetDataset::gather(std::span<const std::int64_t> items, float* images) const {
-  translated(items, items_, [&](auto piece, std::int64_t at) { base_->gather(piece, images + at * item_size()); });
+  translated(items, items_,
+             [&](auto piece, std::int64_t at) { base_->gather(piece, images + at * item_size()); });
 }
 
 void SubsetDataset::gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const {
   const auto width = static_cast<std::int64_t>(factors().size());
-  translated(items, items_, [&](auto piece, std::int64_t at) { base_->gather_factors(piece, indices + at * width); });
+  translated(items, items_,
+             [&](auto piece, std::int64_t at) { base_->gather_factors(piece, indices + at * width); });
 }
 
 }  // namespace cuelbo

@@ -41,7 +41,8 @@ class Dataset {
   std::int64_t item_size() const { return info_.height * info_.width * info_.channels; }
   const std::vector<Factor>& factors() const { return info_.factors; }
 
-  // Images (n, H, W, C) in [0, 1]. Items are in [0, size()). Neither of the two allocates; both may run on several threads.
+  // Images (n, H, W, C) in [0, 1]. Items are in [0, size()). Neither of the two allocates; both may run on
+  // several threads.
   virtual void gather(std::span<const std::int64_t> items, float* images) const = 0;
 
   // Factor indices (n, factors).

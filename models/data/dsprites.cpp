@@ -30,7 +30,8 @@ Polygon make_heart() {
     const double t = 2 * std::numbers::pi * static_cast<double>(k) / max_corners;
     const double sine = std::sin(t);
     heart.u[k] = 0.59975 * 16 * sine * sine * sine;
-    heart.v[k] = -0.66225 * (13 * std::cos(t) - 5 * std::cos(2 * t) - 2 * std::cos(3 * t) - std::cos(4 * t)) - 1.44;
+    heart.v[k] =
+        -0.66225 * (13 * std::cos(t) - 5 * std::cos(2 * t) - 2 * std::cos(3 * t) - std::cos(4 * t)) - 1.44;
   }
   return heart;
 }
@@ -47,7 +48,10 @@ Placement placement(const DspritesFactors& f) {
 }
 
 // All pixels of a row whose centre lies to the right of x.
-std::uint64_t right_of(double x) { return ~std::uint64_t{0} << static_cast<int>(x + 0.5); }
+std::uint64_t right_of(double x) {
+  const double next_centre = x + 0.5;
+  return ~std::uint64_t{0} << static_cast<int>(next_centre);
+}
 
 // The first row whose centre is not above y.
 int row_at(double y) { return side - static_cast<int>(side + 0.5 - y); }
@@ -68,13 +72,15 @@ void fill(const Polygon& shape, const Placement& at, DspritesBits& rows) {
     if (first[k] == first[k + 1]) continue;
     const double slope = (x[k + 1] - x[k]) / (y[k + 1] - y[k]);
     const auto [top, bottom] = std::minmax(first[k], first[k + 1]);
-    for (int i = top; i < bottom; ++i) rows[static_cast<std::size_t>(i)] ^= right_of(x[k] + (i + 0.5 - y[k]) * slope);
+    for (int i = top; i < bottom; ++i)
+      rows[static_cast<std::size_t>(i)] ^= right_of(x[k] + (i + 0.5 - y[k]) * slope);
   }
 }
 
 // (u/a)² + (v/b)² = p·dx² + 2q·dx·dy + r·dy² < 1, solved for dx in each row.
 void fill_ellipse(const Placement& at, DspritesBits& rows) {
-  const double wa = 1 / (ellipse_a * ellipse_a * at.scale * at.scale), wb = 1 / (ellipse_b * ellipse_b * at.scale * at.scale);
+  const double wa = 1 / (ellipse_a * ellipse_a * at.scale * at.scale),
+               wb = 1 / (ellipse_b * ellipse_b * at.scale * at.scale);
   const double p = at.cosine * at.cosine * wa + at.sine * at.sine * wb;
   const double q = at.cosine * at.sine * (wb - wa);
   const double r = at.sine * at.sine * wa + at.cosine * at.cosine * wb;
@@ -117,7 +123,8 @@ DatasetInfo dsprites_info() {
   for (int i = 0; i < 32; ++i) pos_x.values.push_back(i / 31.0);
   Factor pos_y = pos_x;
   pos_y.name = "posY";
-  return {"dSprites (regenerated)", dsprites_size, side, side, 1, {shape, scale, orientation, pos_x, pos_y}, 0};
+  return {
+      "dSprites (regenerated)", dsprites_size, side, side, 1, {shape, scale, orientation, pos_x, pos_y}, 0};
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
-// dSprites (regenerated): the 737 280 images of 64×64 of Matthey et al. 2017, rendered from their factors. Without
-// anti-aliasing: a pixel is white when its centre is inside the shape.
+// dSprites (regenerated): the 737 280 images of 64×64 of Matthey et al. 2017, rendered from their factors.
+// Without anti-aliasing: a pixel is white when its centre is inside the shape.
 //
 //   centre = (16 + 32·posX, 16 + 32·posY) pixels, y down; pixel (i, j) has its centre at (j + 0.5, i + 0.5)
 //   u = (cos θ·dx − sin θ·dy) / scale, v = (sin θ·dx + cos θ·dy) / scale, (dx, dy) = pixel − centre
-//   square |u|, |v| < 9.6 · ellipse (u/12.77)² + (v/7.21)² < 1 · heart: a polygon of 200 corners, t = 2πk/200,
-//     u = 0.59975·16·sin³t, v = −0.66225·(13 cos t − 5 cos 2t − 2 cos 3t − cos 4t) − 1.44
+//   square: |u|, |v| < 9.6
+//   ellipse: (u/12.77)² + (v/7.21)² < 1
+//   heart: a polygon of 200 corners, t = 2πk/200, u = 0.59975·16·sin³t,
+//          v = −0.66225·(13 cos t − 5 cos 2t − 2 cos 3t − cos 4t) − 1.44
 //
 // 302 of 320 frames of the original are met exactly, with 34 wrong pixels in the other 18.
 #pragma once

@@ -8,9 +8,13 @@
 
 namespace cuelbo {
 
-Loader::Loader(std::shared_ptr<const Dataset> dataset, std::vector<std::int64_t> items, const LoaderOptions& options,
-               std::int64_t first_step)
-    : dataset_(std::move(dataset)), items_(std::move(items)), options_(options), step_(first_step), made_(first_step) {
+Loader::Loader(std::shared_ptr<const Dataset> dataset, std::vector<std::int64_t> items,
+               const LoaderOptions& options, std::int64_t first_step)
+    : dataset_(std::move(dataset)),
+      items_(std::move(items)),
+      options_(options),
+      step_(first_step),
+      made_(first_step) {
   const std::int64_t count = items_per_epoch();
   if (options_.batch_size < 1) usage_fail("batch_size is {}; it must be at least 1", options_.batch_size);
   if (count == 0) usage_fail("there are no items to make batches of");
@@ -79,7 +83,8 @@ void Loader::make_batch(std::int64_t step) {
 
   Slot& to = slot(step);
   std::copy_n(order_.begin() + begin, size, to.items.begin());
-  to.batch = {step, epoch, std::span<const std::int64_t>(to.items).first(static_cast<std::size_t>(size)), to.images};
+  to.batch = {step, epoch, std::span<const std::int64_t>(to.items).first(static_cast<std::size_t>(size)),
+              to.images};
   dataset_->gather(to.batch.items, to.images);
   binarize(to.batch.items, to.images, dataset_->item_size(), options_.binarize, options_.seed,
            static_cast<std::uint32_t>(epoch));

@@ -1,7 +1,8 @@
 // Batches for training, made ahead of time by a thread of their own.
 //
-// The batch of a step is a pure function of (items, options, step), whatever has been read before: step s is batch
-// s mod batches_per_epoch() of epoch s / batches_per_epoch(). A run is resumed by a loader that starts at the step it had reached.
+// The batch of a step is a pure function of (items, options, step), whatever has been read before: step s is
+// batch s mod batches_per_epoch() of epoch s / batches_per_epoch(). A run is resumed by a loader that starts
+// at the step it had reached.
 #pragma once
 
 #include <condition_variable>
@@ -21,10 +22,10 @@ namespace cuelbo {
 struct LoaderOptions {
   std::int64_t batch_size = 64;
   std::uint64_t seed = 1;
-  bool shuffle = true;     // a new order every epoch; else the items' own
-  bool drop_last = true;   // leaves out the incomplete batch at an epoch's end
+  bool shuffle = true;    // a new order every epoch; else the items' own
+  bool drop_last = true;  // leaves out the incomplete batch at an epoch's end
   Binarize binarize = Binarize::none;
-  int prefetch = 3;        // batches in the ring, the consumer's included; at least 2
+  int prefetch = 3;  // batches in the ring, the consumer's included; at least 2
 };
 
 struct Batch {
@@ -38,14 +39,14 @@ struct Batch {
 class Loader {
  public:
   // UsageError: an empty list, a batch size below 1 or, with drop_last, above the number of items.
-  Loader(std::shared_ptr<const Dataset> dataset, std::vector<std::int64_t> items, const LoaderOptions& options,
-         std::int64_t first_step = 0);
+  Loader(std::shared_ptr<const Dataset> dataset, std::vector<std::int64_t> items,
+         const LoaderOptions& options, std::int64_t first_step = 0);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // The next step's batch, which stays valid until the next call. Throws what making it threw; so does every later call.
-  // Does not allocate.
+  // The next step's batch, which stays valid until the next call. Throws what making it threw; so does every
+  // later call. Does not allocate.
   const Batch& next();
 
   // The step that next() will return.

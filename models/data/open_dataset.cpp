@@ -22,7 +22,7 @@ const std::string& needed_path(const DataConfig& config) {
     const char* what = config.name == "npy"      ? "an .npy or .npz file"
                        : config.name == "images" ? "a folder of PNG or JPEG files"
                                                  : "the folder with the IDX files";
-    usage_fail("data.path is missing: {} needs {}", config.name, what);
+    usage_fail("data.path is missing: {} needs {}: --set data.path=…", config.name, what);
   }
   return config.path;
 }
@@ -31,13 +31,16 @@ std::shared_ptr<const Dataset> open_fashion_mnist(const DataConfig& config) {
   if (!config.path.empty()) return load_idx("Fashion-MNIST", config.path);
   std::error_code error;
   if (!std::filesystem::is_directory(fashion_mnist_folder, error))
-    fail("Fashion-MNIST is not installed: apt-get install dataset-fashion-mnist, or name the folder of its IDX files by data.path");
+    fail(
+        "Fashion-MNIST is not installed: apt-get install dataset-fashion-mnist, or name the folder of its "
+        "IDX files by data.path");
   return load_idx("Fashion-MNIST", fashion_mnist_folder);
 }
 
 std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
   if (config.name == "dsprites") {
-    if (!config.path.empty()) usage_fail("data.path is not used by dsprites, which is rendered; data.name = \"npy\" reads a file");
+    if (!config.path.empty())
+      usage_fail("data.path is not used by dsprites, which is rendered; data.name = \"npy\" reads a file");
     return std::make_shared<Dsprites>();
   }
   if (config.name == "fashion-mnist") return open_fashion_mnist(config);
@@ -48,13 +51,16 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
   }
   if (config.name == "npy") return load_npy(needed_path(config));
   if (config.name == "images") return load_image_folder(needed_path(config));
-  constexpr std::array<std::string_view, 6> names{"dsprites", "mnist", "fashion-mnist", "idx", "npy", "images"};
+  constexpr std::array<std::string_view, 6> names{"dsprites", "mnist", "fashion-mnist",
+                                                  "idx",      "npy",   "images"};
   usage_fail("data.name is '{}'{}; it must be one of {}", config.name, did_you_mean(config.name, names),
              fmt::join(names, ", "));
 }
 
 }  // namespace
 
-std::shared_ptr<const Dataset> open_dataset(const DataConfig& config) { return filter(open_whole(config), config.where); }
+std::shared_ptr<const Dataset> open_dataset(const DataConfig& config) {
+  return filter(open_whole(config), config.where);
+}
 
 }  // namespace cuelbo

@@ -20,7 +20,8 @@ struct DataConfig {
   Binarize binarize = Binarize::none;
 };
 
-// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the files hold.
+// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the
+// files hold.
 std::shared_ptr<const Dataset> open_dataset(const DataConfig& config);
 
 inline Split make_split(const Dataset& dataset, const DataConfig& config, std::uint64_t seed) {

@@ -1,4 +1,5 @@
-// Random choices of the data side. Each is a pure function of the seed, a stream that keeps uses apart, and what it is for.
+// Random choices of the data side. Each is a pure function of the seed, a stream that keeps uses apart, and
+// what it is for.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@ enum class DataStream : std::uint32_t { split = 1, shuffle = 2, binarize = 3, ev
 
 // A key of its own for each stream of a seed, unlike that of the noise which kernels make from the same seed.
 constexpr kernels::PhiloxKey stream_key(std::uint64_t seed, DataStream stream) {
-  const auto words = kernels::philox4x32_10({static_cast<std::uint32_t>(stream), 0x64617461, 0, 0}, kernels::philox_key(seed));
+  const auto words = kernels::philox4x32_10({static_cast<std::uint32_t>(stream), 0x64617461, 0, 0},
+                                            kernels::philox_key(seed));
   return {words.x, words.y};
 }
 

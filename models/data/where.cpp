@@ -36,7 +36,8 @@ struct Condition {
 std::string possible_values(const Factor& factor) {
   if (!factor.labels.empty()) return fmt::format("{}", fmt::join(factor.labels, ", "));
   if (factor.size() <= 10) return fmt::format("{:.4g}", fmt::join(factor.values, ", "));
-  return fmt::format("{} values from {:.4g} to {:.4g}", factor.size(), factor.values.front(), factor.values.back());
+  return fmt::format("{} values from {:.4g} to {:.4g}", factor.size(), factor.values.front(),
+                     factor.values.back());
 }
 
 std::vector<bool> equal_values(const Factor& factor, std::string_view operand) {
@@ -46,21 +47,24 @@ std::vector<bool> equal_values(const Factor& factor, std::string_view operand) {
     equal[i] = (i < factor.labels.size() && factor.labels[i] == operand) ||
                (value && std::abs(factor.values[i] - *value) <= equality_tolerance);
   if (std::ranges::find(equal, true) == equal.end())
-    usage_fail("where: {} is never '{}'{}; it takes {}", factor.name, operand, did_you_mean(operand, factor.labels),
-               possible_values(factor));
+    usage_fail("where: {} is never '{}'{}; it takes {}", factor.name, operand,
+               did_you_mean(operand, factor.labels), possible_values(factor));
   return equal;
 }
 
-std::vector<bool> compared_values(const Factor& factor, std::string_view comparison, std::string_view operand) {
+std::vector<bool> compared_values(const Factor& factor, std::string_view comparison,
+                                  std::string_view operand) {
   const auto bound = number(operand);
   if (!bound || !factor.labels.empty())
-    usage_fail("where: '{}{}{}' does not compare numbers; {} takes {}", factor.name, comparison, operand, factor.name,
-               possible_values(factor));
+    usage_fail("where: '{}{}{}' does not compare numbers; {} takes {}", factor.name, comparison, operand,
+               factor.name, possible_values(factor));
   std::vector<bool> holds(factor.values.size());
   for (std::size_t i = 0; i < holds.size(); ++i) {
     const double value = factor.values[i];
-    holds[i] = comparison == "<" ? value < *bound : comparison == "<=" ? value <= *bound
-               : comparison == ">" ? value > *bound : value >= *bound;
+    holds[i] = comparison == "<"    ? value < *bound
+               : comparison == "<=" ? value <= *bound
+               : comparison == ">"  ? value > *bound
+                                    : value >= *bound;
   }
   return holds;
 }
@@ -105,7 +109,9 @@ std::vector<std::int64_t> select_items(const Dataset& dataset, std::string_view 
   std::vector<std::int64_t> indices(dataset.factors().size());
   for (std::int64_t item = 0; item < dataset.size(); ++item) {
     dataset.gather_factors({&item, 1}, indices.data());
-    if (std::ranges::all_of(conditions, [&](const Condition& c) { return c.holds[static_cast<std::size_t>(indices[c.factor])]; }))
+    if (std::ranges::all_of(conditions, [&](const Condition& c) {
+          return c.holds[static_cast<std::size_t>(indices[c.factor])];
+        }))
       selected.push_back(item);
   }
   return selected;

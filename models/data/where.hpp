@@ -10,9 +10,9 @@
 
 namespace cuelbo {
 
-// The items, ascending, for which every condition holds. A condition is a factor's name, one of = != < <= > >=, and a
-// number, or for = and != a label; = takes a value given to three decimals.
-// UsageError: an unknown factor (with the nearest), a value that = and != cannot match, a malformed condition.
+// The items, ascending, for which every condition holds. A condition is a factor's name, one of = != < <= >
+// >=, and a number, or for = and != a label; = takes a value given to three decimals. UsageError: an unknown
+// factor (with the nearest), a value that = and != cannot match, a malformed condition.
 std::vector<std::int64_t> select_items(const Dataset& dataset, std::string_view where);
 
 // The data set of those items; the data set itself for an empty text. UsageError also if nothing is selected.

@@ -17,7 +17,8 @@ void write_npz(const std::filesystem::path& path, const Dataset& dataset) {
   writer.add("images", Dtype::u8, shape, [&](std::span<std::byte> bytes) {
     for (; !bytes.empty(); bytes = bytes.subspan(grey.size()), ++item) {
       dataset.gather({&item, 1}, grey.data());
-      for (std::size_t i = 0; i < grey.size(); ++i) bytes[i] = static_cast<std::byte>(std::lround(grey[i] * 255));
+      for (std::size_t i = 0; i < grey.size(); ++i)
+        bytes[i] = static_cast<std::byte>(std::lround(grey[i] * 255));
     }
   });
 

@@ -31,7 +31,7 @@ testing::AssertionResult mentions(const std::string& message, const std::vector<
 
 class ProgramErrors : public testing::Test {
  protected:
-  Tensor tensor(Shape shape) { return program.input("t" + std::to_string(count++), std::move(shape), true); }
+  Tensor tensor(Shape shape) { return program.input(fmt::format("t{}", count++), std::move(shape), true); }
 
   Machine machine;
   Program program{*machine.device, machine.parameters};

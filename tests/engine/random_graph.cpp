@@ -8,14 +8,14 @@ RandomGraph::RandomGraph(Machine& machine, std::uint64_t seed, int operations, P
   for (int i = 0; i < 6; ++i) {
     const auto out = static_cast<std::int64_t>(1 + below(9)), in = static_cast<std::int64_t>(1 + below(9));
     for (const Shape& shape : {Shape{out, in}, Shape{out}}) {
-      const std::string name = "p" + std::to_string(machine.parameters.parameters().size());
+      const std::string name = fmt::format("p{}", machine.parameters.parameters().size());
       parameters_.push_back(machine.parameters.create(name, shape, uniform(element_count(shape), generator_())));
     }
   }
   program.set_step(seed, 3);
   for (int i = 0; i < 3; ++i) {
     const Shape shape = {12, static_cast<std::int64_t>(1 + below(9))};
-    pool_.push_back(program.constant("x" + std::to_string(i), shape, uniform(element_count(shape), generator_())));
+    pool_.push_back(program.constant(fmt::format("x{}", i), shape, uniform(element_count(shape), generator_())));
   }
   pool_.push_back(linear(pool_[0], weight(5, pool_[0].columns()), {}));
   for (int i = 0; i < operations; ++i) pool_.push_back(grow());

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -34,8 +35,8 @@ struct ElboProblem {
 
 struct ElboProblemOptions {
   std::int64_t rows = 5, columns = 5, dims = 3;
-  std::vector<std::int32_t> classes = {};
-  double deviation = 0.5, spread = 0.3;  // σ = deviation · exp(spread · normal)
+  std::array<std::int32_t, 3> classes = {};  // of the discrete groups; 0: no such group
+  double deviation = 0.5, spread = 0.3;      // σ = deviation · exp(spread · normal)
   double data_size = 60000;
   Estimator estimator = Estimator::hfvae;
   std::uint64_t seed = 1;
@@ -66,8 +67,8 @@ inline ElboProblem make_problem(const ElboProblemOptions& o, std::vector<kernels
   s.rows = o.rows;
   s.columns = o.columns;
   s.dims = o.dims;
-  s.group_count = static_cast<std::int32_t>(o.classes.size());
-  for (std::size_t c = 0; c < o.classes.size(); ++c) s.classes[c] = o.classes[c];
+  for (const std::int32_t classes : o.classes)
+    if (classes > 0) s.classes[s.group_count++] = classes;
   set_weights(s, o.estimator, o.data_size);
 
   std::mt19937_64 generator(o.seed);

@@ -122,7 +122,7 @@ TEST(ElboDecompositionExtremes, CodesOfGrowingDistance) {
     SCOPED_TRACE(deviations);
     for (const std::int32_t classes : {0, 3}) {
       ElboProblemOptions options = {.rows = 20, .columns = 70, .dims = 4, .deviation = 0.5, .spread = 0.05};
-      if (classes > 0) options.classes = {classes};
+      options.classes[0] = classes;
       ElboProblem p = make_problem(options, hfvae_blocks(4, 2, classes > 0));
       for (float& x : p.mean) x *= 0.01F;
       for (std::size_t i = 0; i < p.z.size(); ++i)

@@ -12,24 +12,31 @@ struct Case {
   Blocks blocks;
 };
 
+// Words and numbers by turns.
+std::string numbered(const std::vector<const char*>& words, const std::vector<std::int64_t>& numbers) {
+  std::string name;
+  for (std::size_t i = 0; i < words.size(); ++i) name.append(words[i]).append(std::to_string(numbers[i]));
+  return name;
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const std::int64_t rows : {2, 5, 33}) {
     for (const std::int32_t dims : {1, 3, 17}) {
-      all.push_back({"B" + std::to_string(rows) + "_D" + std::to_string(dims),
+      all.push_back({numbered({"B", "_D"}, {rows, dims}),
                      {.rows = rows, .columns = rows, .dims = dims},
                      hfvae_blocks(dims, 2)});
-      all.push_back({"tree_B" + std::to_string(rows) + "_D" + std::to_string(dims),
+      all.push_back({numbered({"tree_B", "_D"}, {rows, dims}),
                      {.rows = rows, .columns = rows, .dims = dims},
                      tree_blocks(dims)});
     }
   }
   for (const std::int64_t rows : {63, 64, 65, 127, 129})
     all.push_back(
-        {"tile_B" + std::to_string(rows), {.rows = rows, .columns = rows, .dims = 4}, hfvae_blocks(4, 2)});
+        {numbered({"tile_B"}, {rows}), {.rows = rows, .columns = rows, .dims = 4}, hfvae_blocks(4, 2)});
   for (const std::int32_t dims : {15, 16, 31, 64})
     all.push_back(
-        {"wide_D" + std::to_string(dims), {.rows = 33, .columns = 33, .dims = dims}, hfvae_blocks(dims, 8)});
+        {numbered({"wide_D"}, {dims}), {.rows = 33, .columns = 33, .dims = dims}, hfvae_blocks(dims, 8)});
   all.push_back({"tree_D64", {.rows = 33, .columns = 33, .dims = 64}, tree_blocks(64)});
   all.push_back({"one_group_of_20", {.rows = 33, .columns = 33, .dims = 40}, hfvae_blocks(40, 20)});
 
@@ -67,7 +74,8 @@ std::vector<Case> cases() {
                   {0, 10, 0, 0}}});
 
   const auto add = [&](std::string name, ElboProblemOptions options, std::int32_t group) {
-    const auto discrete = static_cast<std::int32_t>(options.classes.size());
+    const auto discrete =
+        static_cast<std::int32_t>(3 - std::count(options.classes.begin(), options.classes.end(), 0));
     const auto dims = static_cast<std::int32_t>(options.dims);
     all.push_back({std::move(name), std::move(options), hfvae_blocks(dims, group, discrete)});
   };

@@ -53,7 +53,7 @@ TEST(ThreadPool, WaitsForTasksLongerThanItsSpinning) {
   EXPECT_EQ(finished.load(), 4);
 }
 
-// Scratch memory by worker is safe: no two tasks run on a worker at a time.
+// Scratch memory by worker is safe: no two tasks run on a worker at a time …
 TEST(ThreadPool, WorkersRunOneTaskAtATime) {
   for (const int threads : {1, 2, 4}) {
     ThreadPool pool(threads);
@@ -68,6 +68,25 @@ TEST(ThreadPool, WorkersRunOneTaskAtATime) {
       running[static_cast<std::size_t>(worker)].fetch_sub(1);
     });
     EXPECT_EQ(wrong.load(), 0);
+  }
+}
+
+// … and there are no more workers than tasks, whichever threads come first. The tasks wait for each other, so that as many
+// threads take part.
+TEST(ThreadPool, WorkersAreNumberedDensely) {
+  constexpr int tasks = 2;
+  ThreadPool pool(4);
+  for (int job = 0; job < 2000; ++job) {
+    count_calls(pool, 16);  // wakes all threads
+    std::atomic<int> started{0};
+    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(pool.threads()));
+    parallel_for(pool.stream(), tasks, [&](std::int64_t, int worker) {
+      ++calls[static_cast<std::size_t>(worker)];
+      ++started;
+      while (started.load() < tasks) std::this_thread::yield();
+    });
+    for (std::size_t worker = 0; worker < calls.size(); ++worker)
+      ASSERT_EQ(calls[worker].load(), worker < tasks ? 1 : 0);
   }
 }
 

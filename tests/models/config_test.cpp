@@ -31,7 +31,9 @@ name = "b"
 discrete = 3
 )";
 
-RunConfig with(const std::vector<std::string>& overrides) { return parse_config(small, "small.toml", overrides); }
+RunConfig with(const std::vector<std::string>& overrides) {
+  return parse_config(small, "small.toml", overrides);
+}
 
 TEST(Config, ReadsTheConfigOfTheDocumentation) {
   const RunConfig config = parse_config(R"(
@@ -74,7 +76,8 @@ group_tc = { position = 2.5, where = { from = 0, to = 1, steps = 10 } }
 adam = { learning_rate = 1e-4, beta1 = 0.8, beta2 = 0.99 }
 gradient_clip = 100.0
 steps = 123
-)", "x.toml");
+)",
+                                        "x.toml");
   EXPECT_EQ(config.data.test_fraction, 0.05);
   EXPECT_EQ(config.batch_size, 256);
   ASSERT_EQ(config.encoder.layers.size(), 3u);
@@ -129,7 +132,8 @@ TEST(Config, TomlGivesTheConfigBack) {
       {"latent.a.name=renamed", "name = \"renamed\""},
       {"objective.estimator=batch", "estimator = \"batch\""},
       {"objective.mutual_information=0", "mutual_information = 0.0"},
-      {"objective.between_group_tc={from=0.1,to=4,steps=5000}", "between_group_tc = { from = 0.1, to = 4.0, steps = 5000 }"},
+      {"objective.between_group_tc={from=0.1,to=4,steps=5000}",
+       "between_group_tc = { from = 0.1, to = 4.0, steps = 5000 }"},
       {"objective.within_group_tc=3", "within_group_tc = 3.0"},
       {"objective.dimension_kl=1.5", "dimension_kl = 1.5"},
       {"objective.group_tc.a=2", "group_tc = { a = 2.0 }"},
@@ -159,8 +163,8 @@ TEST(Config, EveryPresetParsesAndSurvivesItsText) {
     const RunConfig config = load_config(std::string(preset.name));
     EXPECT_EQ(to_toml(parse_config(to_toml(config), "again")), to_toml(config)) << preset.name;
   }
-  EXPECT_THAT(names, testing::UnorderedElementsAre("hfvae-dsprites", "hfvae-mnist", "hfvae-fashion-mnist", "vae-dsprites",
-                                                   "vae-mnist", "vae-fashion-mnist"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("hfvae-dsprites", "hfvae-mnist", "hfvae-fashion-mnist",
+                                                   "vae-dsprites", "vae-mnist", "vae-fashion-mnist"));
 }
 
 TEST(Config, VaePresetsDifferInTheObjectiveOnly) {
@@ -176,14 +180,16 @@ TEST(Config, VaePresetsDifferInTheObjectiveOnly) {
 }
 
 TEST(Config, AFileMayBuildOnAPreset) {
-  const RunConfig config = parse_config("base = \"hfvae-mnist\"\nseed = 5\n[data]\npath = \"p\"\n[optimizer]\nsteps = 9\n", "x.toml");
+  const RunConfig config = parse_config(
+      "base = \"hfvae-mnist\"\nseed = 5\n[data]\npath = \"p\"\n[optimizer]\nsteps = 9\n", "x.toml");
   EXPECT_EQ(config.seed, 5u);
   EXPECT_EQ(config.data.name, "mnist");
   EXPECT_EQ(config.data.path, "p");
   EXPECT_EQ(config.training.steps, 9);
   EXPECT_EQ(config.latents.size(), 2u);
-  EXPECT_TRUE(fails_with<UsageError>([] { parse_config("base = \"hfvae-mnst\"", "x.toml"); },
-                                     "x.toml:1:8: base must be the name of a preset (did you mean 'hfvae-mnist'?)"));
+  EXPECT_TRUE(
+      fails_with<UsageError>([] { parse_config("base = \"hfvae-mnst\"", "x.toml"); },
+                             "x.toml:1:8: base must be the name of a preset (did you mean 'hfvae-mnist'?)"));
 }
 
 TEST(Config, LaterOverridesWin) {
@@ -200,13 +206,21 @@ TEST(Config, RefusesWithOneLine) {
   refuses("seed = ", "x.toml:1:");
   refuses("[encodr]\nlayers = []\n", "unknown key 'encodr'; did you mean 'encoder'?");
   refuses("seed = 1\nsteps = 10\n", "x.toml:2:9: unknown key 'steps'; did you mean 'optimizer.steps'?");
-  refuses("[data]\nbatch_sise = 10\n", "x.toml:2:14: unknown key 'data.batch_sise'; did you mean 'data.batch_size'?");
-  refuses("[encoder]\nlayers = []\n[decoder]\nlayers = []\n[[latent]]\nname = \"a\"\ngaussian = 1\n"
-          "[optimizer.adam]\nlearningrate = 1\n", "unknown key 'optimizer.adam.learningrate'; did you mean 'optimizer.adam.learning_rate'?");
-  refuses("[encoder]\nlayers = []\nlikelihood = \"gaussian\"\n", "unknown key 'encoder.likelihood'; did you mean 'decoder.likelihood'?");
-  refuses("[encoder]\nlayers = [{ conv = 3, kernle = 2 }]\n", "x.toml:2:32: unknown key 'encoder.layers.0.kernle'; did you mean 'encoder.layers.0.kernel'?");
-  refuses("[encoder]\nlayers = [{ linear = 3, kernel = 2 }]\n", "key 'encoder.layers.0.kernel' does not apply here; the keys here are linear, conv, conv_transpose, batch_norm, reshape");
-  refuses("[encoder]\nlayers = [{ linear = 3, conv = 2 }]\n", "encoder.layers.0 must have one of the keys linear, conv, conv_transpose");
+  refuses("[data]\nbatch_sise = 10\n",
+          "x.toml:2:14: unknown key 'data.batch_sise'; did you mean 'data.batch_size'?");
+  refuses(
+      "[encoder]\nlayers = []\n[decoder]\nlayers = []\n[[latent]]\nname = \"a\"\ngaussian = 1\n"
+      "[optimizer.adam]\nlearningrate = 1\n",
+      "unknown key 'optimizer.adam.learningrate'; did you mean 'optimizer.adam.learning_rate'?");
+  refuses("[encoder]\nlayers = []\nlikelihood = \"gaussian\"\n",
+          "unknown key 'encoder.likelihood'; did you mean 'decoder.likelihood'?");
+  refuses("[encoder]\nlayers = [{ conv = 3, kernle = 2 }]\n",
+          "x.toml:2:32: unknown key 'encoder.layers.0.kernle'; did you mean 'encoder.layers.0.kernel'?");
+  refuses("[encoder]\nlayers = [{ linear = 3, kernel = 2 }]\n",
+          "key 'encoder.layers.0.kernel' does not apply here; the keys here are linear, conv, "
+          "conv_transpose, batch_norm, reshape");
+  refuses("[encoder]\nlayers = [{ linear = 3, conv = 2 }]\n",
+          "encoder.layers.0 must have one of the keys linear, conv, conv_transpose");
   refuses("[encoder]\nlayers = [{ kernel = 3 }]\n", "must have one of the keys linear");
   refuses("[encoder]\nlayers = [3]\n", "encoder.layers.0 must be a table");
   refuses("[encoder]\nlayers = 3\n", "encoder.layers must be a list of tables");
@@ -217,7 +231,9 @@ TEST(Config, RefusesWithOneLine) {
   refuses("seed = 1.5\n", "x.toml:1:8: seed must be a whole number");
   refuses("seed = true\n", "seed must be a whole number");
   refuses("device = 3\n", "device must be a string");
-  refuses("[data]\nname = \"dsprite\"\n", "data.name is 'dsprite'; it must be one of dsprites, mnist, fashion-mnist, idx, npy, images (did you mean 'dsprites'?)");
+  refuses("[data]\nname = \"dsprite\"\n",
+          "data.name is 'dsprite'; it must be one of dsprites, mnist, fashion-mnist, idx, npy, images (did "
+          "you mean 'dsprites'?)");
 }
 
 TEST(Config, RefusesOverridesWithOneLine) {
@@ -258,29 +274,36 @@ TEST(Config, RefusesOverridesWithOneLine) {
   refuses("objective.estimator=exact", "objective.estimator is 'exact'");
   refuses("objective.preset=beta", "objective.preset is 'beta'");
   refuses("objective.between_group_tc={from=1,to=2}", "objective.between_group_tc.steps is missing");
-  refuses("objective.between_group_tc={from=1,to=2,steps=3,step=4}", "unknown key 'objective.between_group_tc.step'");
-  refuses("objective.between_group_tc={from=-1,to=2,steps=3}", "objective.between_group_tc.from is -1; it must be at least 0");
+  refuses("objective.between_group_tc={from=1,to=2,steps=3,step=4}",
+          "unknown key 'objective.between_group_tc.step'");
+  refuses("objective.between_group_tc={from=-1,to=2,steps=3}",
+          "objective.between_group_tc.from is -1; it must be at least 0");
   refuses("objective.between_group_tc=inf", "it must be at least 0");
   refuses("objective.between_group_tc=high", "must be a number or { from");
   refuses("optimizer.adam.learning_rate=0", "it must be above 0");
   refuses("optimizer.adam.beta1=1", "it must be at least 0 and below 1");
   refuses("optimizer.steps=0", "it must be at least 1");
   refuses("training.log_every=0", "it must be at least 1");
-  refuses("encoder.layers=[{conv_transpose=3}]", "encoder.layers.0: conv_transpose does not belong into the encoder");
+  refuses("encoder.layers=[{conv_transpose=3}]",
+          "encoder.layers.0: conv_transpose does not belong into the encoder");
   refuses("decoder.layers=[{linear=12,reshape=[2,3]}]", "must be [height, width, channels]");
   refuses("decoder.layers=[{linear=12,reshape=[2,2,2]}]", "does not hold 12 features");
-  refuses("decoder.layers=[{conv_transpose=2,stride=2,output_padding=2}]", "it must be at least 0 and below 2");
+  refuses("decoder.layers=[{conv_transpose=2,stride=2,output_padding=2}]",
+          "it must be at least 0 and below 2");
 }
 
 TEST(Config, AVaeHasNoOtherCoefficients) {
   EXPECT_TRUE(fails_with<UsageError>([] { load_config("vae-dsprites", {"objective.between_group_tc=4"}); },
                                      "objective.preset 'vae' has all coefficients 1"));
-  EXPECT_EQ(load_config("vae-dsprites", {"objective.preset=hfvae", "objective.between_group_tc=4"}).objective.between_group_tc.to, 4);
+  EXPECT_EQ(load_config("vae-dsprites", {"objective.preset=hfvae", "objective.between_group_tc=4"})
+                .objective.between_group_tc.to,
+            4);
 }
 
 TEST(Config, NamesThePresetsWhenNothingFits) {
-  EXPECT_TRUE(fails_with<UsageError>([] { load_config("hfvae-dsprite"); },
-                                     "'hfvae-dsprite' is neither a preset nor a file (did you mean 'hfvae-dsprites'?)"));
+  EXPECT_TRUE(fails_with<UsageError>(
+      [] { load_config("hfvae-dsprite"); },
+      "'hfvae-dsprite' is neither a preset nor a file (did you mean 'hfvae-dsprites'?)"));
   EXPECT_TRUE(fails_with([] { load_config("no/such.toml"); }, "'no/such.toml'"));
 }
 
@@ -316,7 +339,8 @@ TEST(ConfigDocumentation, ListsEveryKey) {
 TEST(ConfigDocumentation, ItsExamplesParse) {
   const std::string text = read_text(std::string(CUELBO_SOURCE_DIR) + "/docs/config.md");
   int examples = 0;
-  for (std::size_t at = text.find("```toml\n"); at != std::string::npos; at = text.find("```toml\n", at + 1), ++examples) {
+  for (std::size_t at = text.find("```toml\n"); at != std::string::npos;
+       at = text.find("```toml\n", at + 1), ++examples) {
     const std::size_t begin = at + 8;
     EXPECT_NO_THROW(parse_config(text.substr(begin, text.find("```", begin) - begin), "docs/config.md"));
   }

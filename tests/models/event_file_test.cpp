@@ -38,13 +38,15 @@ TEST(EventFile, WritesRecordsToTheLetter) {
   file.write(300, 1.0, {{"a/b", 0.5F}});
   const std::string bytes = read_text(file.path()).substr(begin);
 
-  const std::string data("\x09\0\0\0\0\0\0\xf0\x3f"  // wall_time = 1.0
-                         "\x10\xac\x02"              // step = 300
-                         "\x2a\x0c"                  // summary, 12 bytes
-                         "\x0a\x0a"                  // value, 10 bytes
-                         "\x0a\x03" "a/b"            // tag
-                         "\x15\0\0\0\x3f",           // simple_value = 0.5
-                         26);
+  const std::string data(
+      "\x09\0\0\0\0\0\0\xf0\x3f"  // wall_time = 1.0
+      "\x10\xac\x02"              // step = 300
+      "\x2a\x0c"                  // summary, 12 bytes
+      "\x0a\x0a"                  // value, 10 bytes
+      "\x0a\x03"
+      "a/b"              // tag
+      "\x15\0\0\0\x3f",  // simple_value = 0.5
+      26);
   const std::string length("\x1a\0\0\0\0\0\0\0", 8);
   const auto masked = [](std::string_view text) {
     const std::uint32_t crc = crc32c(text);
@@ -92,7 +94,8 @@ TEST(EventFile, TensorBoardReadsIt) {
   const test::TemporaryDirectory directory;
   {
     EventFile file(directory.path(), -1);
-    for (int step = 1; step <= 3; ++step) file.write(step * 100, step, {{"train/elbo", 0.5F * static_cast<float>(step)}, {"train/kl", 2.0F}});
+    for (int step = 1; step <= 3; ++step)
+      file.write(step * 100, step, {{"train/elbo", 0.5F * static_cast<float>(step)}, {"train/kl", 2.0F}});
   }
   std::ofstream(directory / "read.py") << R"(
 import sys

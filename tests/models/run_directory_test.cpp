@@ -91,9 +91,10 @@ TEST_F(RunOnDisk, ACheckpointOfAnotherModelDoesNotFit) {
   RunConfig wider = config_;
   wider.encoder.layers[1].units = 13;
   write_file(path_ + "/config.toml", to_toml(wider));
-  EXPECT_TRUE(fails_with([&] { load_model(run(), {}); },
-                         "tensor 'encoder.1.bias' is float32 (12), the model of config.toml has float32 (13)") ||
-              fails_with([&] { load_model(run(), {}); }, "tensor 'encoder.1.weight' is float32 (12, 144)"));
+  EXPECT_TRUE(
+      fails_with([&] { load_model(run(), {}); },
+                 "tensor 'encoder.1.bias' is float32 (12), the model of config.toml has float32 (13)") ||
+      fails_with([&] { load_model(run(), {}); }, "tensor 'encoder.1.weight' is float32 (12, 144)"));
   RunConfig deeper = config_;
   deeper.encoder.layers.push_back(deeper.encoder.layers[1]);
   write_file(path_ + "/config.toml", to_toml(deeper));
@@ -113,7 +114,8 @@ TEST_F(RunOnDisk, NaNIsNotSaved) {
   const auto save = [&] {
     run().save_checkpoint(*loaded.parameters, {{.step = 13}, loaded.model->image(), "cpu"}, false);
   };
-  EXPECT_TRUE(fails_with(save, "is not written: '" + loaded.parameters->parameter(0).name + "' holds NaN or Inf"));
+  EXPECT_TRUE(
+      fails_with(save, "is not written: '" + loaded.parameters->parameter(0).name + "' holds NaN or Inf"));
   EXPECT_FALSE(std::filesystem::exists(name));
 }
 
@@ -124,20 +126,23 @@ TEST(RunDirectory, SaysWhatIsMissing) {
   write_file(directory / "config.toml", "seed = ");
   EXPECT_TRUE(fails_with<UsageError>([&] { RunDirectory::open(directory.path()); }, "config.toml:1:"));
   write_file(directory / "config.toml", to_toml(load_config("hfvae-dsprites")));
-  EXPECT_TRUE(fails_with([&] { load_model(RunDirectory::open(directory.path()), {}); }, "holds no checkpoint yet"));
+  EXPECT_TRUE(
+      fails_with([&] { load_model(RunDirectory::open(directory.path()), {}); }, "holds no checkpoint yet"));
 }
 
 TEST(RunDirectory, NeedsAPlaceToWrite) {
   const test::TemporaryDirectory directory;
   write_file(directory / "file", "");
   const RunConfig config = load_config("hfvae-dsprites");
-  EXPECT_TRUE(fails_with([&] { RunDirectory::create(directory / "file/run", config); }, "cannot create directory"));
+  EXPECT_TRUE(
+      fails_with([&] { RunDirectory::create(directory / "file/run", config); }, "cannot create directory"));
   std::filesystem::create_directory(directory / "locked");
   std::filesystem::permissions(directory / "locked", std::filesystem::perms::owner_read);
   std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
   const test::WithoutRoot user;
   if (!user.holds()) GTEST_SKIP() << "root may write anywhere";
-  EXPECT_TRUE(fails_with([&] { RunDirectory::create(directory / "locked/run", config); }, "Permission denied"));
+  EXPECT_TRUE(
+      fails_with([&] { RunDirectory::create(directory / "locked/run", config); }, "Permission denied"));
 }
 
 }  // namespace

@@ -30,12 +30,14 @@ inline void write_bars(const std::filesystem::path& path) {
   for (int n = 0; n < items; ++n)
     for (int x = 0; x < side; ++x)
       for (int y = 0; y < side; ++y)
-        if (y == n % side && x <= 2 + n / side) pixels[static_cast<std::size_t>((n * side + y) * side + x)] = 230;
+        if (y == n % side && x <= 2 + n / side)
+          pixels[static_cast<std::size_t>((n * side + y) * side + x)] = 230;
   write_npz(path, {{"images", make_array<std::uint8_t>({items, side, side}, pixels)}});
 }
 
 // A small convolutional model with batch norm, both kinds of latents and an objective that changes with the step.
-inline RunConfig tiny_config(const std::filesystem::path& data, const std::vector<std::string>& overrides = {}) {
+inline RunConfig tiny_config(const std::filesystem::path& data,
+                             const std::vector<std::string>& overrides = {}) {
   std::vector<std::string> settings{"data.path=" + data.string()};
   settings.insert(settings.end(), overrides.begin(), overrides.end());
   return parse_config(R"(
@@ -69,7 +71,8 @@ steps = 23
 [training]
 log_every = 2
 validate_every = 5
-)", "tiny", settings);
+)",
+                      "tiny", settings);
 }
 
 inline TrainingOutcome train_quietly(RunDirectory run, int threads = 1, const TrainerEvents& events = {}) {
@@ -80,7 +83,8 @@ inline TrainingOutcome train_quietly(RunDirectory run, int threads = 1, const Tr
 // Trains until the progress of step `last` has been reported; the stop is asked for there.
 inline TrainingOutcome train_until(RunDirectory run, std::int64_t last, int threads = 1) {
   std::atomic<bool> stop = false;
-  const TrainerEvents events{.progress = [&](const TrainingRecord& record) { stop = stop || record.step >= last; }};
+  const TrainerEvents events{
+      .progress = [&](const TrainingRecord& record) { stop = stop || record.step >= last; }};
   return train(run, {.name = "cpu", .threads = threads}, stop, events);
 }
 

@@ -45,7 +45,8 @@ class Trainer : public testing::Test {
 
   std::string event_bytes(const std::string& name) const {
     for (const auto& entry : std::filesystem::directory_iterator(directory_ / name))
-      if (entry.path().filename().string().starts_with("events.out.tfevents.")) return read_text(entry.path());
+      if (entry.path().filename().string().starts_with("events.out.tfevents."))
+        return read_text(entry.path());
     return {};
   }
 
@@ -75,7 +76,8 @@ TEST_F(Trainer, LogsWhatItPromises) {
 }
 
 TEST_F(Trainer, LearnsTheBars) {
-  whole({"optimizer.steps=300", "training.validate_every=100", "optimizer.adam.learning_rate=1e-2", "objective.preset=vae"});
+  whole({"optimizer.steps=300", "training.validate_every=100", "optimizer.adam.learning_rate=1e-2",
+         "objective.preset=vae"});
   const std::vector<json> records = log("whole");
   EXPECT_GT(records.back()["elbo"].get<double>(), records[1]["elbo"].get<double>() + 20);
 }
@@ -83,7 +85,8 @@ TEST_F(Trainer, LearnsTheBars) {
 TEST_F(Trainer, KeepsTheNewestTwoCheckpointsAndTheBest) {
   whole();
   EXPECT_THAT(test::directory_content(directory_ / "whole" / "checkpoint"),
-              testing::UnorderedElementsAre("best.safetensors", "step-00000020.safetensors", "step-00000023.safetensors"));
+              testing::UnorderedElementsAre("best.safetensors", "step-00000020.safetensors",
+                                            "step-00000023.safetensors"));
   double best = -1e30;
   std::int64_t best_step = 0;
   for (const json& record : log("whole")) {
@@ -108,14 +111,17 @@ TEST_F(Trainer, ResumedAfterAnInterruptionItEqualsAWholeRun) {
   for (const int threads : {1, 2})
     for (const std::int64_t step : {1, 4, 5, 13, 22}) {
       const std::string name = std::to_string(step) + "-" + std::to_string(threads);
-      ASSERT_EQ(train_until(start(name, {"training.log_every=1"}), step, threads), TrainingOutcome::interrupted);
+      ASSERT_EQ(train_until(start(name, {"training.log_every=1"}), step, threads),
+                TrainingOutcome::interrupted);
       EXPECT_EQ(reopen(name).load_checkpoint(RunDirectory::Which::newest).info.state.step, step);
       ASSERT_EQ(train_until(reopen(name), step + 1 < 23 ? step + 1 : 100, threads),
                 step + 1 < 23 ? TrainingOutcome::interrupted : TrainingOutcome::finished);
       ASSERT_EQ(train_quietly(reopen(name), threads), TrainingOutcome::finished);
       // An interruption leaves checkpoints at its own steps: only the older one of the two that stay may differ.
       auto resumed = outcome(directory_ / name), wanted = expected;
-      std::erase_if(resumed, [](const auto& file) { return file.first.starts_with("step-") && !file.first.ends_with("23.safetensors"); });
+      std::erase_if(resumed, [](const auto& file) {
+        return file.first.starts_with("step-") && !file.first.ends_with("23.safetensors");
+      });
       wanted.erase("step-00000020.safetensors");
       EXPECT_EQ(resumed, wanted) << name;
       EXPECT_EQ(event_bytes(name).size(), events.size());
@@ -128,21 +134,28 @@ TEST_F(Trainer, ResumedAfterAKillItEqualsAWholeRun) {
   const auto expected = whole();
   const std::string events = event_bytes("whole");
   const auto killed_at = [](std::int64_t step, bool in_validation) {
-    const auto kill_at = [=](std::int64_t at) { if (at == step) std::raise(SIGKILL); };
+    const auto kill_at = [=](std::int64_t at) {
+      if (at == step) std::raise(SIGKILL);
+    };
     TrainerEvents handlers;
-    if (in_validation) handlers.validated = [=](const ValidationRecord& record) { kill_at(record.step); };
-    else handlers.progress = [=](const TrainingRecord& record) { kill_at(record.step); };
+    if (in_validation)
+      handlers.validated = [=](const ValidationRecord& record) { kill_at(record.step); };
+    else
+      handlers.progress = [=](const TrainingRecord& record) { kill_at(record.step); };
     return handlers;
   };
-  for (const auto& [step, in_validation] : std::vector<std::pair<std::int64_t, bool>>{{4, false}, {5, true}, {10, true}, {14, false}, {23, true}}) {
+  for (const auto& [step, in_validation] : std::vector<std::pair<std::int64_t, bool>>{
+           {4, false}, {5, true}, {10, true}, {14, false}, {23, true}}) {
     const std::string name = "killed-" + std::to_string(step);
     const std::filesystem::path path = directory_ / name;
     start(name);
-    EXPECT_EXIT(train_quietly(reopen(name), 2, killed_at(step, in_validation)), testing::KilledBySignal(SIGKILL), "");
+    EXPECT_EXIT(train_quietly(reopen(name), 2, killed_at(step, in_validation)),
+                testing::KilledBySignal(SIGKILL), "");
     std::ofstream(path / "log.jsonl", std::ios::app) << R"({"kind":"train","step":3,"elb)";
     std::ofstream(path / "checkpoint" / "step-00000099.safetensors.partial-1-0") << "half";
     for (const auto& entry : std::filesystem::directory_iterator(path))
-      if (entry.path().filename().string().starts_with("events.")) std::ofstream(entry.path(), std::ios::app) << "torn";
+      if (entry.path().filename().string().starts_with("events."))
+        std::ofstream(entry.path(), std::ios::app) << "torn";
     ASSERT_EQ(train_quietly(reopen(name), 2), TrainingOutcome::finished);
     EXPECT_EQ(outcome(path), expected) << name;
     EXPECT_EQ(event_bytes(name).size(), events.size());
@@ -156,14 +169,16 @@ TEST_F(Trainer, AFinishedRunStaysAsItIs) {
 }
 
 TEST_F(Trainer, NaNStopsItAndNamesTheOperation) {
-  const std::string steep = "optimizer.adam.learning_rate={from=1e-3,to=1e30,steps=1}";  // 1e-3 in the first step only
+  const std::string steep =
+      "optimizer.adam.learning_rate={from=1e-3,to=1e30,steps=1}";  // 1e-3 in the first step only
   // Without a checkpoint, seen by the next step.
   EXPECT_TRUE(fails_with([&] { train_quietly(start("a", {steep, "optimizer.gradient_clip=0"})); },
                          "step 3: NaN or Inf, first in encoder."));
   EXPECT_FALSE(reopen("a").has_checkpoint());
   // With one, seen by the validation before anything is saved.
   const auto run = [&] { train_quietly(start("b", {steep, "training.validate_every=1"})); };
-  EXPECT_TRUE(fails_with(run, "the last good checkpoint is '" + (directory_ / "b/checkpoint/step-00000001.safetensors").string() + "'"));
+  EXPECT_TRUE(fails_with(run, "the last good checkpoint is '" +
+                                  (directory_ / "b/checkpoint/step-00000001.safetensors").string() + "'"));
   EXPECT_EQ(reopen("b").load_checkpoint(RunDirectory::Which::newest).info.state.step, 1);
   EXPECT_EQ(reopen("b").load_checkpoint(RunDirectory::Which::best).info.state.step, 1);
 }
@@ -199,8 +214,10 @@ TEST_F(Trainer, TrainsWithoutValidationItems) {
 
 TEST_F(Trainer, SaysWhatDoesNotFit) {
   EXPECT_TRUE(fails_with<UsageError>([&] { train_quietly(start("a", {"data.batch_size=50"})); }, "batch"));
-  EXPECT_TRUE(fails_with<UsageError>([&] { train_quietly(start("b", {"decoder.layers=[{linear=18,reshape=[3,3,2]}]"})); }, "decoder"));
-  EXPECT_TRUE(fails_with([&] { train_quietly(start("c", {"data.path=" + (directory_ / "no.npz").string()})); }, "no.npz"));
+  EXPECT_TRUE(fails_with<UsageError>(
+      [&] { train_quietly(start("b", {"decoder.layers=[{linear=18,reshape=[3,3,2]}]"})); }, "decoder"));
+  EXPECT_TRUE(fails_with(
+      [&] { train_quietly(start("c", {"data.path=" + (directory_ / "no.npz").string()})); }, "no.npz"));
   // None of them left anything in the way of a better try.
   EXPECT_EQ(train_quietly(start("a")), TrainingOutcome::finished);
 }

@@ -23,18 +23,19 @@ inline bool is_close(double actual, double expected, Tolerance tolerance) {
 template <std::ranges::contiguous_range A, std::ranges::contiguous_range B>
 ::testing::AssertionResult all_close(const A& actual, const B& expected, Tolerance tolerance) {
   if (std::ranges::size(actual) != std::ranges::size(expected))
-    return ::testing::AssertionFailure() << std::ranges::size(actual) << " values, " << std::ranges::size(expected)
-                                         << " expected";
+    return ::testing::AssertionFailure()
+           << std::ranges::size(actual) << " values, " << std::ranges::size(expected) << " expected";
   std::size_t wrong = 0, first = 0;
   for (std::size_t i = 0; i < std::ranges::size(actual); ++i) {
-    const auto a = static_cast<double>(std::ranges::data(actual)[i]), e = static_cast<double>(std::ranges::data(expected)[i]);
+    const auto a = static_cast<double>(std::ranges::data(actual)[i]),
+               e = static_cast<double>(std::ranges::data(expected)[i]);
     if (is_close(a, e, tolerance)) continue;
     if (wrong++ == 0) first = i;
   }
   if (wrong == 0) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << wrong << " of " << std::ranges::size(actual) << " differ, the first at " << first
-                                       << ": " << std::ranges::data(actual)[first] << ", expected "
-                                       << std::ranges::data(expected)[first];
+  return ::testing::AssertionFailure()
+         << wrong << " of " << std::ranges::size(actual) << " differ, the first at " << first << ": "
+         << std::ranges::data(actual)[first] << ", expected " << std::ranges::data(expected)[first];
 }
 
 }  // namespace cuelbo::test

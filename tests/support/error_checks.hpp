@@ -1,4 +1,5 @@
-// What a user relies on when something is wrong: the right type of error with one line that names the trouble.
+// What a user relies on when something is wrong: the right type of error with one line that names the
+// trouble.
 #pragma once
 
 #include <exception>

@@ -17,7 +17,8 @@ namespace cuelbo::test {
 class SmallDisk {
  public:
   explicit SmallDisk(std::size_t bytes)
-      : mounted_(mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, ("size=" + std::to_string(bytes)).c_str()) == 0) {}
+      : mounted_(mount("tmpfs", directory_.path().c_str(), "tmpfs", 0,
+                       ("size=" + std::to_string(bytes)).c_str()) == 0) {}
   ~SmallDisk() {
     if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
   }

@@ -54,7 +54,7 @@ class KernelBuffer {
 class Workspace {
  public:
   explicit Workspace(std::size_t bytes)
-      : bytes_(bytes), storage_(bytes + 2 * alignment, std::uint8_t{0xff}) {}
+      : bytes_(bytes), storage_(bytes + alignment + guard, std::uint8_t{0xff}) {}
   void* data() {
     const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
     return storage_.data() + (alignment - address % alignment) % alignment;
@@ -67,6 +67,7 @@ class Workspace {
 
  private:
   static constexpr std::size_t alignment = 64;
+  static constexpr std::size_t guard = 16384;  // as much as the scratch memory of one worker too many
   std::size_t bytes_;
   std::vector<std::uint8_t> storage_;
 };

@@ -15,10 +15,12 @@ inline std::shared_ptr<const Dataset> small_dataset(std::int64_t items, std::int
   std::vector<float> pixels;
   std::vector<std::int64_t> factors;
   for (std::int64_t n = 0; n < items; ++n) {
-    for (int p = 0; p < 6; ++p) pixels.push_back((static_cast<float>(n) + static_cast<float>(p) / 8) / static_cast<float>(items + 1));
+    for (int p = 0; p < 6; ++p)
+      pixels.push_back((static_cast<float>(n) + static_cast<float>(p) / 8) / static_cast<float>(items + 1));
     factors.insert(factors.end(), {n % 2, n % 3});
   }
-  return std::make_shared<ArrayDataset>("small", make_array({items, 2, 3}, pixels), make_array({items, 2}, factors),
+  return std::make_shared<ArrayDataset>("small", make_array({items, 2, 3}, pixels),
+                                        make_array({items, 2}, factors),
                                         std::vector<std::string>{"parity", "third"}, test_size);
 }
 

@@ -34,7 +34,8 @@ class TemporaryDirectory {
 // Names of what is in a directory: half-written files show here.
 inline std::vector<std::string> directory_content(const std::filesystem::path& directory) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) names.push_back(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.push_back(entry.path().filename());
   return names;
 }
 

@@ -15,11 +15,13 @@ inline std::filesystem::path fixture(const std::string& name) {
   return std::filesystem::path(CUELBO_SOURCE_DIR) / "tests" / "fixtures" / name;
 }
 
-// A real data set, which the project does not hold: in the folder that CUELBO_SHARED_DATA names, or beside the source.
+// A real data set, which the project does not hold: in the folder that CUELBO_SHARED_DATA names, or beside
+// the source.
 inline std::filesystem::path shared_data(const std::string& name) {
   const char* folder = std::getenv("CUELBO_SHARED_DATA");
   return (folder != nullptr ? std::filesystem::path(folder)
-                            : std::filesystem::path(CUELBO_SOURCE_DIR).parent_path() / "shared" / "data") / name;
+                            : std::filesystem::path(CUELBO_SOURCE_DIR).parent_path() / "shared" / "data") /
+         name;
 }
 
 // Skips the test, with a message, if a path is not there.

@@ -31,8 +31,8 @@ TEST_F(Commands, VersionAndHelp) {
   EXPECT_THAT(version.out, StartsWith("cuelbo 0."));
   const Outcome help = run({"--help"});
   EXPECT_TRUE(succeeds(help));
-  for (const char* command : {"train", "evaluate", "report", "traverse", "encode", "decode", "export", "objective", "data",
-                              "presets", "devices"}) {
+  for (const char* command : {"train", "evaluate", "report", "traverse", "encode", "decode", "export",
+                              "objective", "data", "presets", "devices"}) {
     EXPECT_THAT(help.out, HasSubstr(command));
     const Outcome own = run({command, "--help"});
     EXPECT_TRUE(succeeds(own)) << command;
@@ -66,7 +66,7 @@ TEST_F(Commands, TrainMakesARunDirectory) {
   EXPECT_TRUE(succeeds(outcome));
   EXPECT_THAT(first_line(outcome.out), StartsWith("device: cpu"));
   EXPECT_THAT(outcome.out, HasSubstr("step 10/40"));
-  EXPECT_THAT(outcome.out, Not(HasSubstr("\r")));  // a pipe is no terminal
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\r")));            // a pipe is no terminal
   const auto names = directory_content(path("run/tiny-3"));  // <config>-<seed>
   EXPECT_THAT(names, Contains("config.toml"));
   EXPECT_THAT(names, Contains("log.jsonl"));
@@ -75,7 +75,8 @@ TEST_F(Commands, TrainMakesARunDirectory) {
 }
 
 TEST_F(Commands, OptionsOfTrainOverrideTheConfig) {
-  train("model", {"--seed", "9", "--steps", "3", "--set", "data.batch_size=8", "--set", "decoder.likelihood=gaussian"});
+  train("model", {"--seed", "9", "--steps", "3", "--set", "data.batch_size=8", "--set",
+                  "decoder.likelihood=gaussian"});
   const std::string config = content("model/config.toml");
   for (const char* line : {"seed = 9", "steps = 3", "batch_size = 8", "likelihood = \"gaussian\""})
     EXPECT_THAT(config, HasSubstr(line));
@@ -84,7 +85,8 @@ TEST_F(Commands, OptionsOfTrainOverrideTheConfig) {
 TEST_F(Commands, ThreadsDoNotChangeTheModel) {
   train("one", {"--threads", "1"});
   train("three", {"--threads", "3"});
-  EXPECT_EQ(content("one/checkpoint/step-00000040.safetensors"), content("three/checkpoint/step-00000040.safetensors"));
+  EXPECT_EQ(content("one/checkpoint/step-00000040.safetensors"),
+            content("three/checkpoint/step-00000040.safetensors"));
 }
 
 TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
@@ -92,8 +94,8 @@ TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
   const Outcome outcome = run({"evaluate", "model"});
   EXPECT_TRUE(succeeds(outcome));
   EXPECT_THAT(first_line(outcome.out), StartsWith("device: "));
-  for (const char* text : {"ELBO", "mutual information", "TC between groups", "place", "active units", "estimator exact",
-                           "relaxed decoding", "categorical", "N = 16, B = 16"})
+  for (const char* text : {"ELBO", "mutual information", "TC between groups", "place", "active units",
+                           "estimator exact", "relaxed decoding", "categorical", "N = 16, B = 16"})
     EXPECT_THAT(outcome.out, HasSubstr(text));
   const auto json = nlohmann::json::parse(content("model/evaluation.json"));
   const double elbo = json.at("elbo"), log_likelihood = json.at("log_likelihood"), kl = json.at("kl");
@@ -172,20 +174,22 @@ TEST_F(Commands, TraverseDrawsEveryLatentVariable) {
   // 5 dimensions and the discrete group, then 2 grids of 3 classes, each after a gap
   EXPECT_EQ(grid.height, 2 + (6 + 2 * 3) * (8 + 2) + 2 * 8);
   std::vector<double> kl;
-  for (std::size_t at = outcome.out.find("KL "); at != std::string::npos; at = outcome.out.find("KL ", at + 1))
+  for (std::size_t at = outcome.out.find("KL "); at != std::string::npos;
+       at = outcome.out.find("KL ", at + 1))
     kl.push_back(std::stod(outcome.out.substr(at + 3)));
   EXPECT_EQ(kl.size(), 6U);
   EXPECT_TRUE(std::is_sorted(kl.rbegin(), kl.rend()));
 }
 
 TEST_F(Commands, DataWritesASelectionOfDsprites) {
-  ASSERT_TRUE(succeeds(run({"data", "dsprites", "-o", "hearts.npz", "--where", "shape=heart,scale=1,posX<0.1"})));
+  ASSERT_TRUE(
+      succeeds(run({"data", "dsprites", "-o", "hearts.npz", "--where", "shape=heart,scale=1,posX<0.1"})));
   const NpzReader file(path("hearts.npz"));
   const std::int64_t count = 40 * 4 * 32;  // posX of 0, 1/31, 2/31, 3/31
   EXPECT_THAT(file.header("images").shape, ElementsAre(count, 64, 64));
   EXPECT_THAT(file.header("factors").shape, ElementsAre(count, 5));
-  EXPECT_TRUE(succeeds(run({"train", "vae-mnist", "--set", "data.name=npy", "--set", "data.path=hearts.npz", "--set",
-                            "data.test_fraction=0.1", "--steps", "1", "--output", "hearts"})));
+  EXPECT_TRUE(succeeds(run({"train", "vae-mnist", "--set", "data.name=npy", "--set", "data.path=hearts.npz",
+                            "--set", "data.test_fraction=0.1", "--steps", "1", "--output", "hearts"})));
 }
 
 }  // namespace

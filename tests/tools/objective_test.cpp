@@ -58,8 +58,8 @@ double weight(const std::string& estimator, std::size_t b, std::size_t j, double
 }
 
 // Mean over b of E log q̂(z_b^V) for some dimensions and perhaps the class.
-double mean_log_q(const RandomCodes& codes, const std::string& estimator, double n, const std::vector<std::size_t>& block,
-                  bool with_class) {
+double mean_log_q(const RandomCodes& codes, const std::string& estimator, double n,
+                  const std::vector<std::size_t>& block, bool with_class) {
   double sum = 0;
   for (std::size_t b = 0; b < items; ++b)
     for (std::size_t k = 0; k < (with_class ? classes : 1); ++k) {
@@ -67,7 +67,8 @@ double mean_log_q(const RandomCodes& codes, const std::string& estimator, double
       for (std::size_t j = 0; j < items; ++j) {
         double log_density = 0;
         for (const std::size_t d : block)
-          log_density += log_normal(codes.z[b * dims + d], codes.mean[j * dims + d], codes.logvar[j * dims + d]);
+          log_density +=
+              log_normal(codes.z[b * dims + d], codes.mean[j * dims + d], codes.logvar[j * dims + d]);
         mixture += weight(estimator, b, j, n) * std::exp(log_density) * (with_class ? codes.q(j, k) : 1);
       }
       sum += (with_class ? codes.q(b, k) : 1) * std::log(mixture);
@@ -91,8 +92,8 @@ TEST_P(Objective, EqualsBruteForce) {
   const double n = estimator == "exact" ? items : 500;
   const RandomCodes codes = random_codes();
   write(path("codes.npz"), codes);
-  const nlohmann::json got = json({"--groups", "((0,2-3),class),1", "--estimator", estimator, "--dataset-size",
-                                   std::to_string(static_cast<int>(n))});
+  const nlohmann::json got = json({"--groups", "((0,2-3),class),1", "--estimator", estimator,
+                                   "--dataset-size", std::to_string(static_cast<int>(n))});
   const auto log_q = [&](const std::vector<std::size_t>& block, bool with_class = false) {
     return mean_log_q(codes, estimator, n, block, with_class);
   };
@@ -100,7 +101,8 @@ TEST_P(Objective, EqualsBruteForce) {
   std::vector<double> prior_of_dim(dims);
   for (std::size_t b = 0; b < items; ++b) {
     for (std::size_t d = 0; d < dims; ++d) {
-      given_x += log_normal(codes.z[b * dims + d], codes.mean[b * dims + d], codes.logvar[b * dims + d]) / items;
+      given_x +=
+          log_normal(codes.z[b * dims + d], codes.mean[b * dims + d], codes.logvar[b * dims + d]) / items;
       prior_of_dim[d] += log_normal(codes.z[b * dims + d], 0, 0) / items;
     }
     for (std::size_t k = 0; k < classes; ++k) given_x += codes.q(b, k) * std::log(codes.q(b, k)) / items;
@@ -115,7 +117,8 @@ TEST_P(Objective, EqualsBruteForce) {
   near(got.at("log_qz"), all, "log_qz");
   near(got.at("log_qz_given_x"), given_x, "log_qz_given_x");
   near(got.at("mutual_information"), given_x - all, "mutual information");
-  const double root_tc = all - outer - log_q({1}), outer_tc = outer - inner - kind, inner_tc = inner - log_q({0}) - pair;
+  const double root_tc = all - outer - log_q({1}), outer_tc = outer - inner - kind,
+               inner_tc = inner - log_q({0}) - pair;
   ASSERT_EQ(got.at("nodes").size(), 3U);
   near(got["nodes"][0].at("tc"), root_tc, "root");
   near(got["nodes"][1].at("tc"), outer_tc, "outer");
@@ -125,11 +128,14 @@ TEST_P(Objective, EqualsBruteForce) {
   const double within = pair - log_q({2}) - log_q({3});
   const std::vector<double> expected_within{0, within, 0, 0};  // 0; 2-3; class; 1
   ASSERT_EQ(got.at("within_group_tc").size(), expected_within.size());
-  for (std::size_t g = 0; g < expected_within.size(); ++g) near(got["within_group_tc"][g], expected_within[g], "within");
+  for (std::size_t g = 0; g < expected_within.size(); ++g)
+    near(got["within_group_tc"][g], expected_within[g], "within");
   near(got.at("within_group_tc_total"), within, "within, total");
 
-  ASSERT_EQ(got.at("dimension_kl").size(), dims + 1);  // the dimensions in the order of the codes, then the class
-  for (std::size_t d = 0; d < dims; ++d) near(got["dimension_kl"][d], log_q({d}) - prior_of_dim[d], "dimension");
+  ASSERT_EQ(got.at("dimension_kl").size(),
+            dims + 1);  // the dimensions in the order of the codes, then the class
+  for (std::size_t d = 0; d < dims; ++d)
+    near(got["dimension_kl"][d], log_q({d}) - prior_of_dim[d], "dimension");
   near(got["dimension_kl"][dims], kind + std::log(classes), "class");
   near(got.at("kl"), given_x - prior, "kl");
   EXPECT_EQ(got.at("estimator"), estimator);
@@ -143,7 +149,8 @@ INSTANTIATE_TEST_SUITE_P(Estimators, Objective, ::testing::Values("hfvae", "mws"
 
 TEST_F(Objective, TableNamesEstimatorAndSizes) {
   write(path("codes.npz"), random_codes());
-  const Outcome outcome = run({"objective", "-i", "codes.npz", "--groups", "0-1,2-3,class", "--dataset-size", "70"});
+  const Outcome outcome =
+      run({"objective", "-i", "codes.npz", "--groups", "0-1,2-3,class", "--dataset-size", "70"});
   EXPECT_TRUE(succeeds(outcome));
   EXPECT_TRUE(outcome.out.starts_with("device: ")) << outcome.out;
   for (const char* text : {"mutual_information", "within_group_tc/0-1", "estimator hfvae, N = 70, B = 33"})

@@ -16,7 +16,8 @@ namespace cuelbo::test {
 
 namespace {
 
-[[noreturn]] void become_cuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory) {
+[[noreturn]] void become_cuelbo(const std::vector<std::string>& arguments,
+                                const std::filesystem::path& directory) {
   std::vector<char*> argv{const_cast<char*>("cuelbo")};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -31,8 +32,8 @@ Outcome cuelbo(const std::vector<std::string>& arguments, const std::filesystem:
   return RunningCuelbo(arguments, directory, {.file = output}).wait();
 }
 
-RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory,
-                             const Output& output) {
+RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments,
+                             const std::filesystem::path& directory, const Output& output) {
   if (output.terminal_columns > 0) {
     winsize size = {};
     size.ws_row = 24;
@@ -41,7 +42,8 @@ RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments, const st
     if (process_ == 0) become_cuelbo(arguments, directory);
   } else {
     std::array<int, 2> out{}, err{};
-    if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+    if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0)
+      throw std::runtime_error("no pipe");
     process_ = fork();
     if (process_ == 0) {
       dup2(output.file.empty() ? out[1] : open(output.file.c_str(), O_WRONLY), STDOUT_FILENO);

@@ -25,7 +25,8 @@ class RunningCuelbo {
     int terminal_columns = 0;    // above 0: standard output and error are a terminal of that width
     std::filesystem::path file;  // else, if named, standard output goes there
   };
-  RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory, const Output& output);
+  RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory,
+                const Output& output);
   RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory)
       : RunningCuelbo(arguments, directory, Output{}) {}
   ~RunningCuelbo();

@@ -27,7 +27,8 @@ using Report = TinyTest;
     if ((*it)[1] != "/") {
       open.push_back(name);
     } else if (open.empty() || open.back() != name) {
-      return ::testing::AssertionFailure() << "</" << name << "> closes " << (open.empty() ? "nothing" : open.back());
+      return ::testing::AssertionFailure()
+             << "</" << name << "> closes " << (open.empty() ? "nothing" : open.back());
     } else {
       open.pop_back();
     }
@@ -48,10 +49,28 @@ TEST_F(Report, ShowsAnEvaluatedRun) {
   ASSERT_TRUE(succeeds(run({"report", "model"})));
   const std::string html = content("model/report.html");
   EXPECT_TRUE(well_formed(html));
-  for (const char* text : {"ELBO", "Importance bound", "Active units", "exact", "N = 16, B = 16", "relaxed decoding",
-                           "categorical", "Mutual information", "TC between groups", "TC within groups", "KL of dimensions",
-                           "weight 2", "Traversals", "Reconstructions", "Samples", "kind", "place 2", "form 3",
-                           "[[latent]]", "cuelbo train config.toml", "prefers-color-scheme: dark", "viewport"})
+  for (const char* text : {"ELBO",
+                           "Importance bound",
+                           "Active units",
+                           "exact",
+                           "N = 16, B = 16",
+                           "relaxed decoding",
+                           "categorical",
+                           "Mutual information",
+                           "TC between groups",
+                           "TC within groups",
+                           "KL of dimensions",
+                           "weight 2",
+                           "Traversals",
+                           "Reconstructions",
+                           "Samples",
+                           "kind",
+                           "place 2",
+                           "form 3",
+                           "[[latent]]",
+                           "cuelbo train config.toml",
+                           "prefers-color-scheme: dark",
+                           "viewport"})
     EXPECT_THAT(html, HasSubstr(text));
   EXPECT_EQ(count(html, "<figure class=\"chart"), 7U);
   EXPECT_EQ(count(html, "<div class=\"bar"), 1U + 6U);  // around 5 dimensions and a discrete group

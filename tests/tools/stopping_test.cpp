@@ -24,7 +24,8 @@ class Stopping : public TinyTest {
   std::int64_t saved_step(const std::string& run) const {
     std::int64_t step = -1;
     for (const std::string& name : directory_content(path(run) / "checkpoint"))
-      if (name.starts_with("step-") && name.ends_with(".safetensors")) step = std::max<std::int64_t>(step, std::stoll(name.substr(5)));
+      if (name.starts_with("step-") && name.ends_with(".safetensors"))
+        step = std::max<std::int64_t>(step, std::stoll(name.substr(5)));
     return step;
   }
 

@@ -71,10 +71,12 @@ std::string TinyTest::content(const std::string& name) const {
 
 ::testing::AssertionResult fails(const Outcome& outcome, int code, const std::string& text) {
   const auto failure = [&](const std::string& why) {
-    return ::testing::AssertionFailure() << why << "; exit code " << outcome.code << ", standard error:\n" << outcome.err;
+    return ::testing::AssertionFailure() << why << "; exit code " << outcome.code << ", standard error:\n"
+                                         << outcome.err;
   };
   if (outcome.code != code) return failure("exit code " + std::to_string(code) + " was expected");
-  if (!outcome.err.starts_with("cuelbo: ") || !outcome.err.ends_with('\n')) return failure("no line 'cuelbo: …'");
+  if (!outcome.err.starts_with("cuelbo: ") || !outcome.err.ends_with('\n'))
+    return failure("no line 'cuelbo: …'");
   if (std::count(outcome.err.begin(), outcome.err.end(), '\n') != 1) return failure("more than one line");
   if (outcome.err.find(text) == std::string::npos) return failure("'" + text + "' is not in the message");
   return ::testing::AssertionSuccess();
@@ -82,7 +84,8 @@ std::string TinyTest::content(const std::string& name) const {
 
 ::testing::AssertionResult succeeds(const Outcome& outcome) {
   if (outcome.code == 0 && outcome.err.empty()) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "exit code " << outcome.code << ", standard error:\n" << outcome.err;
+  return ::testing::AssertionFailure() << "exit code " << outcome.code << ", standard error:\n"
+                                       << outcome.err;
 }
 
 }  // namespace cuelbo::test

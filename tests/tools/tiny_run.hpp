@@ -20,7 +20,9 @@ class TinyTest : public ::testing::Test {
  protected:
   TinyTest() { write_tiny_config(directory_.path()); }
 
-  Outcome run(const std::vector<std::string>& arguments) const { return cuelbo(arguments, directory_.path()); }
+  Outcome run(const std::vector<std::string>& arguments) const {
+    return cuelbo(arguments, directory_.path());
+  }
   // Trains into `name`; asserts that it went well.
   void train(const std::string& name = "model", const std::vector<std::string>& more = {}) const;
   std::filesystem::path path(const std::string& name) const { return directory_ / name; }

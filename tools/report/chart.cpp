@@ -73,8 +73,11 @@ std::string rounded_list(const std::vector<double>& values) {
 class Plot {
  public:
   explicit Plot(const Chart& chart)
-      : range_(value_range(chart)), end_(margin * std::max(chart.last_step, 1.0)), train_(thinned(chart.train)),
-        validation_(thinned(chart.validation)), wide_(chart.wide) {}
+      : range_(value_range(chart)),
+        end_(margin * std::max(chart.last_step, 1.0)),
+        train_(thinned(chart.train)),
+        validation_(thinned(chart.validation)),
+        wide_(chart.wide) {}
 
   std::string html() const {
     const std::vector<double> y_ticks = ticks(range_.low, range_.high, 4);
@@ -87,14 +90,17 @@ class Plot {
                             tick_label(value, tick_step));
     }
     for (const double step : x_ticks)
-      labels += fmt::format("<span class=\"x\" style=\"left:{:.2f}%\">{}</span>", x(step) * 100 / size, step_label(step));
+      labels += fmt::format("<span class=\"x\" style=\"left:{:.2f}%\">{}</span>", x(step) * 100 / size,
+                            step_label(step));
     return fmt::format(
         "<div class=\"plot\" data-end=\"{:g}\" data-train='{}' data-validation='{}'>"
-        "<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path class=\"grid\" d=\"{}\"/>"
-        "<path class=\"train\" d=\"{}\"/><path class=\"validation\" d=\"{}\"/><path class=\"dots\" d=\"{}\"/></svg>"
+        "<svg viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path class=\"grid\" "
+        "d=\"{}\"/>"
+        "<path class=\"train\" d=\"{}\"/><path class=\"validation\" d=\"{}\"/><path class=\"dots\" "
+        "d=\"{}\"/></svg>"
         "{}<span class=\"cursor\"></span></div>",
-        end_, data(train_), data(validation_), size, size, grid, line(train_), line(validation_), dots(validation_),
-        labels);
+        end_, data(train_), data(validation_), size, size, grid, line(train_), line(validation_),
+        dots(validation_), labels);
   }
 
  private:
@@ -140,17 +146,20 @@ std::vector<double> ticks(double low, double high, int wanted) {
   const double raw = (high - low) / wanted, power = std::pow(10, std::floor(std::log10(raw)));
   const double step = power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
   std::vector<double> result;
-  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k) result.push_back(k * step);
+  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
+    result.push_back(k * step);
   return result;
 }
 
 std::string to_html(const Chart& chart) {
   const bool empty = chart.train.values.empty() && chart.validation.values.empty();
   return fmt::format(
-      "<figure class=\"chart{}\"><figcaption><b>{}</b><span class=\"readout\">{}{}</span><small>nats · {}</small></figcaption>{}"
+      "<figure class=\"chart{}\"><figcaption><b>{}</b><span class=\"readout\">{}{}</span><small>nats · "
+      "{}</small></figcaption>{}"
       "</figure>\n",
-      chart.wide ? " wide" : "", chart.title, readout("train", chart.train), readout("validation", chart.validation),
-      chart.note, empty ? "<p class=\"missing\">no records yet</p>" : Plot(chart).html());
+      chart.wide ? " wide" : "", chart.title, readout("train", chart.train),
+      readout("validation", chart.validation), chart.note,
+      empty ? "<p class=\"missing\">no records yet</p>" : Plot(chart).html());
 }
 
 }  // namespace cuelbo

@@ -11,9 +11,10 @@ namespace cuelbo {
 struct Chart {
   std::string title, note;  // HTML
   LogSeries train, validation;
-  double last_step = 0;     // right end of the axis, common to all charts of a page
+  double last_step = 0;  // right end of the axis, common to all charts of a page
   bool wide = false;
-  bool from_below = false;  // the first steps may lie far below the rest: the axis then begins where the rest does
+  bool from_below =
+      false;  // the first steps may lie far below the rest: the axis then begins where the rest does
 };
 
 // An HTML figure. Lines are drawn in an SVG that stretches with the page; labels are text of the page's own size beside it.

@@ -61,8 +61,8 @@ std::string count(long long value) {
 std::string data_uri(const Image& image) { return "data:image/png;base64," + base64(encode_png(image)); }
 
 std::string img(const Image& image, std::string_view description) {
-  return fmt::format("<img src=\"{}\" width=\"{}\" height=\"{}\" alt=\"{}\">", data_uri(image), image.width, image.height,
-                     escape(description));
+  return fmt::format("<img src=\"{}\" width=\"{}\" height=\"{}\" alt=\"{}\">", data_uri(image), image.width,
+                     image.height, escape(description));
 }
 
 std::string imgs(const Tiles& tiles) {

@@ -15,7 +15,8 @@ std::string to_html(const ReportData& report) {
     const Gallery& gallery = *report.gallery;
     pictures = traversals(gallery) + class_grids(gallery) + reconstructions(gallery) + samples(gallery);
   } else {
-    pictures = fmt::format("<section><h2>Pictures</h2><p>None: {}.</p></section>\n", html::escape(report.gallery_missing));
+    pictures = fmt::format("<section><h2>Pictures</h2><p>None: {}.</p></section>\n",
+                           html::escape(report.gallery_missing));
   }
   const std::string name = html::escape(title(report));
   return fmt::format(
@@ -25,8 +26,8 @@ std::string to_html(const ReportData& report) {
       "<header>\n<h1>{}</h1>\n<p>{}</p>\n</header>\n<main>\n{}{}{}{}{}</main>\n"
       "<footer>cuelbo {} · {}</footer>\n<script>{}</script>\n</body>\n</html>\n",
       name, report_style, name, description(report), key_figures(report), pictures,
-      report.gallery ? kl_bars(*report.gallery) : "", curves(report), reproduction(report), html::escape(version()),
-      html::escape(report.directory), report_script);
+      report.gallery ? kl_bars(*report.gallery) : "", curves(report), reproduction(report),
+      html::escape(version()), html::escape(report.directory), report_script);
 }
 
 }  // namespace cuelbo

@@ -18,8 +18,8 @@ struct ReportData {
   RunLog log;
   std::optional<nlohmann::json> evaluation;  // evaluation.json, if evaluate has run
   std::optional<Gallery> gallery;
-  std::string gallery_missing;               // why there is none
-  std::string checkpoint;                    // that the pictures are of
+  std::string gallery_missing;  // why there is none
+  std::string checkpoint;       // that the pictures are of
   std::int64_t checkpoint_step = 0;
 };
 

@@ -29,17 +29,21 @@ class GroupColours {
 std::string axis_values() {
   std::string text;
   const std::vector<float> values = traversal_values();
-  for (const float value : values) text += fmt::format("<span>{}</span>", html::number(static_cast<double>(value), 1));
+  for (const float value : values)
+    text += fmt::format("<span>{}</span>", html::number(static_cast<double>(value), 1));
   return text;
 }
 
-std::string sweep(const std::string& style, const std::string& name, const std::string& note, const std::string& strip,
-                  std::size_t steps, const char* strip_class = "strip") {
+std::string sweep(const std::string& style, const std::string& name, const std::string& note,
+                  const std::string& strip, std::size_t steps, const char* strip_class = "strip") {
   const std::string label =
-      name.empty() ? "<span></span>"
-                   : fmt::format("<span class=\"label\"><i class=\"swatch\"></i><b>{}</b><small>{}</small></span>", name, note);
-  return fmt::format("<div class=\"sweep\" style=\"{}\">{}<div class=\"{}\" style=\"--steps:{}\">{}</div></div>\n", style,
-                     label, strip_class, steps, strip);
+      name.empty()
+          ? "<span></span>"
+          : fmt::format("<span class=\"label\"><i class=\"swatch\"></i><b>{}</b><small>{}</small></span>",
+                        name, note);
+  return fmt::format(
+      "<div class=\"sweep\" style=\"{}\">{}<div class=\"{}\" style=\"--steps:{}\">{}</div></div>\n", style,
+      label, strip_class, steps, strip);
 }
 
 }  // namespace
@@ -54,10 +58,13 @@ std::string traversals(const Gallery& gallery) {
                   html::imgs(row.tiles),
                   static_cast<std::size_t>(std::max<std::int64_t>(traversal_steps, row.tiles.count())));
   return fmt::format(
-      "<section><h2>Traversals</h2><p>One latent variable moves along each row, the others keep the code of one test image. "
-      "Dimensions go from {} to {} prior standard deviations, a discrete group goes through its classes. Rows are sorted by KL: "
+      "<section><h2>Traversals</h2><p>One latent variable moves along each row, the others keep the code of "
+      "one test image. "
+      "Dimensions go from {} to {} prior standard deviations, a discrete group goes through its classes. "
+      "Rows are sorted by KL: "
       "what carries most information comes first.</p>\n{}</section>\n",
-      html::number(-static_cast<double>(traversal_limit), 1), html::number(static_cast<double>(traversal_limit), 1), rows);
+      html::number(-static_cast<double>(traversal_limit), 1),
+      html::number(static_cast<double>(traversal_limit), 1), rows);
 }
 
 std::string class_grids(const Gallery& gallery) {
@@ -66,14 +73,16 @@ std::string class_grids(const Gallery& gallery) {
   for (const ClassGrid& grid : gallery.class_grids) {
     std::string rows = sweep("", "", "", axis_values(), traversal_steps, "strip axis");
     for (std::size_t k = 0; k < grid.rows.size(); ++k)
-      rows += sweep(colour.style(grid.group.group), fmt::format("{} {}", html::escape(grid.group.name), k + 1), "",
-                    html::imgs(grid.rows[k]), traversal_steps);
+      rows +=
+          sweep(colour.style(grid.group.group), fmt::format("{} {}", html::escape(grid.group.name), k + 1),
+                "", html::imgs(grid.rows[k]), traversal_steps);
     grids += fmt::format("<div class=\"classes\"><h3>{} × {}</h3>{}</div>\n", html::escape(grid.group.name),
                          html::escape(grid.dim.name), rows);
   }
   if (grids.empty()) return "";
   return fmt::format(
-      "<section><h2>Discrete × continuous</h2><p>A class in each row, the strongest dimension of a Gaussian group across. "
+      "<section><h2>Discrete × continuous</h2><p>A class in each row, the strongest dimension of a Gaussian "
+      "group across. "
       "Disentangled groups change the same thing in every row.</p>{}</section>\n",
       grids);
 }
@@ -81,17 +90,20 @@ std::string class_grids(const Gallery& gallery) {
 std::string reconstructions(const Gallery& gallery) {
   std::string pairs;
   for (std::int64_t i = 0; i < gallery.inputs.count(); ++i)
-    pairs += fmt::format("<div>{}{}</div>", html::img(gallery.inputs.tile(i), fmt::format("test image {}", i)),
-                         html::img(gallery.reconstructions.tile(i), fmt::format("its reconstruction {}", i)));
+    pairs +=
+        fmt::format("<div>{}{}</div>", html::img(gallery.inputs.tile(i), fmt::format("test image {}", i)),
+                    html::img(gallery.reconstructions.tile(i), fmt::format("its reconstruction {}", i)));
   return fmt::format(
-      "<section><h2>Reconstructions</h2><p>Test images above, their reconstructions from the mean of the posterior and the most "
+      "<section><h2>Reconstructions</h2><p>Test images above, their reconstructions from the mean of the "
+      "posterior and the most "
       "probable class below.</p><div class=\"pairs\">{}</div></section>\n",
       pairs);
 }
 
 std::string samples(const Gallery& gallery) {
   return fmt::format(
-      "<section><h2>Samples</h2><p>Codes drawn from the prior, decoded.</p><div class=\"tiles\">{}</div></section>\n",
+      "<section><h2>Samples</h2><p>Codes drawn from the prior, decoded.</p><div "
+      "class=\"tiles\">{}</div></section>\n",
       html::imgs(gallery.samples));
 }
 
@@ -115,12 +127,14 @@ std::string kl_bars(const Gallery& gallery) {
           axis.dim >= 0 ? html::escape(axis.name) : fmt::format("{} classes", axis.classes),
           100 * std::max(axis.kl, 0.0) / largest, html::number(axis.kl));
     }
-    groups += fmt::format("<div style=\"{}\"><h3><i class=\"swatch\"></i>{}<small>{} nats in all</small></h3>{}</div>\n",
-                          colour.style(group), html::escape(group), html::number(total), bars);
+    groups += fmt::format(
+        "<div style=\"{}\"><h3><i class=\"swatch\"></i>{}<small>{} nats in all</small></h3>{}</div>\n",
+        colour.style(group), html::escape(group), html::number(total), bars);
     begin = end;
   }
   return fmt::format(
-      "<section><h2>What each latent variable carries</h2><p>KL(q(z<sub>d</sub>|x) ‖ p(z<sub>d</sub>)) in nats, mean over {} "
+      "<section><h2>What each latent variable carries</h2><p>KL(q(z<sub>d</sub>|x) ‖ p(z<sub>d</sub>)) in "
+      "nats, mean over {} "
       "items of the test split. A variable near 0 is not used.</p><div class=\"bars\">{}</div></section>\n",
       html::count(gallery.coded_items), groups);
 }

@@ -58,8 +58,8 @@ int run_report(const RunOptions& options) {
 }  // namespace
 
 void add_report(CLI::App& app, Run& run) {
-  add_command<RunOptions>(app, run, "report", "DIR/report.html, one self-contained page, and DIR/pictures/", add_run_options,
-                          run_report);
+  add_command<RunOptions>(app, run, "report", "DIR/report.html, one self-contained page, and DIR/pictures/",
+                          add_run_options, run_report);
 }
 
 }  // namespace cuelbo

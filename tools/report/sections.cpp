@@ -60,7 +60,8 @@ std::int64_t last_step(const RunLog& log) {
   return steps.steps.empty() ? 0 : std::llround(steps.steps.back());
 }
 
-std::string figure(const std::string& name, const std::string& value, const std::string& unit, const std::string& note) {
+std::string figure(const std::string& name, const std::string& value, const std::string& unit,
+                   const std::string& note) {
   return fmt::format("<div><dt>{}</dt><dd>{}{}</dd><small>{}</small></div>", name, value,
                      unit.empty() ? "" : fmt::format(" <span>{}</span>", unit), note);
 }
@@ -73,7 +74,9 @@ double number_in(const nlohmann::json& object, const char* key) {
 
 std::string text_in(const nlohmann::json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
-  return object.is_object() && found != object.end() && found->is_string() ? html::escape(found->get<std::string>()) : "–";
+  return object.is_object() && found != object.end() && found->is_string()
+             ? html::escape(found->get<std::string>())
+             : "–";
 }
 
 std::string whole(double value) { return std::isfinite(value) ? html::count(std::llround(value)) : "–"; }
@@ -84,18 +87,21 @@ std::string evaluated_figures(const ReportData& report) {
   std::int64_t dims = 0;
   for (const LatentConfig& latent : report.config.latents) dims += latent.gaussian;
   std::string figures =
-      figure("ELBO", html::number(number_in(e, "elbo")), "nats", "log-likelihood − KL, " + text_in(e, "decoding") + " decoding") +
+      figure("ELBO", html::number(number_in(e, "elbo")), "nats",
+             "log-likelihood − KL, " + text_in(e, "decoding") + " decoding") +
       figure("Log-likelihood", html::number(number_in(e, "log_likelihood")), "nats", "E log p(x|z)") +
       figure("KL", html::number(number_in(e, "kl")), "nats", "sum of the four terms") +
       figure("Importance bound", html::number(number_in(metrics, "importance_bound")), "nats",
-             fmt::format("log p(x) ≥ this; {} samples an item, {} items", whole(number_in(metrics, "importance_samples")),
+             fmt::format("log p(x) ≥ this; {} samples an item, {} items",
+                         whole(number_in(metrics, "importance_samples")),
                          whole(number_in(metrics, "importance_items")))) +
       figure("Active units", whole(number_in(metrics, "active_units")), fmt::format("of {}", dims),
              "variance of the mean above 0.01");
   const bool discrete = std::any_of(report.config.latents.begin(), report.config.latents.end(),
                                     [](const LatentConfig& l) { return l.discrete > 0; });
   return fmt::format(
-      "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Per item, over {} test items at step {}. Marginals by the estimator "
+      "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Per item, over {} test items at step {}. Marginals "
+      "by the estimator "
       "<b>{}</b>, N = {}, B = {}, mean over {} rows{}.</p>\n",
       figures, whole(number_in(e, "items")), whole(number_in(e, "step")), text_in(e, "estimator"),
       whole(number_in(e, "dataset_size")), whole(number_in(e, "columns")), whole(number_in(e, "rows")),
@@ -108,13 +114,14 @@ std::string validation_figures(const ReportData& report) {
   const std::string kind = validated ? "validation" : "train";
   const auto value = [&](const char* key) { return html::number(log.last(kind, key)); };
   const LogSeries steps = log.series(kind, "elbo");
-  const std::string figures =
-      figure("ELBO", value("elbo"), "nats", "log-likelihood − KL, relaxed decoding") +
-      figure("Log-likelihood", value("log_likelihood"), "nats", "E log p(x|z)") +
-      figure("KL", value("kl"), "nats", "sum of the four terms");
+  const std::string figures = figure("ELBO", value("elbo"), "nats", "log-likelihood − KL, relaxed decoding") +
+                              figure("Log-likelihood", value("log_likelihood"), "nats", "E log p(x|z)") +
+                              figure("KL", value("kl"), "nats", "sum of the four terms");
   return fmt::format(
-      "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Estimates on {} at step {}, estimator <b>{}</b>, N = {}, B = {}. Run "
-      "<code>cuelbo evaluate {}</code> and the report again for exact figures on the test split, an importance-weighted bound and "
+      "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Estimates on {} at step {}, estimator <b>{}</b>, N "
+      "= {}, B = {}. Run "
+      "<code>cuelbo evaluate {}</code> and the report again for exact figures on the test split, an "
+      "importance-weighted bound and "
       "active units.</p>\n",
       figures, validated ? "the validation split" : "a training batch",
       steps.steps.empty() ? "–" : whole(steps.steps.back()), html::escape(report.config.objective.estimator),
@@ -140,10 +147,10 @@ std::string description(const ReportData& report) {
   const std::int64_t steps = last_step(report.log);
   const double train_items = number_in(report.log.run(), "train_items");
   const double epochs = static_cast<double>(steps * config.batch_size) / train_items;
-  std::string text = fmt::format(
-      "{}: {}. Trained for {} of {} {}", plural(std::ssize(config.latents), "latent group", "latent groups"),
-      latent_list(config.latents), plural(steps, "step", "steps"), config.batch_size,
-      config.batch_size == 1 ? "image" : "images");
+  std::string text = fmt::format("{}: {}. Trained for {} of {} {}",
+                                 plural(std::ssize(config.latents), "latent group", "latent groups"),
+                                 latent_list(config.latents), plural(steps, "step", "steps"),
+                                 config.batch_size, config.batch_size == 1 ? "image" : "images");
   if (std::isfinite(epochs)) text += fmt::format(", {:.{}f} epochs", epochs, epochs < 10 ? 1 : 0);
   const double seconds = training_seconds(report);
   if (seconds > 0) text += ", in " + duration(seconds);
@@ -165,9 +172,14 @@ std::string curves(const ReportData& report) {
   const ObjectiveConfig& objective = report.config.objective;
   const auto last = static_cast<double>(last_step(report.log));
   std::string charts;
-  const auto add = [&](const char* name, const char* key, const std::string& note, bool wide = false, bool from_below = false) {
-    charts += to_html(Chart{.title = name, .note = note, .train = report.log.series("train", key),
-                            .validation = report.log.series("validation", key), .last_step = last, .wide = wide,
+  const auto add = [&](const char* name, const char* key, const std::string& note, bool wide = false,
+                       bool from_below = false) {
+    charts += to_html(Chart{.title = name,
+                            .note = note,
+                            .train = report.log.series("train", key),
+                            .validation = report.log.series("validation", key),
+                            .last_step = last,
+                            .wide = wide,
                             .from_below = from_below});
   };
   add("ELBO", "elbo", "log-likelihood − KL, all weights 1", true, true);
@@ -182,8 +194,10 @@ std::string curves(const ReportData& report) {
   add("KL of dimensions", "dimension_kl",
       "Σ E[log q(z<sub>d</sub>) − log p(z<sub>d</sub>)]" + weight(objective, objective.dimension_kl));
   return fmt::format(
-      "<section><h2>Terms of the ELBO</h2><p>Nats per item over the optimizer steps; marginals by the estimator {} from "
-      "batches of {}.</p><div class=\"key\"><span class=\"train\"><i style=\"display:inline-block\"></i>training batches</span>"
+      "<section><h2>Terms of the ELBO</h2><p>Nats per item over the optimizer steps; marginals by the "
+      "estimator {} from "
+      "batches of {}.</p><div class=\"key\"><span class=\"train\"><i "
+      "style=\"display:inline-block\"></i>training batches</span>"
       "<span class=\"validation\"><i></i>validation split</span><span id=\"at\">last values</span></div>\n"
       "<div class=\"charts\">\n{}</div></section>\n",
       html::escape(objective.estimator), report.config.batch_size, charts);
@@ -192,9 +206,12 @@ std::string curves(const ReportData& report) {
 std::string reproduction(const ReportData& report) {
   const std::string directory = html::escape(report.directory);
   return fmt::format(
-      "<section><h2>Reproduce</h2><p>The same config, seed and instruction set give the same model to the bit, on any number "
-      "of threads. Save the config below as <code>config.toml</code>, or take it from the run directory.</p>\n"
-      "<pre class=\"commands\">cuelbo train config.toml --output {0}-again\ncuelbo evaluate {0}-again\ncuelbo report {0}-again</pre>\n"
+      "<section><h2>Reproduce</h2><p>The same config, seed and instruction set give the same model to the "
+      "bit, on any number "
+      "of threads. Save the config below as <code>config.toml</code>, or take it from the run "
+      "directory.</p>\n"
+      "<pre class=\"commands\">cuelbo train config.toml --output {0}-again\ncuelbo evaluate "
+      "{0}-again\ncuelbo report {0}-again</pre>\n"
       "<details><summary>config.toml</summary><pre>{1}</pre></details></section>\n",
       directory, html::escape(to_toml(report.config)));
 }

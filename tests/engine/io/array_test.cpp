@@ -39,11 +39,13 @@ TEST(Array, ConvertsEveryTypeToFloat) {
 
 TEST(Array, ConvertsHalves) {
   Array half = make_array<std::uint16_t>(
-      {9}, std::vector<std::uint16_t>{0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x3555});
+      {9},
+      std::vector<std::uint16_t>{0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x3555});
   half.dtype = Dtype::f16;
   const float inf = std::numeric_limits<float>::infinity();
   const auto values = half.as_f32();
-  EXPECT_TRUE(all_close(values, std::vector<float>{1, -2, 65504, 0x1p-14F, 0x1p-24F, 0, inf, -inf, 0.33325195F}, {}));
+  EXPECT_TRUE(
+      all_close(values, std::vector<float>{1, -2, 65504, 0x1p-14F, 0x1p-24F, 0, inf, -inf, 0.33325195F}, {}));
   EXPECT_TRUE(std::signbit(values[5]));
 
   Array bfloat = make_array<std::uint16_t>({3}, std::vector<std::uint16_t>{0x3f80, 0xc040, 0x7f80});
@@ -68,11 +70,13 @@ TEST(ElementCount, RefusesWhatCannotBe) {
   EXPECT_EQ(element_count(std::vector<std::int64_t>{3, 4}, Dtype::f32), 12);
   EXPECT_EQ(element_count(std::vector<std::int64_t>{1LL << 40, 0, 1LL << 20}, Dtype::f32), 0);
   EXPECT_TRUE(fails_with([] { element_count(std::vector<std::int64_t>{3, -4}, Dtype::f32); }, "(3, -4)"));
-  EXPECT_TRUE(fails_with([] { element_count(std::vector<std::int64_t>{1LL << 61}, Dtype::f32); }, "too large"));
-  EXPECT_TRUE(fails_with([] { element_count(std::vector<std::int64_t>{1LL << 40, 1LL << 40}, Dtype::u8); }, "too large"));
-  // Zero does not hide an overflow of the other dimensions.
   EXPECT_TRUE(
-      fails_with([] { element_count(std::vector<std::int64_t>{0, 1LL << 40, 1LL << 40}, Dtype::u8); }, "too large"));
+      fails_with([] { element_count(std::vector<std::int64_t>{1LL << 61}, Dtype::f32); }, "too large"));
+  EXPECT_TRUE(fails_with([] { element_count(std::vector<std::int64_t>{1LL << 40, 1LL << 40}, Dtype::u8); },
+                         "too large"));
+  // Zero does not hide an overflow of the other dimensions.
+  EXPECT_TRUE(fails_with([] { element_count(std::vector<std::int64_t>{0, 1LL << 40, 1LL << 40}, Dtype::u8); },
+                         "too large"));
   EXPECT_TRUE(fails_with([] { check_fits_in_memory(1ULL << 60); }, "GiB of memory"));
   EXPECT_NO_THROW(check_fits_in_memory(1 << 20));
 }

@@ -31,7 +31,8 @@ TEST(AtomicFile, AppearsOnCommitOnly) {
     AtomicFile file(path);
     file.write("new");
     EXPECT_EQ(text_of(path), "old");
-    EXPECT_EQ(file.temporary_path().parent_path(), directory.path());  // beside: rename must not cross file systems
+    EXPECT_EQ(file.temporary_path().parent_path(),
+              directory.path());  // beside: rename must not cross file systems
     file.commit();
     EXPECT_EQ(text_of(path), "new");
   }
@@ -106,7 +107,8 @@ TEST(AtomicFile, RefusesWhatIsNoRegularFile) {
   const test::TemporaryDirectory directory;
   ASSERT_EQ(mkfifo((directory / "pipe").c_str(), 0600), 0);
   EXPECT_TRUE(fails_with([&] { write_file(directory / "pipe", "x"); }, "not a regular file"));
-  EXPECT_TRUE(fails_with([&] { write_file("/dev/null", "x"); }, "cannot write '/dev/null': it is not a regular file"));
+  EXPECT_TRUE(fails_with([&] { write_file("/dev/null", "x"); },
+                         "cannot write '/dev/null': it is not a regular file"));
   EXPECT_TRUE(fails_with([&] { write_file(directory.path(), "x"); }, "Is a directory"));
   EXPECT_TRUE(fails_with([&] { write_file(directory / "no/such/a", "x"); }, "there is no directory '"));
   EXPECT_TRUE(fails_with([&] { read_file(directory / "pipe"); }, "not a regular file"));

@@ -1,4 +1,5 @@
-// Every format crossed with every fault: one line of message, an Error and nothing else, no half-written file.
+// Every format crossed with every fault: one line of message, an Error and nothing else, no half-written
+// file.
 #include <fstream>
 #include <functional>
 #include <random>
@@ -32,8 +33,10 @@ std::string text_of(const fs::path& path) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Without the fsync of write_file, which thousands of files would feel.
+// Without the fsync of write_file, which thousands of files would feel; a new file, since some file systems
+// flush one that is cut.
 void write_quickly(const fs::path& path, std::string_view text) {
+  fs::remove(path);
   std::ofstream(path, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
@@ -52,7 +55,8 @@ std::vector<Reader> readers() {
       {"npy", text_of(fixture("f4.npy")), [](const fs::path& path) { read_npy(path); }},
       {"npz stored", text_of(fixture("stored.npz")), npz},
       {"npz deflated", text_of(fixture("deflated.npz")), npz},
-      {"safetensors", text_of(fixture("all.safetensors")), [](const fs::path& path) { read_safetensors(path); }},
+      {"safetensors", text_of(fixture("all.safetensors")),
+       [](const fs::path& path) { read_safetensors(path); }},
       {"idx images", idx, images},
       {"idx images gz", test::gzip(idx), images},
       {"idx labels", test::idx_file({30}, 30), [](const fs::path& path) { read_idx_labels(path); }},
@@ -75,10 +79,12 @@ TEST(BadInput, EveryReaderReadsTheWholeFile) {
 TEST(BadInput, MissingFileDirectoryEmptyFileAndText) {
   const test::TemporaryDirectory directory;
   write_quickly(directory / "empty", "");
-  write_quickly(directory / "text", "This is only some text, but a good deal of it, in a file of the wrong kind.");
+  write_quickly(directory / "text",
+                "This is only some text, but a good deal of it, in a file of the wrong kind.");
   for (const Reader& reader : readers()) {
     SCOPED_TRACE(reader.name);
-    EXPECT_TRUE(fails_with([&] { reader.read(directory / "missing"); }, "missing': cannot read: No such file"));
+    EXPECT_TRUE(
+        fails_with([&] { reader.read(directory / "missing"); }, "missing': cannot read: No such file"));
     EXPECT_TRUE(fails_with([&] { reader.read(directory.path()); }, "it is a directory"));
     EXPECT_TRUE(fails_with([&] { reader.read(directory / "empty"); }, "empty': "));
     EXPECT_TRUE(fails_with([&] { reader.read(directory / "text"); }, "text': "));
@@ -94,7 +100,8 @@ TEST(BadInput, AFileThatMayNotBeRead) {
   const test::WithoutRoot user;
   if (!user.holds()) GTEST_SKIP() << "this user reads everything";
   for (const Reader& reader : all)
-    EXPECT_TRUE(fails_with([&] { reader.read(directory / "a"); }, "cannot read: Permission denied")) << reader.name;
+    EXPECT_TRUE(fails_with([&] { reader.read(directory / "a"); }, "cannot read: Permission denied"))
+        << reader.name;
 }
 
 TEST(BadInput, TruncatedAnywhere) {
@@ -106,10 +113,13 @@ TEST(BadInput, TruncatedAnywhere) {
     for (std::size_t cut = size - std::min<std::size_t>(size, 12); cut < size; ++cut) cuts.insert(cut);
     for (const std::size_t cut : cuts) {
       // Behind a picture's last row stands only an end mark.
-      const bool only_the_end_mark = reader.name.starts_with("png") ? cut + 16 > size : reader.name.starts_with("jpeg") && cut + 2 >= size;
+      const bool only_the_end_mark = reader.name.starts_with("png")
+                                         ? cut + 16 > size
+                                         : reader.name.starts_with("jpeg") && cut + 2 >= size;
       if (only_the_end_mark) continue;
       write_quickly(directory / "a", std::string_view(reader.valid).substr(0, cut));
-      EXPECT_TRUE(fails_with([&] { reader.read(directory / "a"); }, "a': ")) << reader.name << " cut at " << cut;
+      EXPECT_TRUE(fails_with([&] { reader.read(directory / "a"); }, "a': "))
+          << reader.name << " cut at " << cut;
     }
   }
 }
@@ -132,7 +142,8 @@ TEST(BadInput, RandomDamageNeverEscapes) {
   for (const Reader& reader : readers()) {
     for (int trial = 0; trial < 150; ++trial) {
       std::string file = reader.valid;
-      for (std::size_t i = 0, n = 1 + random() % 4; i < n; ++i) file[random() % file.size()] = static_cast<char>(random());
+      for (std::size_t i = 0, n = 1 + random() % 4; i < n; ++i)
+        file[random() % file.size()] = static_cast<char>(random());
       write_quickly(directory / "a", file);
       try {
         reader.read(directory / "a");
@@ -162,7 +173,8 @@ std::vector<Writer> writers() {
       {"text", [](const fs::path& path) { write_file(path, std::string(1 << 17, 'x')); }},
       {"npy", [=](const fs::path& path) { write_npy(path, array); }},
       {"npz", [=](const fs::path& path) { write_npz(path, {{"a", array}}); }},
-      {"safetensors", [=](const fs::path& path) { write_safetensors(path, Safetensors{{{"a", array}}, {}}); }},
+      {"safetensors",
+       [=](const fs::path& path) { write_safetensors(path, Safetensors{{{"a", array}}, {}}); }},
       {"png", [=](const fs::path& path) { write_png(path, image); }},
   };
 }

@@ -20,10 +20,12 @@ TEST(Error, IsAlwaysOneLine) {
 }
 
 TEST(Error, ContextIsPutInFrontAndTheTypeKept) {
-  EXPECT_TRUE(fails_with([] { in_context("outer", [] { in_context("inner", [] { fail("{} is wrong", 7); }); }); },
-                         "outer: inner: 7 is wrong"));
+  EXPECT_TRUE(
+      fails_with([] { in_context("outer", [] { in_context("inner", [] { fail("{} is wrong", 7); }); }); },
+                 "outer: inner: 7 is wrong"));
   EXPECT_TRUE(fails_with<UsageError>([] { in_context("outer", [] { usage_fail("no"); }); }, "outer: no"));
-  EXPECT_TRUE(fails_with([] { in_context("outer", [] { throw std::bad_alloc(); }); }, "outer: not enough memory"));
+  EXPECT_TRUE(
+      fails_with([] { in_context("outer", [] { throw std::bad_alloc(); }); }, "outer: not enough memory"));
   EXPECT_THROW(in_context("outer", [] { throw 7; }), int);
   EXPECT_EQ(in_context("outer", [] { return 7; }), 7);
 }

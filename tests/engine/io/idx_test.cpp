@@ -37,10 +37,12 @@ TEST(Idx, RefusesDamage) {
     return fails_with([&] { read_idx_images(path); }, message);
   };
   const std::string good = test::idx_file({5, 3, 2}, 30);
-  EXPECT_TRUE(refused(test::idx_file({30}, 30), "not a file of IDX images: it starts with 00 00 08 01, not 00 00 08 03"));
+  EXPECT_TRUE(refused(test::idx_file({30}, 30),
+                      "not a file of IDX images: it starts with 00 00 08 01, not 00 00 08 03"));
   EXPECT_TRUE(refused(good.substr(0, 3), "truncated"));
   EXPECT_TRUE(refused(good.substr(0, 11), "truncated"));
-  EXPECT_TRUE(refused(good.substr(0, 45), "truncated: images of shape (5, 3, 2) take 30 bytes, 29 are there"));
+  EXPECT_TRUE(
+      refused(good.substr(0, 45), "truncated: images of shape (5, 3, 2) take 30 bytes, 29 are there"));
   EXPECT_TRUE(refused(good + "x", "bytes follow the images"));
   EXPECT_TRUE(refused(test::gzip(good.substr(0, 45)), "truncated"));
   EXPECT_TRUE(refused(test::gzip(good + "x"), "bytes follow the images"));
@@ -62,7 +64,8 @@ TEST(Idx, ReadsTheRealMnist) {
   const Array labels = read_idx_labels(folder / "t10k-labels-idx1-ubyte.gz");
   const auto values = labels.as<std::uint8_t>();
   // The first ten test digits, as anyone finds them.
-  EXPECT_EQ(std::vector<int>(values.begin(), values.begin() + 10), (std::vector<int>{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}));
+  EXPECT_EQ(std::vector<int>(values.begin(), values.begin() + 10),
+            (std::vector<int>{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}));
 }
 
 }  // namespace

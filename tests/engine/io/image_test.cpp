@@ -22,7 +22,9 @@ Image expected_png(std::int64_t channels) {
   for (int i = 0; i < 6; ++i)
     for (int j = 0; j < 9; ++j)
       for (int c = 0; c < channels; ++c)
-        image.pixels.push_back(static_cast<std::uint8_t>(c == 0 ? 16 * i + j : c == 1 ? 255 - 16 * i - j : 128));
+        image.pixels.push_back(static_cast<std::uint8_t>(c == 0   ? 16 * i + j
+                                                         : c == 1 ? 255 - 16 * i - j
+                                                                  : 128));
   return image;
 }
 
@@ -76,7 +78,8 @@ TEST(Jpeg, ReadsWhatPillowWrites) {
       for (int j = 0; j < 40; ++j)
         for (int c = 0; c < channels; ++c) {
           const int smooth = 64 + 4 * i + 2 * j, expected = c == 0 ? smooth : c == 1 ? 255 - smooth : 128;
-          ASSERT_NEAR(image.pixels[static_cast<std::size_t>((i * 40 + j) * channels + c)], expected, 5) << name;
+          ASSERT_NEAR(image.pixels[static_cast<std::size_t>((i * 40 + j) * channels + c)], expected, 5)
+              << name;
         }
   }
 }
@@ -95,7 +98,8 @@ TEST(Image, IsToldByContent) {
 
 TEST(Image, AFalseSizeIsRefused) {
   auto png = read_file(fixture("grey.png"));
-  for (std::size_t i = 16; i < 24; ++i) png[i] = std::byte{0x7f};  // width and height; the checksum of IHDR is wrong now, too
+  for (std::size_t i = 16; i < 24; ++i)
+    png[i] = std::byte{0x7f};  // width and height; the checksum of IHDR is wrong now, too
   EXPECT_TRUE(fails_with([&] { decode_image(png); }, "PNG"));
 
   auto jpeg = read_file(fixture("rgb.jpg"));

@@ -30,17 +30,23 @@ std::vector<float> expected_values(Dtype dtype, std::size_t count) {
     const auto x = static_cast<float>(i);
     switch (dtype) {
       case Dtype::boolean: values.push_back(static_cast<float>(i % 2)); break;
-      case Dtype::i8: case Dtype::i16: case Dtype::i32: case Dtype::i64: values.push_back(x - 5); break;
-      case Dtype::f16: case Dtype::f32: case Dtype::f64: values.push_back(x / 8 - 0.5F); break;
+      case Dtype::i8:
+      case Dtype::i16:
+      case Dtype::i32:
+      case Dtype::i64: values.push_back(x - 5); break;
+      case Dtype::f16:
+      case Dtype::f32:
+      case Dtype::f64: values.push_back(x / 8 - 0.5F); break;
       default: values.push_back(x);
     }
   }
   return values;
 }
 
-constexpr Written every_dtype[] = {{"b1", Dtype::boolean}, {"u1", Dtype::u8},  {"i1", Dtype::i8},  {"u2", Dtype::u16},
-                                   {"i2", Dtype::i16},     {"u4", Dtype::u32}, {"i4", Dtype::i32}, {"u8", Dtype::u64},
-                                   {"i8", Dtype::i64},     {"f2", Dtype::f16}, {"f4", Dtype::f32}, {"f8", Dtype::f64}};
+constexpr Written every_dtype[] = {{"b1", Dtype::boolean}, {"u1", Dtype::u8},  {"i1", Dtype::i8},
+                                   {"u2", Dtype::u16},     {"i2", Dtype::i16}, {"u4", Dtype::u32},
+                                   {"i4", Dtype::i32},     {"u8", Dtype::u64}, {"i8", Dtype::i64},
+                                   {"f2", Dtype::f16},     {"f4", Dtype::f32}, {"f8", Dtype::f64}};
 
 TEST(Npy, WrittenByNumpyIsReadAndWrittenBackToTheByte) {
   const test::TemporaryDirectory directory;
@@ -109,20 +115,22 @@ Array parse(const std::string& literal, std::size_t payload) {
 
 TEST(Npy, ReadsAnyOrderSpacingAndQuotes) {
   EXPECT_EQ(parse("{'shape':(2,3),'fortran_order':False,'descr':'<f4'}", 24).shape, (Shape{2, 3}));
-  EXPECT_EQ(parse("{\"descr\" : \"|u1\", 'shape': (2L, 3L,), 'fortran_order': False , } \n", 6).shape, (Shape{2, 3}));
+  EXPECT_EQ(parse("{\"descr\" : \"|u1\", 'shape': (2L, 3L,), 'fortran_order': False , } \n", 6).shape,
+            (Shape{2, 3}));
   // Order is no question for what has one long dimension at most.
   EXPECT_EQ(parse("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3), }", 12).shape, (Shape{1, 3}));
 }
 
 TEST(Npy, RefusesMalformedHeaders) {
-  for (const char* literal : {"", "{", "{}", "[]", "{'descr'}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False}",
-                              "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,)}",
-                              "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
-                              "{'descr': '<f4', 'fortran_order': False, 'shape': (1",
-                              "{'descr': '<f4', 'fortran_order': False, 'shape': (a,)}",
-                              "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
-                              "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}",
-                              "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}"})
+  for (const char* literal :
+       {"", "{", "{}", "[]", "{'descr'}", "{'descr': '<f4'}", "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': 1}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (a,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}",
+        "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}"})
     EXPECT_TRUE(fails_with([&] { parse(literal, 4); }, "malformed")) << literal;
 }
 
@@ -130,11 +138,13 @@ TEST(Npy, RefusesSizesThatDoNotMatch) {
   const auto shape = [](const char* text) {
     return std::string("{'descr': '<f4', 'fortran_order': False, 'shape': ") + text + "}";
   };
-  EXPECT_TRUE(fails_with([&] { parse(shape("(3,)"), 11); }, "truncated: float32 of shape (3,) is 12 bytes, 11 are there"));
+  EXPECT_TRUE(fails_with([&] { parse(shape("(3,)"), 11); },
+                         "truncated: float32 of shape (3,) is 12 bytes, 11 are there"));
   EXPECT_TRUE(fails_with([&] { parse(shape("(3,)"), 13); }, "1 bytes follow the 12"));
   EXPECT_TRUE(fails_with([&] { parse(shape("(3, -1)"), 12); }, "negative"));
   EXPECT_TRUE(fails_with([&] { parse(shape("(1000000, 1000000, 1000)"), 12); }, "truncated"));
-  EXPECT_TRUE(fails_with([&] { parse(shape("(9223372036854775807, 9223372036854775807)"), 12); }, "too large"));
+  EXPECT_TRUE(
+      fails_with([&] { parse(shape("(9223372036854775807, 9223372036854775807)"), 12); }, "too large"));
   EXPECT_TRUE(fails_with([&] { parse(shape("(9223372036854775807, 0)"), 0); }, "too large"));
 }
 

@@ -26,7 +26,8 @@ TEST(Npz, ReadsWhatNumpyWritesStoredAndDeflated) {
     EXPECT_FALSE(archive.contains("mean.npy"));
     EXPECT_EQ(archive.header("mean").shape, (Shape{5, 2}));
     const Array mean = archive.read("mean");
-    EXPECT_TRUE(all_close(mean.as<float>(), std::vector{-.5, -.375, -.25, -.125, 0., .125, .25, .375, .5, .625}, {}));
+    EXPECT_TRUE(
+        all_close(mean.as<float>(), std::vector{-.5, -.375, -.25, -.125, 0., .125, .25, .375, .5, .625}, {}));
     EXPECT_EQ(archive.read("index"), read_npy(fixture("i8.npy")));
     EXPECT_EQ(archive.read("mask"), read_npy(fixture("b1.npy")));
   }
@@ -35,7 +36,8 @@ TEST(Npz, ReadsWhatNumpyWritesStoredAndDeflated) {
 
 TEST(Npz, NamesWhatItHoldsForAMissingArray) {
   const NpzReader archive(fixture("stored.npz"));
-  EXPECT_TRUE(fails_with([&] { archive.read("means"); }, "has no array 'means' (did you mean 'mean'?); it holds: index, mask, mean"));
+  EXPECT_TRUE(fails_with([&] { archive.read("means"); },
+                         "has no array 'means' (did you mean 'mean'?); it holds: index, mask, mean"));
 }
 
 TEST(Npz, RoundTripsAndEqualArraysGiveEqualFiles) {
@@ -66,7 +68,8 @@ TEST(Npz, WritesArraysThatAreMadeOnTheWay) {
   EXPECT_EQ(next, rows * columns);
   const Array made = NpzReader(directory / "a.npz").read("made");
   ASSERT_EQ(made.shape, (Shape{rows, columns}));
-  for (std::int64_t i = 0; i < made.size(); ++i) ASSERT_EQ(made.as<std::uint8_t>()[static_cast<std::size_t>(i)], i % 251);
+  for (std::int64_t i = 0; i < made.size(); ++i)
+    ASSERT_EQ(made.as<std::uint8_t>()[static_cast<std::size_t>(i)], i % 251);
 }
 
 TEST(Npz, AFailureWhileMakingIsPassedOnAndLeavesNothing) {
@@ -91,8 +94,10 @@ TEST(Npz, NeedsAnArray) {
   EXPECT_TRUE(test::directory_content(directory.path()).empty());
 }
 
-// Overwrites a field of each header of the archive's only member: `local` bytes after PK\3\4 and `central` after PK\1\2.
-void patch(std::vector<std::byte>& file, std::size_t local, std::size_t central, std::uint32_t value, std::size_t width) {
+// Overwrites a field of each header of the archive's only member: `local` bytes after PK\3\4 and `central`
+// after PK\1\2.
+void patch(std::vector<std::byte>& file, std::size_t local, std::size_t central, std::uint32_t value,
+           std::size_t width) {
   const auto find = [&](const char* signature) {
     for (std::size_t i = 0; i + 4 <= file.size(); ++i)
       if (std::memcmp(&file[i], signature, 4) == 0) return i;

@@ -22,9 +22,20 @@ TEST(Safetensors, ReadsWhatTheReferenceWrites) {
   const Safetensors content = read_safetensors(fixture("all.safetensors"));
   EXPECT_EQ(content.metadata, (std::map<std::string, std::string>{{"format", "np"}, {"note", "é"}}));
   EXPECT_EQ(content.tensors.size(), 14U);
-  for (const auto& [name, npy] : std::map<std::string, std::string>{
-           {"bool", "b1"}, {"u8", "u1"}, {"i8", "i1"}, {"u16", "u2"}, {"i16", "i2"}, {"u32", "u4"}, {"i32", "i4"},
-           {"u64", "u8"}, {"i64", "i8"}, {"f16", "f2"}, {"f32", "f4"}, {"f64", "f8"}, {"empty", ""}, {"scalar", "scalar"}}) {
+  for (const auto& [name, npy] : std::map<std::string, std::string>{{"bool", "b1"},
+                                                                    {"u8", "u1"},
+                                                                    {"i8", "i1"},
+                                                                    {"u16", "u2"},
+                                                                    {"i16", "i2"},
+                                                                    {"u32", "u4"},
+                                                                    {"i32", "i4"},
+                                                                    {"u64", "u8"},
+                                                                    {"i64", "i8"},
+                                                                    {"f16", "f2"},
+                                                                    {"f32", "f4"},
+                                                                    {"f64", "f8"},
+                                                                    {"empty", ""},
+                                                                    {"scalar", "scalar"}}) {
     if (npy.empty()) {
       EXPECT_EQ(content.tensor(name).shape, (Shape{0, 2}));
     } else {
@@ -63,7 +74,8 @@ TEST(Safetensors, RefusesToWriteNonsense) {
   const test::TemporaryDirectory directory;
   const Array array = make_array(Dtype::f32, {3});
   const TensorView view{"a", array.dtype, array.shape, array.data};
-  EXPECT_TRUE(fails_with([&] { write_safetensors(directory / "a", {view, view}); }, "two tensors are named 'a'"));
+  EXPECT_TRUE(
+      fails_with([&] { write_safetensors(directory / "a", {view, view}); }, "two tensors are named 'a'"));
   EXPECT_TRUE(fails_with([&] { write_safetensors(directory / "a", {{"b", Dtype::f32, {4}, array.data}}); },
                          "12 bytes do not fill tensor 'b' of shape (4,)"));
   EXPECT_TRUE(test::directory_content(directory.path()).empty());
@@ -77,26 +89,28 @@ struct Fault {
 
 #define T(dtype, shape, offsets) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 constexpr Fault faults[] = {
-        {"", 0, "not a JSON object"}, {"[]", 0, "not a JSON object"}, {"{", 0, "not a JSON object"},
-        {"{\"a\":1}", 0, "tensor 'a': its description is not an object"},
-        {"{\"a\":{}}", 0, "'dtype' is missing"},
-        {"{\"a\":" T("F5", "[1]", "[0,4]") "}", 4, "dtype 'F5' is not supported"},
-        {"{\"a\":" T("F32", "1", "[0,4]") "}", 4, "'shape' is not a list"},
-        {"{\"a\":" T("F32", "[-1]", "[0,4]") "}", 4, "a dimension is not a natural number"},
-        {"{\"a\":" T("F32", "[1.5]", "[0,4]") "}", 4, "a dimension is not a natural number"},
-        {"{\"a\":" T("F32", "[18446744073709551615]", "[0,4]") "}", 4, "negative dimension"},
-        {"{\"a\":" T("F32", "[4611686018427387904,4]", "[0,4]") "}", 4, "too large"},
-        {"{\"a\":" T("F32", "[1]", "[0]") "}", 4, "'data_offsets' is not a pair"},
-        {"{\"a\":" T("F32", "[1]", "[4,0]") "}", 4, "offsets 4 to 0 do not hold"},
-        {"{\"a\":" T("F32", "[1]", "[0,5]") "}", 5, "offsets 0 to 5 do not hold"},
-        {"{\"a\":" T("F32", "[2]", "[0,8]") "}", 4, "truncated: the tensors take 8 bytes, 4 are there"},
-        {"{\"a\":" T("F32", "[1]", "[0,4]") "}", 6, "2 bytes follow the last tensor"},
-        {"{\"a\":" T("F32", "[1]", "[4,8]") "}", 8, "leaves a hole"},
-        {"{\"a\":" T("F32", "[1]", "[0,4]") ",\"b\":" T("F32", "[1]", "[0,4]") "}", 4, "overlaps"},
-        {"{\"a\":" T("F32", "[2]", "[0,8]") ",\"b\":" T("F32", "[2]", "[4,12]") "}", 12, "tensor 'b' overlaps"},
-        {"{\"a\":" T("U8", "[4000000000000]", "[0,4000000000000]") "}", 4, "truncated"},
-        {"{\"__metadata__\":{\"a\":1}}", 0, "'a' is not a string"},
-        {"{\"__metadata__\":[]}", 0, "is not an object"}};
+    {"", 0, "not a JSON object"},
+    {"[]", 0, "not a JSON object"},
+    {"{", 0, "not a JSON object"},
+    {"{\"a\":1}", 0, "tensor 'a': its description is not an object"},
+    {"{\"a\":{}}", 0, "'dtype' is missing"},
+    {"{\"a\":" T("F5", "[1]", "[0,4]") "}", 4, "dtype 'F5' is not supported"},
+    {"{\"a\":" T("F32", "1", "[0,4]") "}", 4, "'shape' is not a list"},
+    {"{\"a\":" T("F32", "[-1]", "[0,4]") "}", 4, "a dimension is not a natural number"},
+    {"{\"a\":" T("F32", "[1.5]", "[0,4]") "}", 4, "a dimension is not a natural number"},
+    {"{\"a\":" T("F32", "[18446744073709551615]", "[0,4]") "}", 4, "negative dimension"},
+    {"{\"a\":" T("F32", "[4611686018427387904,4]", "[0,4]") "}", 4, "too large"},
+    {"{\"a\":" T("F32", "[1]", "[0]") "}", 4, "'data_offsets' is not a pair"},
+    {"{\"a\":" T("F32", "[1]", "[4,0]") "}", 4, "offsets 4 to 0 do not hold"},
+    {"{\"a\":" T("F32", "[1]", "[0,5]") "}", 5, "offsets 0 to 5 do not hold"},
+    {"{\"a\":" T("F32", "[2]", "[0,8]") "}", 4, "truncated: the tensors take 8 bytes, 4 are there"},
+    {"{\"a\":" T("F32", "[1]", "[0,4]") "}", 6, "2 bytes follow the last tensor"},
+    {"{\"a\":" T("F32", "[1]", "[4,8]") "}", 8, "leaves a hole"},
+    {"{\"a\":" T("F32", "[1]", "[0,4]") ",\"b\":" T("F32", "[1]", "[0,4]") "}", 4, "overlaps"},
+    {"{\"a\":" T("F32", "[2]", "[0,8]") ",\"b\":" T("F32", "[2]", "[4,12]") "}", 12, "tensor 'b' overlaps"},
+    {"{\"a\":" T("U8", "[4000000000000]", "[0,4000000000000]") "}", 4, "truncated"},
+    {"{\"__metadata__\":{\"a\":1}}", 0, "'a' is not a string"},
+    {"{\"__metadata__\":[]}", 0, "is not an object"}};
 #undef T
 
 TEST(Safetensors, EveryFaultIsRefused) {

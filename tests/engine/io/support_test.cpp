@@ -17,10 +17,18 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr Tolerance loose{1e6, 1e6};
 
 TEST(Comparison, FailsOnNanAndInfinity) {
-  for (const auto& [actual, expected] : {std::pair{nan, 0.0}, {0.0, nan}, {nan, nan}, {nan, inf}, {inf, 0.0}, {0.0, inf},
-                                         {inf, -inf}, {-inf, inf}, {inf, nan}}) {
+  for (const auto& [actual, expected] : {std::pair{nan, 0.0},
+                                         {0.0, nan},
+                                         {nan, nan},
+                                         {nan, inf},
+                                         {inf, 0.0},
+                                         {0.0, inf},
+                                         {inf, -inf},
+                                         {-inf, inf},
+                                         {inf, nan}}) {
     EXPECT_FALSE(is_close(actual, expected, loose)) << actual << " " << expected;
-    EXPECT_FALSE(all_close(std::vector{1.0, actual}, std::vector{1.0, expected}, loose)) << actual << " " << expected;
+    EXPECT_FALSE(all_close(std::vector{1.0, actual}, std::vector{1.0, expected}, loose))
+        << actual << " " << expected;
   }
   EXPECT_TRUE(is_close(inf, inf, {}));
   EXPECT_TRUE(is_close(-inf, -inf, {}));

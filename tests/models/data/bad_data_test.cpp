@@ -1,5 +1,5 @@
-// Every loader of data sets crossed with every fault that its files may have; damage of the formats themselves is in
-// tests/engine/io/bad_input_test.cpp.
+// Every loader of data sets crossed with every fault that its files may have; damage of the formats
+// themselves is in tests/engine/io/bad_input_test.cpp.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -32,14 +32,18 @@ Array floats(Shape shape, float special, std::size_t at) {
   return array;
 }
 
-Array integers(Shape shape, const std::vector<std::int64_t>& values) { return make_array(std::move(shape), values); }
+Array integers(Shape shape, const std::vector<std::int64_t>& values) {
+  return make_array(std::move(shape), values);
+}
 
 void write_png_of(const fs::path& path, std::int64_t height, std::int64_t width, std::int64_t channels) {
-  write_png(path, {height, width, channels, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels))});
+  write_png(path, {height, width, channels,
+                   std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * channels))});
 }
 
 void write_truncated(const fs::path& path, const std::string& file, double fraction) {
-  write_file(path, std::string_view(file).substr(0, static_cast<std::size_t>(fraction * static_cast<double>(file.size()))));
+  write_file(path, std::string_view(file).substr(
+                       0, static_cast<std::size_t>(fraction * static_cast<double>(file.size()))));
 }
 
 std::string text_of(const fs::path& path) {
@@ -61,7 +65,9 @@ const float inf = std::numeric_limits<float>::infinity();
 std::vector<Case> cases() {
   const Array good = make_array(Dtype::u8, {3, 2, 2});
   const std::string images = test::idx_file({6, 2, 2}, 24), labels = test::idx_file({6}, 6);
-  const auto npy = [](const Array& array) { return [=](const fs::path& d) { write_npy(d / "a.npy", array); }; };
+  const auto npy = [](const Array& array) {
+    return [=](const fs::path& d) { write_npy(d / "a.npy", array); };
+  };
   const auto npz = [](const std::map<std::string, Array>& arrays) {
     return [=](const fs::path& d) { write_npz(d / "a.npz", arrays); };
   };
@@ -76,53 +82,78 @@ std::vector<Case> cases() {
   return {
       {"npy", "missing", nothing, "a.npy", "a.npy': cannot read: No such file"},
       {"npy", "a directory", nothing, "", "it is a directory"},
-      {"npy", "truncated", [=](const fs::path& d) { write_truncated(d / "a.npy", text_of(test::fixture("f4.npy")), 0.8); }, "a.npy", "truncated"},
-      {"npy", "text", [](const fs::path& d) { write_file(d / "a.npy", "some text"); }, "a.npy", "is not an npy array"},
+      {"npy", "truncated",
+       [=](const fs::path& d) { write_truncated(d / "a.npy", text_of(test::fixture("f4.npy")), 0.8); },
+       "a.npy", "truncated"},
+      {"npy", "text", [](const fs::path& d) { write_file(d / "a.npy", "some text"); }, "a.npy",
+       "is not an npy array"},
       {"npy", "NaN", npy(floats({3, 2, 2}, nan, 9)), "a.npy", "image 2 holds nan; floats must lie in [0, 1]"},
       {"npy", "infinity", npy(floats({3, 2, 2}, inf, 4)), "a.npy", "image 1 holds inf"},
       {"npy", "below 0", npy(floats({3, 2, 2}, -0.01F, 0)), "a.npy", "image 0 holds -0.01"},
       {"npy", "above 1", npy(floats({3, 2, 2}, 255, 11)), "a.npy", "image 2 holds 255"},
-      {"npy", "rank 2", npy(make_array(Dtype::u8, {3, 4})), "a.npy", "images have shape (3, 4); (n, H, W) or (n, H, W, C) is needed"},
-      {"npy", "rank 5", npy(make_array(Dtype::u8, {3, 2, 2, 1, 1})), "a.npy", "(n, H, W) or (n, H, W, C) is needed"},
+      {"npy", "rank 2", npy(make_array(Dtype::u8, {3, 4})), "a.npy",
+       "images have shape (3, 4); (n, H, W) or (n, H, W, C) is needed"},
+      {"npy", "rank 5", npy(make_array(Dtype::u8, {3, 2, 2, 1, 1})), "a.npy",
+       "(n, H, W) or (n, H, W, C) is needed"},
       {"npy", "no images", npy(make_array(Dtype::u8, {0, 2, 2})), "a.npy", "there are no images"},
       {"npy", "no pixels", npy(make_array(Dtype::u8, {3, 0, 2})), "a.npy", "there are no images"},
       {"npy", "dtype", npy(make_array(Dtype::i32, {3, 2, 2})), "a.npy", "images are int32; uint8"},
-      {"npy", "64-bit NaN", npy(make_array({1, 1, 2}, std::vector<double>{0, std::nan("")})), "a.npy", "image 0 holds nan"},
-      {"npz", "truncated", [=](const fs::path& d) { write_truncated(d / "a.npz", text_of(test::fixture("images.npz")), 0.8); }, "a.npz", "not an npz archive"},
-      {"npz", "text", [](const fs::path& d) { write_file(d / "a.npz", "some text"); }, "a.npz", "not an npz archive"},
-      {"npz", "missing key", npz({{"image", good}}), "a.npz", "has no array 'images' (did you mean 'image'?); it holds: image"},
+      {"npy", "64-bit NaN", npy(make_array({1, 1, 2}, std::vector<double>{0, std::nan("")})), "a.npy",
+       "image 0 holds nan"},
+      {"npz", "truncated",
+       [=](const fs::path& d) { write_truncated(d / "a.npz", text_of(test::fixture("images.npz")), 0.8); },
+       "a.npz", "not an npz archive"},
+      {"npz", "text", [](const fs::path& d) { write_file(d / "a.npz", "some text"); }, "a.npz",
+       "not an npz archive"},
+      {"npz", "missing key", npz({{"image", good}}), "a.npz",
+       "has no array 'images' (did you mean 'image'?); it holds: image"},
       {"npz", "NaN", npz({{"images", floats({3, 2, 2}, nan, 9)}}), "a.npz", "image 2 holds nan"},
-      {"npz", "factors of another length", npz({{"images", good}, {"factors", integers({2, 1}, {0, 1})}}), "a.npz",
-       "factors have shape (2, 1); (3, K) is needed"},
-      {"npz", "factors of rank 3", npz({{"images", good}, {"factors", integers({3, 1, 1}, {0, 1, 2})}}), "a.npz", "(3, K) is needed"},
-      {"npz", "float factors", npz({{"images", good}, {"factors", make_array(Dtype::f32, {3, 1})}}), "a.npz", "integers are needed"},
-      {"npz", "a negative factor", npz({{"images", good}, {"factors", integers({3, 2}, {0, 1, 0, -1, 0, 1})}}), "a.npz",
+      {"npz", "factors of another length", npz({{"images", good}, {"factors", integers({2, 1}, {0, 1})}}),
+       "a.npz", "factors have shape (2, 1); (3, K) is needed"},
+      {"npz", "factors of rank 3", npz({{"images", good}, {"factors", integers({3, 1, 1}, {0, 1, 2})}}),
+       "a.npz", "(3, K) is needed"},
+      {"npz", "float factors", npz({{"images", good}, {"factors", make_array(Dtype::f32, {3, 1})}}), "a.npz",
+       "integers are needed"},
+      {"npz", "a negative factor",
+       npz({{"images", good}, {"factors", integers({3, 2}, {0, 1, 0, -1, 0, 1})}}), "a.npz",
        "image 1 has the factor value -1"},
-      {"npz", "a huge factor", npz({{"images", good}, {"factors", integers({3, 1}, {0, 1LL << 60, 0})}}), "a.npz", "image 1 has the factor value"},
+      {"npz", "a huge factor", npz({{"images", good}, {"factors", integers({3, 1}, {0, 1LL << 60, 0})}}),
+       "a.npz", "image 1 has the factor value"},
       {"idx", "missing", nothing, "a", "cannot read: No such file"},
       {"idx", "empty folder", nothing, "", "there is no train-images-idx3-ubyte"},
       {"idx", "wrong magic", idx(labels, "", ""), "", "is not a file of IDX images"},
       {"idx", "labels that are images", idx(images, images, ""), "", "is not a file of IDX labels"},
       {"idx", "truncated", idx(images.substr(0, 30), "", ""), "", "train-images-idx3-ubyte': truncated"},
-      {"idx", "huge declared size", idx(test::idx_file({1 << 30, 1 << 10, 1 << 10}, 24), "", ""), "", "truncated"},
+      {"idx", "huge declared size", idx(test::idx_file({1 << 30, 1 << 10, 1 << 10}, 24), "", ""), "",
+       "truncated"},
       {"idx", "too few labels", idx(images, test::idx_file({5}, 5), ""), "", "5 labels for the 6 images"},
-      {"idx", "test images of another size", idx(images, "", test::idx_file({2, 3, 2}, 12)), "", "differ in size"},
-      {"idx", "no test labels", idx(images, labels, test::idx_file({2, 2, 2}, 8)), "", "only one of the training and the test"},
+      {"idx", "test images of another size", idx(images, "", test::idx_file({2, 3, 2}, 12)), "",
+       "differ in size"},
+      {"idx", "no test labels", idx(images, labels, test::idx_file({2, 2, 2}, 8)), "",
+       "only one of the training and the test"},
       {"idx", "no images", idx(test::idx_file({0, 2, 2}, 0), "", ""), "", "there are no images"},
       {"images", "missing", nothing, "a", "cannot read the folder: No such file"},
-      {"images", "a file", [](const fs::path& d) { write_file(d / "a", ""); }, "a", "cannot read the folder: Not a directory"},
+      {"images", "a file", [](const fs::path& d) { write_file(d / "a", ""); }, "a",
+       "cannot read the folder: Not a directory"},
       {"images", "empty folder", nothing, "", "there is no .png, .jpg or .jpeg file"},
-      {"images", "sizes", [](const fs::path& d) {
+      {"images", "sizes",
+       [](const fs::path& d) {
          write_png_of(d / "a.png", 4, 3, 1);
          write_png_of(d / "b.png", 4, 5, 1);
          write_png_of(d / "c.png", 9, 9, 1);
-       }, "", "b.png': 5x4 pixels of 1 channels, but 'a.png' has 3x4 of 1; all must be equal"},
-      {"images", "channels", [](const fs::path& d) {
+       },
+       "", "b.png': 5x4 pixels of 1 channels, but 'a.png' has 3x4 of 1; all must be equal"},
+      {"images", "channels",
+       [](const fs::path& d) {
          write_png_of(d / "a.png", 4, 3, 1);
          write_png_of(d / "b.png", 4, 3, 3);
-       }, "", "b.png': 3x4 pixels of 3 channels"},
-      {"images", "truncated", [](const fs::path& d) { write_truncated(d / "a.png", text_of(test::fixture("rgb.png")), 0.7); }, "", "a.png': damaged PNG"},
-      {"images", "text", [](const fs::path& d) { write_file(d / "a.jpg", "some text"); }, "", "a.jpg': is neither PNG nor JPEG"},
+       },
+       "", "b.png': 3x4 pixels of 3 channels"},
+      {"images", "truncated",
+       [](const fs::path& d) { write_truncated(d / "a.png", text_of(test::fixture("rgb.png")), 0.7); }, "",
+       "a.png': damaged PNG"},
+      {"images", "text", [](const fs::path& d) { write_file(d / "a.jpg", "some text"); }, "",
+       "a.jpg': is neither PNG nor JPEG"},
   };
 }
 
@@ -131,7 +162,8 @@ TEST(BadData, EveryLoaderRefusesEveryFault) {
     SCOPED_TRACE(fmt::format("{}: {}", c.loader, c.fault));
     const test::TemporaryDirectory directory;
     c.write(directory.path());
-    const DataConfig config{.name = std::string_view(c.loader) == "npz" ? "npy" : c.loader, .path = directory / c.opened};
+    const DataConfig config{.name = std::string_view(c.loader) == "npz" ? "npy" : c.loader,
+                            .path = directory / c.opened};
     const auto before = test::directory_content(directory.path());
     EXPECT_TRUE(fails_with([&] { open_dataset(config); }, c.message));
     EXPECT_TRUE(fails_with([&] { open_dataset(config); }, directory.path().string()));  // says where

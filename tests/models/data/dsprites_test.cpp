@@ -24,7 +24,9 @@ bool inside(const DspritesFactors& f, int i, int j) {
   const double v = (std::sin(angle) * dx + std::cos(angle) * dy) / scale;
   if (f.shape == 0) return std::abs(u) < 9.6 && std::abs(v) < 9.6;
   if (f.shape == 1) return std::pow(u / 12.77, 2) + std::pow(v / 7.21, 2) < 1;
-  const auto corner_u = [](int k) { return 0.59975 * 16 * std::pow(std::sin(2 * std::numbers::pi * (k % 200) / 200), 3); };
+  const auto corner_u = [](int k) {
+    return 0.59975 * 16 * std::pow(std::sin(2 * std::numbers::pi * (k % 200) / 200), 3);
+  };
   const auto corner_v = [](int k) {
     const double t = 2 * std::numbers::pi * (k % 200) / 200;
     return -0.66225 * (13 * std::cos(t) - 5 * std::cos(2 * t) - 2 * std::cos(3 * t) - std::cos(4 * t)) - 1.44;
@@ -85,7 +87,8 @@ TEST(Dsprites, MeetsTheGenuineFrames) {
     const auto n = static_cast<std::size_t>(chosen[k]);
     const DspritesBits bits = render(n);
     std::int64_t differing = 0;
-    for (std::size_t i = 0; i < 64; ++i) differing += std::popcount(bits[i] ^ rows.as<std::uint64_t>()[64 * k + i]);
+    for (std::size_t i = 0; i < 64; ++i)
+      differing += std::popcount(bits[i] ^ rows.as<std::uint64_t>()[64 * k + i]);
     EXPECT_EQ(differing, wrong[n]) << "frame " << n;
   }
 }
@@ -98,7 +101,8 @@ TEST(Dsprites, ItemsAndFactorsAreOneToOne) {
   EXPECT_EQ(dsprites_item({0, 0, 1, 0, 0}), 1024);
   EXPECT_EQ(dsprites_item({0, 0, 0, 1, 0}), 32);
   EXPECT_EQ(dsprites_item({0, 0, 0, 0, 1}), 1);
-  for (std::int64_t item = 0; item < dsprites_size; item += 31) ASSERT_EQ(dsprites_item(dsprites_factors(item)), item);
+  for (std::int64_t item = 0; item < dsprites_size; item += 31)
+    ASSERT_EQ(dsprites_item(dsprites_factors(item)), item);
 }
 
 TEST(Dsprites, TheFullTurnIsTheFirstOrientation) {

@@ -27,11 +27,14 @@ struct Copy {
 };
 
 Copy copy(const Batch& batch, std::int64_t item_size) {
-  return {batch.step, batch.epoch, {batch.items.begin(), batch.items.end()},
+  return {batch.step,
+          batch.epoch,
+          {batch.items.begin(), batch.items.end()},
           {batch.images, batch.images + batch.size() * item_size}};
 }
 
-std::vector<Copy> batches(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options, int count, std::int64_t first = 0) {
+std::vector<Copy> batches(const std::shared_ptr<const Dataset>& dataset, const LoaderOptions& options,
+                          int count, std::int64_t first = 0) {
   Loader loader(dataset, all_items(dataset->size()), options, first);
   std::vector<Copy> copies;
   for (int i = 0; i < count; ++i) copies.push_back(copy(loader.next(), dataset->item_size()));
@@ -70,7 +73,9 @@ TEST(Loader, TheSeedAloneDecides) {
   const auto dataset = small_dataset(50);
   const auto reference = batches(dataset, {.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic}, 20);
   for (const int prefetch : {2, 3, 7})
-    EXPECT_EQ(batches(dataset, {.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic, .prefetch = prefetch}, 20), reference);
+    EXPECT_EQ(batches(dataset,
+                      {.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic, .prefetch = prefetch}, 20),
+              reference);
   EXPECT_NE(batches(dataset, {.batch_size = 8, .seed = 10, .binarize = Binarize::dynamic}, 20), reference);
 }
 
@@ -79,7 +84,8 @@ TEST(Loader, ResumesAtAnyStep) {
   const LoaderOptions options{.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic};
   const auto reference = batches(dataset, options, 20);
   for (const int first : {1, 5, 6, 7, 13})
-    EXPECT_EQ(batches(dataset, options, 20 - first, first), std::vector<Copy>(reference.begin() + first, reference.end()));
+    EXPECT_EQ(batches(dataset, options, 20 - first, first),
+              std::vector<Copy>(reference.begin() + first, reference.end()));
 }
 
 TEST(Loader, LeavesOutOrGivesTheIncompleteBatch) {
@@ -138,7 +144,8 @@ class FailingDataset final : public Dataset {
 };
 
 TEST(Loader, AnErrorOfTheThreadReachesTheConsumerInItsTurn) {
-  Loader loader(std::make_shared<FailingDataset>(), all_items(12), {.batch_size = 3, .shuffle = false, .prefetch = 4});
+  Loader loader(std::make_shared<FailingDataset>(), all_items(12),
+                {.batch_size = 3, .shuffle = false, .prefetch = 4});
   EXPECT_EQ(loader.next().step, 0);
   EXPECT_EQ(loader.next().step, 1);
   EXPECT_TRUE(fails_with([&] { loader.next(); }, "item 7 is broken"));
@@ -155,10 +162,11 @@ TEST(Loader, StopsWhateverItIsDoing) {
 
 TEST(Loader, RefusesWhatCannotBe) {
   const auto dataset = small_dataset(10);
-  const auto make = [&](std::vector<std::int64_t> items, const LoaderOptions& options) {
+  const auto make = [&](const std::vector<std::int64_t>& items, const LoaderOptions& options) {
     return [=] { Loader(dataset, items, options); };
   };
-  EXPECT_TRUE(fails_with<UsageError>(make(all_items(10), {.batch_size = 11}), "batch_size 11 is larger than the 10 items"));
+  EXPECT_TRUE(fails_with<UsageError>(make(all_items(10), {.batch_size = 11}),
+                                     "batch_size 11 is larger than the 10 items"));
   EXPECT_TRUE(fails_with<UsageError>(make(all_items(10), {.batch_size = 0}), "batch_size is 0"));
   EXPECT_TRUE(fails_with<UsageError>(make({}, {.batch_size = 1}), "no items"));
   EXPECT_TRUE(fails_with<UsageError>(make(all_items(10), {.batch_size = 1, .prefetch = 1}), "prefetch is 1"));
@@ -173,7 +181,7 @@ TEST(Shuffle, IsFairAndDependsOnAllItsArguments) {
     shuffle(items, 1, DataStream::shuffle, static_cast<std::uint32_t>(epoch));
     ++places[static_cast<std::size_t>(std::ranges::find(items, 0) - items.begin())];
   }
-  for (const int count : places) EXPECT_NEAR(count, epochs / 5, 5 * std::sqrt(epochs * 0.2 * 0.8));
+  for (const int count : places) EXPECT_NEAR(count, epochs / 5.0, 5 * std::sqrt(epochs * 0.2 * 0.8));
 
   const auto order = [](std::uint64_t seed, DataStream stream, std::uint32_t epoch) {
     auto items = all_items(100);
@@ -186,7 +194,8 @@ TEST(Shuffle, IsFairAndDependsOnAllItsArguments) {
   EXPECT_NE(order(1ULL << 32 | 1, DataStream::shuffle, 0), reference);
   EXPECT_NE(order(1, DataStream::split, 0), reference);
   EXPECT_NE(order(1, DataStream::shuffle, 1), reference);
-  // Runs are resumed by later versions, so the order must not change. The figures are from an implementation in Python.
+  // Runs are resumed by later versions, so the order must not change. The figures are from an implementation
+  // in Python.
   EXPECT_EQ(std::vector<std::int64_t>(reference.begin(), reference.begin() + 8),
             (std::vector<std::int64_t>{5, 97, 26, 23, 81, 69, 78, 93}));
 }

@@ -60,9 +60,12 @@ TEST(OpenDataset, NpyOfEveryKind) {
   const std::vector<std::int64_t> shape{2, 1, 2};
   EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<std::uint8_t>{0, 51, 128, 255})),
                         std::vector<float>{0, 51 / 255.0F, 128 / 255.0F, 1}, {}));
-  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<std::uint8_t>{0, 1, 1, 0})), std::vector{0, 1, 1, 0}, {}));
-  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<float>{0, 0.25, 0.5, 1})), std::vector{0., .25, .5, 1.}, {}));
-  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<double>{0, 0.25, 0.5, 1})), std::vector{0., .25, .5, 1.}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<std::uint8_t>{0, 1, 1, 0})),
+                        std::vector{0, 1, 1, 0}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<float>{0, 0.25, 0.5, 1})),
+                        std::vector{0., .25, .5, 1.}, {}));
+  EXPECT_TRUE(all_close(images_of(make_array(shape, std::vector<double>{0, 0.25, 0.5, 1})),
+                        std::vector{0., .25, .5, 1.}, {}));
   Array mask = make_array(shape, std::vector<std::uint8_t>{1, 1, 0, 1});
   mask.dtype = Dtype::boolean;
   EXPECT_TRUE(all_close(images_of(mask), std::vector{1, 1, 0, 1}, {}));
@@ -90,8 +93,9 @@ TEST(OpenDataset, NpzOfNumpyWithFactors) {
 
 TEST(OpenDataset, NpzWithTheNamesOfTheOriginalDsprites) {
   const test::TemporaryDirectory directory;
-  write_npz(directory / "a.npz", {{"imgs", make_array(Dtype::u8, {4, 2, 2})},
-                                  {"latents_classes", make_array<std::int64_t>({4, 1}, std::vector<std::int64_t>{0, 1, 2, 3})}});
+  write_npz(directory / "a.npz",
+            {{"imgs", make_array(Dtype::u8, {4, 2, 2})},
+             {"latents_classes", make_array<std::int64_t>({4, 1}, std::vector<std::int64_t>{0, 1, 2, 3})}});
   const auto dataset = open_dataset({.name = "npy", .path = directory / "a.npz"});
   EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 2, 3}));
 }
@@ -99,7 +103,8 @@ TEST(OpenDataset, NpzWithTheNamesOfTheOriginalDsprites) {
 TEST(OpenDataset, ImageFolderSortedByName) {
   const test::TemporaryDirectory directory;
   for (const int value : {30, 10, 20})
-    write_png(directory / fmt::format("{}.PNG", value), {2, 3, 1, std::vector<std::uint8_t>(6, static_cast<std::uint8_t>(value))});
+    write_png(directory / fmt::format("{}.PNG", value),
+              {2, 3, 1, std::vector<std::uint8_t>(6, static_cast<std::uint8_t>(value))});
   write_file(directory / "notes.txt", "no picture");
   std::filesystem::create_directory(directory / "inner.png");
   const auto dataset = open_dataset({.name = "images", .path = directory.path()});
@@ -188,7 +193,8 @@ TEST(WriteNpz, IsReadBack) {
   EXPECT_EQ(again->size(), some->size());
   EXPECT_EQ(all_images(*again), all_images(*some));
   EXPECT_EQ(all_factors(*again), all_factors(*some));
-  EXPECT_EQ(NpzReader(directory / "dsprites.npz").header("images").shape, (std::vector<std::int64_t>{some->size(), 64, 64}));
+  EXPECT_EQ(NpzReader(directory / "dsprites.npz").header("images").shape,
+            (std::vector<std::int64_t>{some->size(), 64, 64}));
   EXPECT_EQ(test::directory_content(directory.path()).size(), 1U);
 }
 

@@ -29,7 +29,8 @@ TEST(Split, IsDisjointAndWhole) {
     const auto dataset = small_dataset(size);
     const Split split = make_split(*dataset, 0.1, 0.2, 5);
     EXPECT_EQ(sorted_union(split), all_items(size));
-    EXPECT_EQ(static_cast<std::int64_t>(split.validation.size()), std::llround(0.1 * static_cast<double>(size)));
+    EXPECT_EQ(static_cast<std::int64_t>(split.validation.size()),
+              std::llround(0.1 * static_cast<double>(size)));
     EXPECT_EQ(static_cast<std::int64_t>(split.test.size()), std::llround(0.2 * static_cast<double>(size)));
   }
 }
@@ -65,7 +66,8 @@ TEST(Split, RefusesWhatCannotBe) {
     EXPECT_TRUE(fails_with<UsageError>([&] { make_split(*dataset, bad, 0, 1); }, "validation_fraction is"));
     EXPECT_TRUE(fails_with<UsageError>([&] { make_split(*dataset, 0, bad, 1); }, "test_fraction is"));
   }
-  EXPECT_TRUE(fails_with<UsageError>([&] { make_split(*dataset, 0.5, 0.5, 1); }, "nothing is left to train on"));
+  EXPECT_TRUE(
+      fails_with<UsageError>([&] { make_split(*dataset, 0.5, 0.5, 1); }, "nothing is left to train on"));
 }
 
 }  // namespace

@@ -17,7 +17,9 @@ using test::small_dataset;
 
 TEST(Where, SelectsByValueAndLabel) {
   const Dsprites dataset;
-  const auto count = [&](const char* where) { return static_cast<std::int64_t>(select_items(dataset, where).size()); };
+  const auto count = [&](const char* where) {
+    return static_cast<std::int64_t>(select_items(dataset, where).size());
+  };
   const std::int64_t all = dsprites_size;
   EXPECT_EQ(count(""), all);
   EXPECT_EQ(count("shape=heart"), all / 3);
@@ -49,18 +51,24 @@ TEST(Where, SaysWhatIsWrong) {
   const auto refused = [&](const char* where, const char* message) {
     return fails_with<UsageError>([&] { select_items(dataset, where); }, message);
   };
-  EXPECT_TRUE(refused("shap=heart", "no factor 'shap' (did you mean 'shape'?); there are: shape, scale, orientation, posX, posY"));
-  EXPECT_TRUE(refused("shape=hart", "shape is never 'hart' (did you mean 'heart'?); it takes square, ellipse, heart"));
+  EXPECT_TRUE(
+      refused("shap=heart",
+              "no factor 'shap' (did you mean 'shape'?); there are: shape, scale, orientation, posX, posY"));
+  EXPECT_TRUE(refused("shape=hart",
+                      "shape is never 'hart' (did you mean 'heart'?); it takes square, ellipse, heart"));
   EXPECT_TRUE(refused("scale=0.55", "scale is never '0.55'; it takes 0.5, 0.6, 0.7, 0.8, 0.9, 1"));
   EXPECT_TRUE(refused("posX=7", "32 values from 0 to 1"));
   EXPECT_TRUE(refused("scale>big", "'scale>big' does not compare numbers"));
   EXPECT_TRUE(refused("scale>nan", "does not compare numbers"));
   EXPECT_TRUE(refused("shape>1", "does not compare numbers"));
-  for (const char* malformed : {"shape", "shape=", "=heart", "shape=>heart", "shape=heart,,scale=1", "shape!heart"})
+  for (const char* malformed :
+       {"shape", "shape=", "=heart", "shape=>heart", "shape=heart,,scale=1", "shape!heart"})
     EXPECT_TRUE(refused(malformed, "is not of the form factor=value")) << malformed;
-  EXPECT_TRUE(fails_with<UsageError>([&] { filter(small_dataset(3), "parity=0,third=1,parity=1"); }, "no item of small satisfies"));
+  EXPECT_TRUE(fails_with<UsageError>([&] { filter(small_dataset(3), "parity=0,third=1,parity=1"); },
+                                     "no item of small satisfies"));
   const auto plain = std::make_shared<ArrayDataset>("plain", make_array(Dtype::u8, {2, 3, 3}));
-  EXPECT_TRUE(fails_with<UsageError>([&] { filter(plain, "class=1"); }, "no factor 'class'; there are: none"));
+  EXPECT_TRUE(
+      fails_with<UsageError>([&] { filter(plain, "class=1"); }, "no factor 'class'; there are: none"));
 }
 
 TEST(Filter, GivesADataSetOfTheSelected) {
@@ -89,7 +97,9 @@ TEST(Filter, GathersMoreItemsThanFitOnePiece) {
   for (std::size_t n = 0; n < 1000; ++n) {
     const auto base = static_cast<std::int64_t>(2 * n + 1);
     whole->gather({&base, 1}, expected.data());
-    ASSERT_EQ(std::vector<float>(images.begin() + 6 * static_cast<std::ptrdiff_t>(n), images.begin() + 6 * static_cast<std::ptrdiff_t>(n) + 6), expected);
+    ASSERT_EQ(std::vector<float>(images.begin() + 6 * static_cast<std::ptrdiff_t>(n),
+                                 images.begin() + 6 * static_cast<std::ptrdiff_t>(n) + 6),
+              expected);
   }
 }
 
