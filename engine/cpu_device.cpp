@@ -30,8 +30,9 @@ int usable_threads() {
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads)
-      : pool_(threads), description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), threads,
-                                                 threads == 1 ? "" : "s")) {}
+      : pool_(threads),
+        description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), threads,
+                                 threads == 1 ? "" : "s")) {}
 
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
@@ -42,7 +43,8 @@ class CpuDevice final : public Device {
   // during training would cost more than the work on the page.
   void* allocate(std::size_t bytes) override {
     const std::size_t size = mapped_bytes(bytes);
-    void* reserved = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* reserved =
+        mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (reserved == MAP_FAILED) fail("not enough memory: {} bytes were asked for", bytes);
     auto* start = static_cast<std::byte*>(reserved);
     const std::size_t lead = (huge_page - reinterpret_cast<std::uintptr_t>(start) % huge_page) % huge_page;
@@ -73,12 +75,14 @@ class CpuDevice final : public Device {
 }  // namespace
 
 std::unique_ptr<Device> open_cpu_device(int threads) {
-  if (threads < 0 || threads > 1024) usage_fail("threads must be between 1 and 1024, or 0 for all, got {}", threads);
+  if (threads < 0 || threads > 1024)
+    usage_fail("threads must be between 1 and 1024, or 0 for all, got {}", threads);
   return std::make_unique<CpuDevice>(threads == 0 ? usable_threads() : threads);
 }
 
 DeviceReport report_cpu_device() {
-  return {.name = "cpu", .usable = true,
+  return {.name = "cpu",
+          .usable = true,
           .detail = fmt::format("{} instructions, {} threads", kernels::cpu_path_name(), usable_threads())};
 }
 

@@ -56,8 +56,8 @@ void Gradients::add(Tensor x, Tensor contribution) {
 void Gradients::sweep(Tensor loss) {
   Program& program = *program_;
   before_activation_.assign(program.tensors_.size(), false);
-  program.flat_gradients_ =
-      program.tensor("parameter gradients", {std::max<std::int64_t>(program.parameters_->trained_count(), 1)});
+  program.flat_gradients_ = program.tensor("parameter gradients",
+                                           {std::max<std::int64_t>(program.parameters_->trained_count(), 1)});
   gradients_.emplace(loss.id(), fill(program, loss.shape(), 1.0F));
 
   for (auto entry = program.tape_.rbegin(); entry != program.tape_.rend(); ++entry) {
@@ -84,7 +84,8 @@ void Gradients::finish_parameters() {
     const Parameter& p = parameters[i];
     if (!p.trained) continue;
     const auto tensor = program.parameter_tensors_.find(static_cast<int>(i));
-    const auto gradient = tensor == program.parameter_tensors_.end() ? gradients_.end() : gradients_.find(tensor->second);
+    const auto gradient =
+        tensor == program.parameter_tensors_.end() ? gradients_.end() : gradients_.find(tensor->second);
     if (gradient == gradients_.end()) continue;  // part of the gap
     if (p.offset > end) fill_into(flat(end, p.offset - end), 0.0F);
     const std::int64_t count = element_count(p.shape);

@@ -36,7 +36,7 @@ class Gradients {
   void finish_parameters();
 
   Program* program_;
-  std::map<int, Tensor> gradients_;     // tensor id → gradient so far
+  std::map<int, Tensor> gradients_;      // tensor id → gradient so far
   std::vector<bool> before_activation_;  // by tensor id: the gradient already has the activation's derivative
 };
 

@@ -13,7 +13,11 @@ std::size_t float_bytes(std::int64_t count) { return static_cast<std::size_t>(co
 }  // namespace
 
 int ParameterSet::create(std::string name, Shape shape, std::span<const float> values, bool trained) {
-  if (materialized_) fail("parameter '{}' is created too late: create all parameters before a program is differentiated or planned", name);
+  if (materialized_)
+    fail(
+        "parameter '{}' is created too late: create all parameters before a program is differentiated or "
+        "planned",
+        name);
   for (const Parameter& other : parameters_)
     if (other.name == name) fail("two parameters are named '{}'", name);
   const std::int64_t count = element_count(shape);
@@ -21,7 +25,8 @@ int ParameterSet::create(std::string name, Shape shape, std::span<const float> v
     fail("parameter '{}' of shape {} needs {} values, got {}", name, to_string(shape), count, values.size());
 
   std::int64_t& end = trained ? trained_count_ : state_count_;
-  parameters_.push_back({.name = std::move(name), .shape = std::move(shape), .trained = trained, .offset = end});
+  parameters_.push_back(
+      {.name = std::move(name), .shape = std::move(shape), .trained = trained, .offset = end});
   initial_.emplace_back(values.begin(), values.end());
   end += (count + granule - 1) / granule * granule;
   return static_cast<int>(parameters_.size()) - 1;
@@ -64,7 +69,8 @@ float* ParameterSet::second_moment() { return first_moment() + trained_count_; }
 
 float* ParameterSet::address(int index, Kind kind) {
   const Parameter& p = parameter(index);
-  if (kind != Kind::value && !p.trained) fail("'{}' is a state: the optimizer keeps no moments of it", p.name);
+  if (kind != Kind::value && !p.trained)
+    fail("'{}' is a state: the optimizer keeps no moments of it", p.name);
   switch (kind) {
     case Kind::value: return (p.trained ? trained() : states()) + p.offset;
     case Kind::first_moment: return first_moment() + p.offset;

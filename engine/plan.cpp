@@ -27,9 +27,9 @@ ArenaPlan plan_arena(std::span<const Lifetime> lifetimes, std::int64_t alignment
     }
     plan.offsets[item] = offset;
     plan.bytes = std::max(plan.bytes, round_up(offset + life.bytes));
-    const auto position = std::upper_bound(placed.begin(), placed.end(), offset, [&](std::int64_t o, std::size_t p) {
-      return o < plan.offsets[p];
-    });
+    const auto position =
+        std::upper_bound(placed.begin(), placed.end(), offset,
+                         [&](std::int64_t o, std::size_t p) { return o < plan.offsets[p]; });
     placed.insert(position, item);
   }
   return plan;

@@ -32,7 +32,8 @@ Program::TensorInfo& Program::info(Tensor t) { return tensors_[static_cast<std::
 Tensor Program::add_tensor(TensorInfo added) {
   if (planned_) fail("tensor '{}' is created after the program was planned", added.name);
   for (const std::int64_t extent : added.shape)
-    if (extent <= 0) fail("tensor '{}' has shape {}: every extent must be positive", added.name, to_string(added.shape));
+    if (extent <= 0)
+      fail("tensor '{}' has shape {}: every extent must be positive", added.name, to_string(added.shape));
   const int id = static_cast<int>(tensors_.size());
   if (added.root < 0) added.root = id;
   tensors_.push_back(std::move(added));
@@ -41,7 +42,9 @@ Tensor Program::add_tensor(TensorInfo added) {
 }
 
 Tensor Program::input(std::string name, Shape shape, bool requires_gradient) {
-  const Tensor t = add_tensor({.name = std::move(name), .shape = std::move(shape), .kind = Kind::input,
+  const Tensor t = add_tensor({.name = std::move(name),
+                               .shape = std::move(shape),
+                               .kind = Kind::input,
                                .requires_gradient = requires_gradient});
   ensure_memory(t.id());
   return t;
@@ -51,7 +54,10 @@ Tensor Program::parameter(int index) {
   if (const auto found = parameter_tensors_.find(index); found != parameter_tensors_.end())
     return Tensor(*this, found->second);
   const Parameter& p = parameters_->parameter(index);
-  const Tensor t = add_tensor({.name = p.name, .shape = p.shape, .kind = Kind::parameter, .parameter = index,
+  const Tensor t = add_tensor({.name = p.name,
+                               .shape = p.shape,
+                               .kind = Kind::parameter,
+                               .parameter = index,
                                .requires_gradient = p.trained && options_.gradients});
   parameter_tensors_.emplace(index, t.id());
   return t;
@@ -60,7 +66,9 @@ Tensor Program::parameter(int index) {
 Tensor Program::constant(std::string name, Shape shape, std::span<const float> values) {
   if (std::ssize(values) != element_count(shape))
     fail("constant '{}' of shape {} cannot hold {} values", name, to_string(shape), values.size());
-  const Tensor t = add_tensor({.name = std::move(name), .shape = std::move(shape), .kind = Kind::constant,
+  const Tensor t = add_tensor({.name = std::move(name),
+                               .shape = std::move(shape),
+                               .kind = Kind::constant,
                                .values = std::vector<float>(values.begin(), values.end())});
   ensure_memory(t.id());
   return t;
@@ -68,10 +76,13 @@ Tensor Program::constant(std::string name, Shape shape, std::span<const float> v
 
 Tensor Program::step_values(std::string name, std::span<const float> values) {
   const std::size_t offset = step_bytes_.size();
-  if (offset + values.size_bytes() > step_block_capacity) fail("too many step values: no room for '{}'", name);
+  if (offset + values.size_bytes() > step_block_capacity)
+    fail("too many step values: no room for '{}'", name);
   step_bytes_.resize(offset + values.size_bytes());
   std::memcpy(&step_bytes_[offset], values.data(), values.size_bytes());
-  return add_tensor({.name = std::move(name), .shape = {std::ssize(values)}, .kind = Kind::step_values,
+  return add_tensor({.name = std::move(name),
+                     .shape = {std::ssize(values)},
+                     .kind = Kind::step_values,
                      .offset = static_cast<std::int64_t>(offset / sizeof(float))});
 }
 
@@ -84,9 +95,14 @@ Tensor Program::view(Tensor base, Shape shape, std::int64_t offset) {
   const TensorInfo& of = info(base);
   const std::int64_t count = element_count(shape);
   if (offset < 0 || offset + count > element_count(of.shape))
-    fail("a view of {} elements at {} does not fit into '{}' of shape {}", count, offset, of.name, to_string(of.shape));
-  TensorInfo added{.name = of.name, .shape = std::move(shape), .kind = Kind::view, .root = of.root,
-                   .offset = (of.kind == Kind::view ? of.offset : 0) + offset, .parent = base.id()};
+    fail("a view of {} elements at {} does not fit into '{}' of shape {}", count, offset, of.name,
+         to_string(of.shape));
+  TensorInfo added{.name = of.name,
+                   .shape = std::move(shape),
+                   .kind = Kind::view,
+                   .root = of.root,
+                   .offset = (of.kind == Kind::view ? of.offset : 0) + offset,
+                   .parent = base.id()};
   return add_tensor(std::move(added));
 }
 
@@ -99,15 +115,16 @@ void Program::check_mine(const std::vector<Tensor>& tensors, std::string_view us
     if (t) check_mine(t, user);
 }
 
-void Program::operation(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
-                        Backward backward) {
+void Program::operation(std::string_view name, const std::vector<Tensor>& inputs,
+                        const std::vector<Tensor>& outputs, Backward backward) {
   check_mine(inputs, name);
   check_mine(outputs, name);
   bool differentiable = false;
   for (const Tensor t : inputs) differentiable = differentiable || (t && t.requires_gradient());
   if (!differentiable) return;
   if (!backward)
-    fail("operation '{}{}' has no gradient, but its input needs one: wrap the input in stop_gradient", scope_, name);
+    fail("operation '{}{}' has no gradient, but its input needs one: wrap the input in stop_gradient", scope_,
+         name);
   for (const Tensor t : inputs)
     if (t) ++info(t).uses;
   for (const Tensor t : outputs) info(t).requires_gradient = true;
@@ -116,7 +133,8 @@ void Program::operation(std::string_view name, const std::vector<Tensor>& inputs
 
 void Program::set_activation(Tensor y, kernels::Activation activation) { info(y).activation = activation; }
 
-void Program::append(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+void Program::append(std::string_view name, const std::vector<Tensor>& inputs,
+                     const std::vector<Tensor>& outputs,
                      std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace,
                      kernels::Cost cost, const std::vector<std::pair<Tensor, Tensor>>& in_place) {
   check_mine(inputs, name);
@@ -157,7 +175,8 @@ void Program::ensure_memory(int id) {
   bind(id);
 }
 
-Program::Scope::Scope(Program& program, std::string_view name) : program_(&program), length_(program.scope_.size()) {
+Program::Scope::Scope(Program& program, std::string_view name)
+    : program_(&program), length_(program.scope_.size()) {
   program.scope_ += name;
   program.scope_ += '/';
 }
@@ -167,7 +186,8 @@ Program::Scope::~Scope() { program_->scope_.resize(length_); }
 void Program::backward(Tensor loss) {
   check_mine(loss, "backward");
   if (flat_gradients_) fail("backward was already recorded for this program");
-  if (loss.size() != 1) fail("backward needs a loss of one element, '{}' has shape {}", loss.name(), to_string(loss.shape()));
+  if (loss.size() != 1)
+    fail("backward needs a loss of one element, '{}' has shape {}", loss.name(), to_string(loss.shape()));
   if (!loss.requires_gradient()) fail("the loss '{}' depends on no parameter", loss.name());
   parameters_->trained();  // no parameter may come after the gradients are laid out
   Gradients gradients(*this);

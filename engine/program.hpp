@@ -134,7 +134,9 @@ class Program {
   // Runs the launches one by one until one leaves a NaN or Inf in an output; returns "operation (output)", empty when none.
   std::string find_non_finite();
 
-  void set_step(std::uint64_t seed, std::uint64_t step) { step_block().counter = {.seed = seed, .step = step}; }
+  void set_step(std::uint64_t seed, std::uint64_t step) {
+    step_block().counter = {.seed = seed, .step = step};
+  }
   void set_adam_step(const kernels::AdamStep& adam) { step_block().adam = adam; }
   void set_step_values(Tensor t, std::span<const float> values);
   // Throw Error when a size does not fit, when what is written is no input, or when what is read may already have given its
@@ -203,10 +205,11 @@ class Program {
   const TensorInfo& info(Tensor t) const { return tensors_[static_cast<std::size_t>(t.id())]; }
   Tensor add_tensor(TensorInfo info);
   void append(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
-              std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace, kernels::Cost cost,
-              const std::vector<std::pair<Tensor, Tensor>>& in_place);
+              std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace,
+              kernels::Cost cost, const std::vector<std::pair<Tensor, Tensor>>& in_place);
   void check_mine(Tensor t, std::string_view user) const;
-  void check_mine(const std::vector<Tensor>& tensors, std::string_view user) const;  // absent ones are left out
+  void check_mine(const std::vector<Tensor>& tensors,
+                  std::string_view user) const;  // absent ones are left out
   StepBlock& step_block() { return *reinterpret_cast<StepBlock*>(step_bytes_.data()); }
   void ensure_memory(int id);  // eager mode
   void bind(int id);

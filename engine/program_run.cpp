@@ -15,17 +15,19 @@ namespace {
 
 constexpr std::int64_t arena_alignment = 256;  // bytes; what cudaMalloc gives
 
-std::int64_t round_up(std::int64_t n) { return (n + arena_alignment - 1) / arena_alignment * arena_alignment; }
+std::int64_t round_up(std::int64_t n) {
+  return (n + arena_alignment - 1) / arena_alignment * arena_alignment;
+}
 
 }  // namespace
 
 // Roots that live in the arena, and which of them take over the memory of another in place.
 struct Program::Layout {
-  std::vector<int> roots;            // tensor ids, in the order of creation
-  std::vector<Lifetime> lifetimes;   // one a root, of the root alone
-  std::vector<bool> persistent;      // one a root
-  std::vector<int> storage;          // one a root: index of the root whose memory it uses, itself when it has its own
-  std::vector<std::int64_t> offsets; // one a root
+  std::vector<int> roots;           // tensor ids, in the order of creation
+  std::vector<Lifetime> lifetimes;  // one a root, of the root alone
+  std::vector<bool> persistent;     // one a root
+  std::vector<int> storage;  // one a root: index of the root whose memory it uses, itself when it has its own
+  std::vector<std::int64_t> offsets;  // one a root
   std::int64_t bytes = 0;
 };
 
@@ -40,10 +42,13 @@ Program::Layout Program::layout() const {
     layout.roots.push_back(static_cast<int>(id));
     layout.persistent.push_back(persistent(t));
     layout.lifetimes.push_back({.bytes = element_count(t.shape) * static_cast<std::int64_t>(sizeof(float)),
-                                .first = persistent(t) ? 0 : end, .last = persistent(t) ? end : -1});
+                                .first = persistent(t) ? 0 : end,
+                                .last = persistent(t) ? end : -1});
   }
 
-  const auto root_of = [&](int id) { return index[static_cast<std::size_t>(tensors_[static_cast<std::size_t>(id)].root)]; };
+  const auto root_of = [&](int id) {
+    return index[static_cast<std::size_t>(tensors_[static_cast<std::size_t>(id)].root)];
+  };
   const auto for_each_use = [&](const Launch& launch, auto&& visit) {
     for (const int id : launch.inputs) visit(id);
     for (const int id : launch.outputs) visit(id);
@@ -70,7 +75,8 @@ Program::Layout Program::layout() const {
       const Lifetime& dying = layout.lifetimes[static_cast<std::size_t>(in)];
       const Lifetime& born = layout.lifetimes[static_cast<std::size_t>(out)];
       const bool taken = layout.storage[static_cast<std::size_t>(out)] != out;
-      const bool same_part = tensors_[static_cast<std::size_t>(from)].offset == tensors_[static_cast<std::size_t>(to)].offset;
+      const bool same_part =
+          tensors_[static_cast<std::size_t>(from)].offset == tensors_[static_cast<std::size_t>(to)].offset;
       if (taken || given[static_cast<std::size_t>(in)] || dying.last != step || born.first != step ||
           dying.bytes != born.bytes || !same_part)
         continue;
@@ -111,7 +117,8 @@ void Program::plan() {
     const auto id = static_cast<std::size_t>(layout.roots[i]);
     addresses_[id] = arena_.data() + layout.offsets[i];
     std::vector<float>& values = tensors_[id].values;
-    if (tensors_[id].kind == Kind::constant) device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
+    if (tensors_[id].kind == Kind::constant)
+      device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
   }
   for (std::size_t id = 0; id < tensors_.size(); ++id) bind(static_cast<int>(id));
 }
@@ -141,7 +148,9 @@ void Program::bind(int id) {
   }
 }
 
-void Program::upload_step_block() { device_->upload(step_memory_.data(), step_bytes_.data(), step_bytes_.size()); }
+void Program::upload_step_block() {
+  device_->upload(step_memory_.data(), step_bytes_.data(), step_bytes_.size());
+}
 
 void Program::run_launch(const Launch& launch) {
   Addresses at;
@@ -166,7 +175,8 @@ std::string Program::find_non_finite() {
       const Tensor t(*this, id);
       std::vector<float> values(static_cast<std::size_t>(t.size()));
       device_->synchronize();
-      device_->download(values.data(), addresses_[static_cast<std::size_t>(id)], values.size() * sizeof(float));
+      device_->download(values.data(), addresses_[static_cast<std::size_t>(id)],
+                        values.size() * sizeof(float));
       if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
         return fmt::format("{} ({})", launch.name, t.name());
     }
@@ -179,7 +189,8 @@ void Program::set_step_values(Tensor t, std::span<const float> values) {
   const TensorInfo& into = info(t);
   if (into.kind != Kind::step_values || std::ssize(values) != t.size())
     fail("'{}' {} does not take {} step values", into.name, to_string(into.shape), values.size());
-  std::memcpy(&step_bytes_[static_cast<std::size_t>(into.offset) * sizeof(float)], values.data(), values.size_bytes());
+  std::memcpy(&step_bytes_[static_cast<std::size_t>(into.offset) * sizeof(float)], values.data(),
+              values.size_bytes());
 }
 
 std::byte* Program::ready_address(Tensor t, std::size_t elements, const char* verb) {
@@ -188,7 +199,8 @@ std::byte* Program::ready_address(Tensor t, std::size_t elements, const char* ve
     fail("cannot {} {} values: '{}' has shape {}", verb, elements, t.name(), to_string(t.shape()));
   if (options_.mode == Mode::eager) bind(t.id());
   std::byte* address = addresses_[static_cast<std::size_t>(t.id())];
-  if (address == nullptr) fail("cannot {} '{}': it has no memory yet, or is not used by the program", verb, t.name());
+  if (address == nullptr)
+    fail("cannot {} '{}': it has no memory yet, or is not used by the program", verb, t.name());
   return address;
 }
 
@@ -208,7 +220,8 @@ void Program::write_int(Tensor t, std::span<const std::int32_t> values) {
 void Program::read(Tensor t, std::span<float> values) {
   const std::byte* address = ready_address(t, values.size(), "read");
   if (options_.mode == Mode::planned && !persistent(tensors_[static_cast<std::size_t>(info(t).root)]))
-    fail("cannot read '{}': its memory serves other tensors too, keep it before the program is planned", t.name());
+    fail("cannot read '{}': its memory serves other tensors too, keep it before the program is planned",
+         t.name());
   device_->synchronize();
   device_->download(values.data(), address, values.size_bytes());
 }
@@ -232,8 +245,13 @@ std::vector<Program::Placement> Program::placements() const {
     const TensorInfo& t = tensors_[static_cast<std::size_t>(layout.roots[i])];
     const Lifetime& life = layout.lifetimes[i];
     const bool shares = layout.storage[i] != static_cast<int>(i);
-    placements.push_back({.name = t.name, .shape = t.shape, .bytes = life.bytes, .offset = layout.offsets[i],
-                          .first = life.first, .last = life.last, .persistent = layout.persistent[i],
+    placements.push_back({.name = t.name,
+                          .shape = t.shape,
+                          .bytes = life.bytes,
+                          .offset = layout.offsets[i],
+                          .first = life.first,
+                          .last = life.last,
+                          .persistent = layout.persistent[i],
                           .shares_with = shares ? layout.storage[i] : -1});
   }
   return placements;
@@ -247,15 +265,16 @@ std::int64_t Program::unshared_bytes() const {
 }
 
 std::string Program::plan_table() const {
-  std::string table = fmt::format("{:<48} {:<22} {:>12} {:>12}  {}\n", "tensor", "shape", "bytes", "offset", "launches");
+  std::string table =
+      fmt::format("{:<48} {:<22} {:>12} {:>12}  {}\n", "tensor", "shape", "bytes", "offset", "launches");
   for (const Placement& p : placements()) {
     if (p.offset < 0) continue;
     const std::string life = p.persistent ? "always" : fmt::format("{}-{}", p.first, p.last);
-    table += fmt::format("{:<48} {:<22} {:>12} {:>12}  {}{}\n", p.name, to_string(p.shape), p.bytes, p.offset, life,
-                         p.shares_with >= 0 ? " in place" : "");
+    table += fmt::format("{:<48} {:<22} {:>12} {:>12}  {}{}\n", p.name, to_string(p.shape), p.bytes, p.offset,
+                         life, p.shares_with >= 0 ? " in place" : "");
   }
-  table += fmt::format("{} launches, arena {} bytes, without sharing {} bytes\n", launches_.size(), layout().bytes,
-                       unshared_bytes());
+  table += fmt::format("{} launches, arena {} bytes, without sharing {} bytes\n", launches_.size(),
+                       layout().bytes, unshared_bytes());
   return table;
 }
 

@@ -24,10 +24,10 @@ class Tensor {
   int id() const { return id_; }
 
   const Shape& shape() const;
-  std::int64_t size() const;            // elements
-  std::int64_t dim(int axis) const;     // negative axes count from the end
-  std::int64_t rows() const;            // elements / last axis
-  std::int64_t columns() const;         // last axis
+  std::int64_t size() const;         // elements
+  std::int64_t dim(int axis) const;  // negative axes count from the end
+  std::int64_t rows() const;         // elements / last axis
+  std::int64_t columns() const;      // last axis
   bool requires_gradient() const;
   const std::string& name() const;
 

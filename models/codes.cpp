@@ -9,7 +9,8 @@ namespace cuelbo {
 
 namespace {
 
-constexpr std::int64_t encode_batch = 256;   // part of the result: a sample's noise depends on its row in the batch
+constexpr std::int64_t encode_batch =
+    256;  // part of the result: a sample's noise depends on its row in the batch
 
 // Steps of evaluation are far from those of training, so that they draw other noise from the same seed.
 constexpr std::uint64_t evaluation_step = std::uint64_t{1} << 62;
@@ -28,7 +29,8 @@ std::vector<float> columns_of(const std::vector<float>& rows, std::int64_t width
 
 Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const Dataset& dataset,
              std::span<const std::int64_t> items, std::uint64_t seed) {
-  const std::int64_t count = std::ssize(items), dims = model.gaussian_dims(), classes = model.tree().total_classes();
+  const std::int64_t count = std::ssize(items), dims = model.gaussian_dims(),
+                     classes = model.tree().total_classes();
   if (count == 0) fail("there is nothing to encode");
   EncodeProgram encoder(device, parameters, model, encode_batch);
   std::vector<float> images(static_cast<std::size_t>(encode_batch * dataset.item_size()));
@@ -37,7 +39,8 @@ Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const
 
   for (std::int64_t begin = 0; begin < count; begin += encode_batch) {
     const std::int64_t n = std::min(encode_batch, count - begin);
-    dataset.gather(items.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n)), images.data());
+    dataset.gather(items.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n)),
+                   images.data());
     encoder.program.write(encoder.images, images);
     encoder.program.set_step(seed, evaluation_step + static_cast<std::uint64_t>(begin / encode_batch));
     encoder.program.replay();
@@ -56,7 +59,8 @@ Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const
   std::int64_t begin = 0;
   for (std::size_t g = 0; g < model.tree().classes().size(); ++g) {
     const std::int64_t k = model.tree().classes()[g];
-    codes.discrete.push_back({.name = model.tree().discrete_names()[g], .classes = k,
+    codes.discrete.push_back({.name = model.tree().discrete_names()[g],
+                              .classes = k,
                               .logits = columns_of(logits, classes, begin, k),
                               .z = columns_of(relaxed, classes, begin, k)});
     begin += k;

@@ -38,7 +38,7 @@ struct DecompositionOptions {
   std::int64_t dataset_size = 0;
   std::int64_t max_rows = 10000;  // rows of exact: a seeded subset when there are more items
   std::uint64_t seed = 1;
-  GaussianPrior prior = {};       // of the dimensions in tree order
+  GaussianPrior prior = {};  // of the dimensions in tree order
 };
 
 struct Decomposition {
@@ -51,6 +51,7 @@ struct Decomposition {
 };
 
 // All items are columns of the mixture. Accumulates means in double.
-Decomposition decompose(Device& device, const Codes& codes, const GroupTree& tree, const DecompositionOptions& options);
+Decomposition decompose(Device& device, const Codes& codes, const GroupTree& tree,
+                        const DecompositionOptions& options);
 
 }  // namespace cuelbo

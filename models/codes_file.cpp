@@ -15,11 +15,14 @@ constexpr std::string_view logits_prefix = "logits_";
 std::vector<float> read_matrix(const NpzReader& archive, const std::string& path, const std::string& name,
                                std::int64_t rows, std::int64_t columns) {
   const Array array = archive.read(name);
-  const bool fits = array.rank() == 2 && (rows < 0 || array.shape[0] == rows) && (columns < 0 || array.shape[1] == columns);
+  const bool fits =
+      array.rank() == 2 && (rows < 0 || array.shape[0] == rows) && (columns < 0 || array.shape[1] == columns);
   if (!fits) {
-    const auto extent = [](std::int64_t n, const char* letter) { return n < 0 ? std::string(letter) : std::to_string(n); };
-    fail("'{}': array '{}' has shape {}, expected ({}, {})", path, name, to_string(array.shape), extent(rows, "n"),
-         extent(columns, "D"));
+    const auto extent = [](std::int64_t n, const char* letter) {
+      return n < 0 ? std::string(letter) : std::to_string(n);
+    };
+    fail("'{}': array '{}' has shape {}, expected ({}, {})", path, name, to_string(array.shape),
+         extent(rows, "n"), extent(columns, "D"));
   }
   if (array.size() == 0) fail("'{}': array '{}' is empty", path, name);
   std::vector<float> values = array.as_f32();
@@ -33,8 +36,8 @@ std::vector<float> read_matrix(const NpzReader& archive, const std::string& path
 void check_variances(const std::string& path, const Codes& codes) {
   for (std::size_t i = 0; i < codes.logvar.size(); ++i)
     if (std::abs(codes.logvar[i]) > 80)
-      fail("'{}': array 'logvar' has {} in row {}: log-variances must lie in [-80, 80]", path, codes.logvar[i],
-           i / static_cast<std::size_t>(codes.dims));
+      fail("'{}': array 'logvar' has {} in row {}: log-variances must lie in [-80, 80]", path,
+           codes.logvar[i], i / static_cast<std::size_t>(codes.dims));
 }
 
 }  // namespace
@@ -42,9 +45,11 @@ void check_variances(const std::string& path, const Codes& codes) {
 Codes read_codes(const std::string& path, std::uint64_t seed) {
   const NpzReader archive(path);
   for (const char* name : {"mean", "logvar"})
-    if (!archive.contains(name)) fail("'{}': array '{}' is missing: codes need mean and logvar, (n, D) each", path, name);
+    if (!archive.contains(name))
+      fail("'{}': array '{}' is missing: codes need mean and logvar, (n, D) each", path, name);
   const NpyHeader header = archive.header("mean");
-  if (header.shape.size() != 2) fail("'{}': array 'mean' has shape {}, expected (n, D)", path, to_string(header.shape));
+  if (header.shape.size() != 2)
+    fail("'{}': array 'mean' has shape {}, expected (n, D)", path, to_string(header.shape));
   Codes codes{.items = header.shape[0], .dims = header.shape[1]};
   codes.mean = read_matrix(archive, path, "mean", codes.items, codes.dims);
   codes.logvar = read_matrix(archive, path, "logvar", codes.items, codes.dims);

@@ -44,7 +44,11 @@ double log_normal(double x, double mean, double logvar) {
 class Decomposer {
  public:
   Decomposer(const Codes& codes, const GroupTree& tree, const DecompositionOptions& options)
-      : codes_(codes), tree_(tree), options_(options), terms_(tree, options.prior.correlated()), rows_(chosen_rows()),
+      : codes_(codes),
+        tree_(tree),
+        options_(options),
+        terms_(tree, options.prior.correlated()),
+        rows_(chosen_rows()),
         negative_entropy_(static_cast<std::size_t>(codes.items)) {
     gather();
   }
@@ -61,7 +65,8 @@ class Decomposer {
       }
     }
     for (std::size_t i = 0; i < terms_.prior_blocks().size(); ++i)
-      means[blocks + 1 + i] = log_prior_sum(tree_.blocks()[static_cast<std::size_t>(terms_.prior_blocks()[i])]);
+      means[blocks + 1 + i] =
+          log_prior_sum(tree_.blocks()[static_cast<std::size_t>(terms_.prior_blocks()[i])]);
     for (double& mean : means) mean /= static_cast<double>(rows_.size());
 
     Decomposition result{.terms = terms_.terms(), .values = terms_.evaluate(means)};
@@ -143,8 +148,9 @@ class Decomposer {
       in.row_probabilities = program.input("row probabilities", {chunk, classes});
       in.probabilities = program.input("probabilities", {items, classes});
     }
-    const Tensor log_q = elbo_decomposition(in, tree_.blocks(), tree_.classes(),
-                                            mixture_weights(options_.estimator, items, options_.dataset_size));
+    const Tensor log_q =
+        elbo_decomposition(in, tree_.blocks(), tree_.classes(),
+                           mixture_weights(options_.estimator, items, options_.dataset_size));
     program.keep(log_q);
     program.plan();
     program.write(in.mean, tree_codes_.mean);

@@ -33,7 +33,8 @@ class LikelihoodDecoder {
     for (std::size_t begin = 0; begin < items.size(); begin += decode_batch) {
       const std::size_t n = std::min<std::size_t>(decode_batch, items.size() - begin);
       dataset_.gather(items.subspan(begin, n), images_.data());
-      std::copy_n(codes.begin() + static_cast<std::ptrdiff_t>(begin * code_size_), n * code_size_, codes_.begin());
+      std::copy_n(codes.begin() + static_cast<std::ptrdiff_t>(begin * code_size_), n * code_size_,
+                  codes_.begin());
       decoder_.program.write(decoder_.images, images_);
       decoder_.program.write(decoder_.code, codes_);
       decoder_.program.replay();
@@ -71,8 +72,8 @@ double log_sum_exp(const std::vector<double>& values) {
 }
 
 // A sample of q(z, c|x) with hard classes, written to `code`; returns log p(z, c) − log q(z, c|x).
-double sample_hard(const Codes& codes, std::int64_t item, const float* normal, std::uint64_t seed, std::uint32_t sample,
-                   float* code) {
+double sample_hard(const Codes& codes, std::int64_t item, const float* normal, std::uint64_t seed,
+                   std::uint32_t sample, float* code) {
   double log_weight = 0;
   for (std::int64_t d = 0; d < codes.dims; ++d) {
     const auto at = static_cast<std::size_t>(item * codes.dims + d);
@@ -86,15 +87,16 @@ double sample_hard(const Codes& codes, std::int64_t item, const float* normal, s
     const float* logits = group.logits.data() + item * group.classes;
     const std::vector<double> values(logits, logits + group.classes);
     const double total = log_sum_exp(values);
-    const auto words = kernels::philox4x32_10({static_cast<std::uint32_t>(item), sample, number++, 0x636c6173},
-                                              kernels::philox_key(seed));
+    const auto words = kernels::philox4x32_10(
+        {static_cast<std::uint32_t>(item), sample, number++, 0x636c6173}, kernels::philox_key(seed));
     double left = kernels::uniform_open(words.x);
     std::int64_t chosen = 0;
     for (; chosen < group.classes - 1; ++chosen) {
       left -= std::exp(values[static_cast<std::size_t>(chosen)] - total);
       if (left < 0) break;
     }
-    log_weight -= std::log(static_cast<double>(group.classes)) + values[static_cast<std::size_t>(chosen)] - total;
+    log_weight -=
+        std::log(static_cast<double>(group.classes)) + values[static_cast<std::size_t>(chosen)] - total;
     std::fill_n(code, group.classes, 0.0F);
     code[chosen] = 1;
     code += group.classes;
@@ -114,9 +116,10 @@ double importance_bound(LikelihoodDecoder& decoder, const Codes& codes, std::spa
     std::vector<float> code(static_cast<std::size_t>(samples * width));
     std::vector<double> weights;
     for (std::int64_t s = 0; s < samples; ++s)
-      weights.push_back(sample_hard(codes, i, normal.data() + s * codes.dims, seed, static_cast<std::uint32_t>(s),
-                                    code.data() + s * width));
-    const std::vector<std::int64_t> repeated(static_cast<std::size_t>(samples), items[static_cast<std::size_t>(i)]);
+      weights.push_back(sample_hard(codes, i, normal.data() + s * codes.dims, seed,
+                                    static_cast<std::uint32_t>(s), code.data() + s * width));
+    const std::vector<std::int64_t> repeated(static_cast<std::size_t>(samples),
+                                             items[static_cast<std::size_t>(i)]);
     const std::vector<double> likelihoods = decoder.run(repeated, code);
     for (std::size_t s = 0; s < weights.size(); ++s) weights[s] += likelihoods[s];
     total += log_sum_exp(weights) - std::log(static_cast<double>(samples));
@@ -128,7 +131,8 @@ std::vector<double> variances(const Codes& codes) {
   std::vector<double> result;
   for (std::int64_t d = 0; d < codes.dims; ++d) {
     double sum = 0, squares = 0;
-    for (std::int64_t i = 0; i < codes.items; ++i) sum += codes.mean[static_cast<std::size_t>(i * codes.dims + d)];
+    for (std::int64_t i = 0; i < codes.items; ++i)
+      sum += codes.mean[static_cast<std::size_t>(i * codes.dims + d)];
     const double mean = sum / static_cast<double>(codes.items);
     for (std::int64_t i = 0; i < codes.items; ++i) {
       const double x = codes.mean[static_cast<std::size_t>(i * codes.dims + d)] - mean;
@@ -149,7 +153,9 @@ Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset&
   const std::uint64_t seed = run.config().seed;
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, dataset, items, seed);
 
-  Evaluation result{.items = codes.items, .step = loaded.state.step, .dataset = dataset.name(),
+  Evaluation result{.items = codes.items,
+                    .step = loaded.state.step,
+                    .dataset = dataset.name(),
                     .checkpoint = loaded.checkpoint};
   LikelihoodDecoder decoder(loaded, dataset);
   for (const double value : decoder.run(items, joined(codes))) result.log_likelihood += value;
@@ -166,8 +172,8 @@ Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset&
         importance_bound(decoder, codes, items.first(static_cast<std::size_t>(result.importance_items)),
                          result.importance_samples, seed);
   result.mean_variance = variances(codes);
-  result.active_units =
-      std::count_if(result.mean_variance.begin(), result.mean_variance.end(), [](double v) { return v > active_variance; });
+  result.active_units = std::count_if(result.mean_variance.begin(), result.mean_variance.end(),
+                                      [](double v) { return v > active_variance; });
   return result;
 }
 
@@ -191,8 +197,12 @@ nlohmann::json to_json(const Evaluation& e, const GroupTree& tree) {
     const auto group = std::find_if(tree.nodes().begin(), tree.nodes().end(), holds);
     const std::int64_t column = tree.dims()[static_cast<std::size_t>(term.dim)];
     const double variance = e.mean_variance[static_cast<std::size_t>(column)];
-    dimensions.push_back({{"name", std::to_string(column)}, {"dim", column}, {"group", group->name},
-                          {"discrete", false}, {"kl", value}, {"mean_variance", variance},
+    dimensions.push_back({{"name", std::to_string(column)},
+                          {"dim", column},
+                          {"group", group->name},
+                          {"discrete", false},
+                          {"kl", value},
+                          {"mean_variance", variance},
                           {"active", variance > active_variance}});
   }
   return {{"elbo", e.elbo},

@@ -21,7 +21,7 @@ struct EvaluationOptions {
 struct Evaluation {
   std::int64_t items = 0, step = 0;
   std::string dataset, checkpoint;
-  double log_likelihood = 0;  // E log p(x|z), one sample an item, relaxed decoding
+  double log_likelihood = 0;    // E log p(x|z), one sample an item, relaxed decoding
   Decomposition decomposition;  // exact, over the evaluated items
   double elbo = 0;              // log_likelihood − Σ terms
   double importance_bound = 0;  // log p(x) ≥, Burda et al. 2016 (arXiv 1509.00519)

@@ -70,7 +70,10 @@ namespace {
 class GroupParser {
  public:
   GroupParser(std::string_view text, std::int64_t dims, const std::vector<DiscreteGroup>& discrete)
-      : text_(text), discrete_(discrete), dim_used_(static_cast<std::size_t>(dims)), group_used_(discrete.size()) {}
+      : text_(text),
+        discrete_(discrete),
+        dim_used_(static_cast<std::size_t>(dims)),
+        group_used_(discrete.size()) {}
 
   GroupTree parse() {
     GroupTree::Spec root{.name = "root"};
@@ -79,14 +82,16 @@ class GroupParser {
     for (std::size_t d = 0; d < dim_used_.size(); ++d)
       if (!dim_used_[d]) usage_fail("groups '{}': dimension {} is in no group", text_, d);
     for (std::size_t g = 0; g < group_used_.size(); ++g)
-      if (!group_used_[g]) usage_fail("groups '{}': discrete group '{}' is left out", text_, discrete_[g].name);
+      if (!group_used_[g])
+        usage_fail("groups '{}': discrete group '{}' is left out", text_, discrete_[g].name);
     return GroupTree(root);
   }
 
  private:
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    usage_fail("groups '{}', position {}: {}", text_, at_ + 1, fmt::format(format, std::forward<Args>(args)...));
+    usage_fail("groups '{}', position {}: {}", text_, at_ + 1,
+               fmt::format(format, std::forward<Args>(args)...));
   }
 
   void skip_spaces() {
@@ -139,7 +144,8 @@ class GroupParser {
     const std::int64_t last = dash == std::string_view::npos ? first : number(word.substr(dash + 1));
     if (last < first) refuse("'{}' runs backwards", word);
     for (std::int64_t d = first; d <= last; ++d) {
-      if (d >= std::ssize(dim_used_)) refuse("dimension {} does not exist: the codes have {}", d, dim_used_.size());
+      if (d >= std::ssize(dim_used_))
+        refuse("dimension {} does not exist: the codes have {}", d, dim_used_.size());
       if (dim_used_[static_cast<std::size_t>(d)]) refuse("dimension {} is in two groups", d);
       dim_used_[static_cast<std::size_t>(d)] = true;
       leaf.dims.push_back(d);
@@ -157,7 +163,8 @@ class GroupParser {
       return;
     }
     if (names.empty()) refuse("'{}' is no discrete group: the codes have none", word);
-    refuse("'{}' is no discrete group{}; there is: {}", word, did_you_mean(word, names), fmt::join(names, ", "));
+    refuse("'{}' is no discrete group{}; there is: {}", word, did_you_mean(word, names),
+           fmt::join(names, ", "));
   }
 
   std::int64_t number(std::string_view digits) const {

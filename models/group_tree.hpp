@@ -11,7 +11,7 @@
 namespace cuelbo {
 
 struct GroupNode {
-  std::string name;           // "root", the group's name, or its text in a specification
+  std::string name;  // "root", the group's name, or its text in a specification
   int parent = -1;
   std::vector<int> children;  // of inner nodes; a leaf has none
   kernels::DensityBlock block;
@@ -37,9 +37,9 @@ class GroupTree {
   explicit GroupTree(const Spec& root);
 
   const std::vector<GroupNode>& nodes() const { return nodes_; }
-  const std::vector<std::int64_t>& dims() const { return dims_; }            // column of the codes, by tree dimension
+  const std::vector<std::int64_t>& dims() const { return dims_; }  // column of the codes, by tree dimension
   const std::vector<std::string>& discrete_names() const { return discrete_names_; }
-  const std::vector<std::int32_t>& classes() const { return classes_; }      // of each discrete group
+  const std::vector<std::int32_t>& classes() const { return classes_; }  // of each discrete group
   std::int64_t total_classes() const;
   bool dims_in_order() const;  // dims() is 0, 1, 2, …
 

@@ -13,7 +13,8 @@ namespace {
 std::int64_t features(const Shape& shape) { return element_count(shape); }
 
 std::int64_t default_padding(const LayerConfig& layer) {
-  return layer.padding >= 0 ? layer.padding : std::max<std::int64_t>(0, (layer.kernel - layer.stride + 1) / 2);
+  return layer.padding >= 0 ? layer.padding
+                            : std::max<std::int64_t>(0, (layer.kernel - layer.stride + 1) / 2);
 }
 
 Tensor with_batch(Tensor x, const Shape& item) {
@@ -35,8 +36,9 @@ GroupTree latent_tree(const std::vector<LatentConfig>& latents) {
     while (begin < latent.inside.size()) {  // "a/b": group b inside group a
       const std::size_t end = std::min(latent.inside.find('/', begin), latent.inside.size());
       const std::string name = latent.inside.substr(begin, end - begin);
-      auto inner = std::find_if(siblings->begin(), siblings->end(),
-                                [&](const GroupTree::Spec& s) { return !s.children.empty() && s.name == name; });
+      auto inner = std::find_if(siblings->begin(), siblings->end(), [&](const GroupTree::Spec& s) {
+        return !s.children.empty() && s.name == name;
+      });
       if (inner == siblings->end()) inner = siblings->insert(siblings->end(), GroupTree::Spec{.name = name});
       siblings = &inner->children;
       begin = end + 1;
@@ -52,22 +54,25 @@ GroupTree latent_tree(const std::vector<LatentConfig>& latents) {
   return GroupTree(root);
 }
 
-Hfvae::Hfvae(ParameterSet& parameters, const RunConfig& config, ImageShape image) : config_(config), image_(image) {
+Hfvae::Hfvae(ParameterSet& parameters, const RunConfig& config, ImageShape image)
+    : config_(config), image_(image) {
   tree_ = std::make_shared<GroupTree>(latent_tree(config.latents));
   terms_ = std::make_shared<ObjectiveTerms>(*tree_);
   if (gaussian_dims() == 0) usage_fail("a model needs at least one Gaussian latent dimension");
   build(parameters);
 }
 
-Hfvae::Layer Hfvae::make_layer(ParameterSet& parameters, const LayerConfig& config, std::string name, const Shape& in,
-                               Activation activation) const {
+Hfvae::Layer Hfvae::make_layer(ParameterSet& parameters, const LayerConfig& config, std::string name,
+                               const Shape& in, Activation activation) const {
   Layer layer{.config = config, .name = std::move(name), .in = in, .activation = activation};
   const std::int64_t units = config.units;
   layer.config.padding = default_padding(config);
   const bool is_image = in.size() == 3;
   if (config.kind != LayerConfig::Kind::linear && !is_image)
-    usage_fail("{}: a convolution needs an image (H, W, C), but its input is {}: put a linear layer with reshape before it",
-               layer.name, to_string(in));
+    usage_fail(
+        "{}: a convolution needs an image (H, W, C), but its input is {}: put a linear layer with reshape "
+        "before it",
+        layer.name, to_string(in));
   const std::int64_t k = config.kernel, s = config.stride, p = layer.config.padding;
   Shape weight;
   std::int64_t fan_in = 0;
@@ -97,11 +102,13 @@ Hfvae::Layer Hfvae::make_layer(ParameterSet& parameters, const LayerConfig& conf
       break;
   }
   const float bound = 1 / std::sqrt(static_cast<float>(fan_in));
-  const auto create = [&](const char* what, Shape shape, const std::vector<float>& values, bool trained = true) {
+  const auto create = [&](const char* what, Shape shape, const std::vector<float>& values,
+                          bool trained = true) {
     return parameters.create(layer.name + "." + what, std::move(shape), values, trained);
   };
   const auto random = [&](const char* what, const Shape& shape) {
-    return create(what, shape, uniform_values(config_.seed, layer.name + "." + what, element_count(shape), bound));
+    return create(what, shape,
+                  uniform_values(config_.seed, layer.name + "." + what, element_count(shape), bound));
   };
   layer.weight = random("weight", weight);
   layer.bias = random("bias", {units});
@@ -110,14 +117,16 @@ Hfvae::Layer Hfvae::make_layer(ParameterSet& parameters, const LayerConfig& conf
     layer.scale = create("batch_norm.scale", {units}, std::vector<float>(count, 1.0F));
     layer.shift = create("batch_norm.shift", {units}, std::vector<float>(count, 0.0F));
     layer.running_mean = create("batch_norm.running_mean", {units}, std::vector<float>(count, 0.0F), false);
-    layer.running_variance = create("batch_norm.running_variance", {units}, std::vector<float>(count, 1.0F), false);
+    layer.running_variance =
+        create("batch_norm.running_variance", {units}, std::vector<float>(count, 1.0F), false);
   }
   return layer;
 }
 
 void Hfvae::build(ParameterSet& parameters) {
   Shape shape{image_.height, image_.width, image_.channels};
-  const auto stack = [&](const NetworkConfig& network, const std::string& prefix, std::vector<Layer>& layers) {
+  const auto stack = [&](const NetworkConfig& network, const std::string& prefix,
+                         std::vector<Layer>& layers) {
     for (std::size_t i = 0; i < network.layers.size(); ++i) {
       layers.push_back(make_layer(parameters, network.layers[i], fmt::format("{}.{}", prefix, i), shape,
                                   network.activation));
@@ -126,7 +135,8 @@ void Hfvae::build(ParameterSet& parameters) {
   };
   stack(config_.encoder, "encoder", encoder_);
   const std::int64_t latent_outputs = 2 * gaussian_dims() + tree_->total_classes();
-  encoder_.push_back(make_layer(parameters, {.units = latent_outputs}, "encoder.latent", shape, Activation::identity));
+  encoder_.push_back(
+      make_layer(parameters, {.units = latent_outputs}, "encoder.latent", shape, Activation::identity));
 
   shape = {code_size()};
   stack(config_.decoder, "decoder", decoder_);
@@ -144,8 +154,8 @@ void Hfvae::build(ParameterSet& parameters) {
   decoder_.push_back(make_layer(parameters, output, "decoder.output", shape, Activation::identity));
   const Shape expected{image_.height, image_.width, image_.channels};
   if (decoder_.back().out != expected)
-    usage_fail("the decoder makes images of {}, but the data has {}: change its layers", to_string(decoder_.back().out),
-               to_string(expected));
+    usage_fail("the decoder makes images of {}, but the data has {}: change its layers",
+               to_string(decoder_.back().out), to_string(expected));
 }
 
 Tensor Hfvae::apply(Program& program, const Layer& layer, Tensor x, bool training) const {
@@ -153,8 +163,8 @@ Tensor Hfvae::apply(Program& program, const Layer& layer, Tensor x, bool trainin
   const bool normalized = layer.config.batch_norm;
   const Activation activation = normalized ? Activation::identity : layer.activation;
   const Tensor weight = program.parameter(layer.weight), bias = program.parameter(layer.bias);
-  const Conv2dGeometry geometry{.kernel = layer.config.kernel, .stride = layer.config.stride,
-                                .padding = layer.config.padding};
+  const Conv2dGeometry geometry{
+      .kernel = layer.config.kernel, .stride = layer.config.stride, .padding = layer.config.padding};
   x = with_batch(x, layer.in);
   Tensor y;
   switch (layer.config.kind) {
@@ -166,7 +176,8 @@ Tensor Hfvae::apply(Program& program, const Layer& layer, Tensor x, bool trainin
   }
   if (normalized)
     y = batch_norm(y,
-                   {.scale = program.parameter(layer.scale), .shift = program.parameter(layer.shift),
+                   {.scale = program.parameter(layer.scale),
+                    .shift = program.parameter(layer.shift),
                     .running_mean = program.parameter(layer.running_mean),
                     .running_variance = program.parameter(layer.running_variance)},
                    training, layer.activation);
@@ -188,9 +199,9 @@ LatentTensors Hfvae::encode(Program& program, Tensor images, bool training) cons
   for (std::size_t g = 0; g < tree_->classes().size(); ++g) {
     const std::int64_t classes = tree_->classes()[g];
     const Tensor logits = slice_columns(latents.logits, begin, classes);
-    const auto group = std::find_if(config_.latents.begin(), config_.latents.end(), [&](const LatentConfig& l) {
-      return l.name == tree_->discrete_names()[g];
-    });
+    const auto group =
+        std::find_if(config_.latents.begin(), config_.latents.end(),
+                     [&](const LatentConfig& l) { return l.name == tree_->discrete_names()[g]; });
     probabilities.push_back(softmax(logits));
     log_probabilities.push_back(log_softmax(logits));
     relaxed.push_back(concrete(logits, static_cast<float>(group->temperature)));

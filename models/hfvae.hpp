@@ -29,7 +29,7 @@ class Hfvae {
   // A code is (B, code_size()): Gaussian dimensions, then relaxed or hard one-hot classes. → (B, H, W, C): logits of the
   // Bernoulli or means of the Gaussian likelihood.
   Tensor decode(Program& program, Tensor code, bool training) const;
-  Tensor code(const LatentTensors& latents) const;  // the sample, as decode takes it
+  Tensor code(const LatentTensors& latents) const;             // the sample, as decode takes it
   Tensor log_likelihood(Tensor decoded, Tensor images) const;  // (B), nats
   // What to show of decoded values: probabilities or means.
   Tensor picture(Tensor decoded) const;

@@ -41,12 +41,15 @@ std::string to_string(Estimator estimator) {
 MixtureWeights mixture_weights(Estimator estimator, std::int64_t columns, std::int64_t dataset_size) {
   const auto b = static_cast<double>(columns), n = static_cast<double>(dataset_size), m = b - 1;
   if (columns < 1) usage_fail("estimator {}: there are no items", to_string(estimator));
-  const bool minibatch = estimator == Estimator::hfvae || estimator == Estimator::mws || estimator == Estimator::mss;
+  const bool minibatch =
+      estimator == Estimator::hfvae || estimator == Estimator::mws || estimator == Estimator::mss;
   if (minibatch && columns < 2)
-    usage_fail("estimator {} needs at least 2 items in a batch, got {}: 'batch' allows 1", to_string(estimator), columns);
+    usage_fail("estimator {} needs at least 2 items in a batch, got {}: 'batch' allows 1",
+               to_string(estimator), columns);
   if (minibatch && dataset_size < columns)
-    usage_fail("estimator {} needs a data set at least as large as the batch: dataset size {} < batch size {}",
-               to_string(estimator), dataset_size, columns);
+    usage_fail(
+        "estimator {} needs a data set at least as large as the batch: dataset size {} < batch size {}",
+        to_string(estimator), dataset_size, columns);
   switch (estimator) {
     case Estimator::hfvae: return {.own = 1 / n, .next = (n - 1) / (n * m), .other = (n - 1) / (n * m)};
     case Estimator::mws: return {.own = 1 / (n * b), .next = 1 / (n * b), .other = 1 / (n * b)};
@@ -54,8 +57,8 @@ MixtureWeights mixture_weights(Estimator estimator, std::int64_t columns, std::i
     case Estimator::batch: return {.own = 1 / b, .next = 1 / b, .other = 1 / b};
     case Estimator::exact:
       if (columns != dataset_size)
-        usage_fail("estimator exact takes the codes as the whole data set: {} items, but dataset size {}", columns,
-                   dataset_size);
+        usage_fail("estimator exact takes the codes as the whole data set: {} items, but dataset size {}",
+                   columns, dataset_size);
       return {.own = 1 / n, .next = 1 / n, .other = 1 / n};
   }
   fail("no such estimator");
@@ -70,7 +73,8 @@ ObjectiveTerms::ObjectiveTerms(const GroupTree& tree, bool correlated_prior) {
   } else {
     for (int d = 0; d < dims; ++d) prior_blocks_.push_back(tree.block_of_dim(d));
     for (int v = 0; v < std::ssize(nodes); ++v)
-      if (nodes[static_cast<std::size_t>(v)].is_discrete_leaf()) prior_blocks_.push_back(tree.block_of_node(v));
+      if (nodes[static_cast<std::size_t>(v)].is_discrete_leaf())
+        prior_blocks_.push_back(tree.block_of_node(v));
   }
   const int given_x = blocks;  // column of log q(z|x)
   mean_count_ = blocks + 1 + std::ssize(prior_blocks_);
@@ -96,7 +100,8 @@ ObjectiveTerms::ObjectiveTerms(const GroupTree& tree, bool correlated_prior) {
     const GroupNode& node = nodes[static_cast<std::size_t>(v)];
     if (node.is_leaf()) continue;
     begin_term({.kind = Kind::between_group_tc,
-                .name = v == 0 ? "between_group_tc" : "between_group_tc/" + node.name, .node = v});
+                .name = v == 0 ? "between_group_tc" : "between_group_tc/" + node.name,
+                .node = v});
     add_block(tree.block_of_node(v), 1.0F, correlated_prior);
     for (const int child : node.children) add_block(tree.block_of_node(child), -1.0F, correlated_prior);
   }
@@ -117,7 +122,8 @@ ObjectiveTerms::ObjectiveTerms(const GroupTree& tree, bool correlated_prior) {
   });
   for (const int d : by_column) {
     begin_term({.kind = Kind::dimension_kl,
-                .name = fmt::format("dimension_kl/{}", tree.dims()[static_cast<std::size_t>(d)]), .dim = d});
+                .name = fmt::format("dimension_kl/{}", tree.dims()[static_cast<std::size_t>(d)]),
+                .dim = d});
     add_block(tree.block_of_dim(d), 1.0F, true);
   }
   for (int v = 0; v < std::ssize(nodes); ++v) {
@@ -132,7 +138,8 @@ std::vector<double> ObjectiveTerms::evaluate(const std::vector<double>& means) c
   std::vector<double> values;
   for (std::size_t t = 0; t < terms_.size(); ++t) {
     double value = 0;
-    for (std::size_t i = 0; i < means.size(); ++i) value += static_cast<double>(matrix_[t * means.size() + i]) * means[i];
+    for (std::size_t i = 0; i < means.size(); ++i)
+      value += static_cast<double>(matrix_[t * means.size() + i]) * means[i];
     values.push_back(value);
   }
   return values;
@@ -159,8 +166,9 @@ std::vector<float> coefficients(const ObjectiveConfig& config, const GroupTree& 
   }
   std::vector<float> result;
   for (const ObjectiveTerm& term : terms) {
-    const auto named = term.node < 0 ? config.group_tc.end()
-                                     : config.group_tc.find(tree.nodes()[static_cast<std::size_t>(term.node)].name);
+    const auto named = term.node < 0
+                           ? config.group_tc.end()
+                           : config.group_tc.find(tree.nodes()[static_cast<std::size_t>(term.node)].name);
     const bool is_tc = term.kind == Kind::between_group_tc || term.kind == Kind::within_group_tc;
     const Schedule* schedule = nullptr;
     switch (term.kind) {
@@ -196,7 +204,8 @@ double log_uniform(const GroupTree& tree, const kernels::DensityBlock& block) {
 }
 
 // Mean log p of every block in terms.prior_blocks() → (1, blocks)
-Tensor record_log_prior(Tensor z, const GroupTree& tree, const ObjectiveTerms& terms, const GaussianPrior& prior) {
+Tensor record_log_prior(Tensor z, const GroupTree& tree, const ObjectiveTerms& terms,
+                        const GaussianPrior& prior) {
   const float per_item = 1.0F / static_cast<float>(z.rows());
   std::vector<Tensor> means;
   std::vector<float> constants;
@@ -219,21 +228,24 @@ Tensor record_log_prior(Tensor z, const GroupTree& tree, const ObjectiveTerms& t
 
 }  // namespace
 
-ObjectiveTensors record_objective(const LatentTensors& latents, const GroupTree& tree, const ObjectiveTerms& terms,
-                                  MixtureWeights weights, const std::vector<float>& coefficients,
-                                  const GaussianPrior& prior) {
+ObjectiveTensors record_objective(const LatentTensors& latents, const GroupTree& tree,
+                                  const ObjectiveTerms& terms, MixtureWeights weights,
+                                  const std::vector<float>& coefficients, const GaussianPrior& prior) {
   Program& program = latents.z.program();
   const Program::Scope scope(program, "objective");
   const float per_item = 1.0F / static_cast<float>(latents.z.rows());
   const auto row = [](Tensor t) { return reshape(t, {1, t.size()}); };
 
-  const Tensor log_q = elbo_decomposition({.z = latents.z, .mean = latents.mean, .logvar = latents.logvar,
+  const Tensor log_q = elbo_decomposition({.z = latents.z,
+                                           .mean = latents.mean,
+                                           .logvar = latents.logvar,
                                            .row_probabilities = latents.probabilities,
                                            .probabilities = latents.probabilities},
                                           tree.blocks(), tree.classes(), weights);
   Tensor log_q_given_x = sum(gaussian_log_density(latents.z, latents.mean, latents.logvar), per_item);
   if (latents.probabilities)
-    log_q_given_x = add(log_q_given_x, sum(multiply(latents.probabilities, latents.log_probabilities), per_item));
+    log_q_given_x =
+        add(log_q_given_x, sum(multiply(latents.probabilities, latents.log_probabilities), per_item));
   const Tensor means = concat_columns(
       {row(mean_rows(log_q)), row(log_q_given_x), record_log_prior(latents.z, tree, terms, prior)});
 

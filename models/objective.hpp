@@ -71,9 +71,10 @@ std::vector<float> coefficients(const ObjectiveConfig& config, const GroupTree& 
 
 // The latent variables of a batch, all with dims in tree order.
 struct LatentTensors {
-  Tensor mean, logvar, z;                   // (B, D); absent when there is no Gaussian dimension
-  Tensor logits, probabilities, relaxed;    // (B, Σ classes), discrete groups side by side; absent when there is none
-  Tensor log_probabilities;                 // (B, Σ classes)
+  Tensor mean, logvar, z;  // (B, D); absent when there is no Gaussian dimension
+  Tensor logits, probabilities,
+      relaxed;               // (B, Σ classes), discrete groups side by side; absent when there is none
+  Tensor log_probabilities;  // (B, Σ classes)
 };
 
 // Records log-densities, terms and their weighted sum Σ_t coefficient_t · term_t. `terms` must be made for a correlated
@@ -83,8 +84,8 @@ struct ObjectiveTensors {
   Tensor coefficients;  // (T), step values
   Tensor penalty;       // (1)
 };
-ObjectiveTensors record_objective(const LatentTensors& latents, const GroupTree& tree, const ObjectiveTerms& terms,
-                                  MixtureWeights weights, const std::vector<float>& coefficients,
-                                  const GaussianPrior& prior = {});
+ObjectiveTensors record_objective(const LatentTensors& latents, const GroupTree& tree,
+                                  const ObjectiveTerms& terms, MixtureWeights weights,
+                                  const std::vector<float>& coefficients, const GaussianPrior& prior = {});
 
 }  // namespace cuelbo

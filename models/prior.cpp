@@ -9,10 +9,12 @@ namespace cuelbo {
 GaussianPrior::GaussianPrior(std::int64_t dims, std::vector<double> covariance)
     : dims_(dims), covariance_(std::move(covariance)) {
   if (std::ssize(covariance_) != dims * dims)
-    usage_fail("prior: the covariance has {} values, {} dimensions need {}", covariance_.size(), dims, dims * dims);
+    usage_fail("prior: the covariance has {} values, {} dimensions need {}", covariance_.size(), dims,
+               dims * dims);
   for (std::int64_t i = 0; i < dims; ++i)
     for (std::int64_t j = 0; j < i; ++j)
-      if (covariance_[static_cast<std::size_t>(i * dims + j)] != covariance_[static_cast<std::size_t>(j * dims + i)])
+      if (covariance_[static_cast<std::size_t>(i * dims + j)] !=
+          covariance_[static_cast<std::size_t>(j * dims + i)])
         usage_fail("prior: the covariance is not symmetric at ({}, {})", i, j);
   whitening(0, dims);
 }
@@ -33,8 +35,9 @@ GaussianPrior::Whitening GaussianPrior::whitening(std::int64_t begin, std::int64
         lower[i * n + j] = sum / lower[j * n + j];
         continue;
       }
-      if (!(sum > 0)) usage_fail("prior: the covariance is not positive definite (dimension {})",
-                              begin + static_cast<std::int64_t>(i));
+      if (!(sum > 0))
+        usage_fail("prior: the covariance is not positive definite (dimension {})",
+                   begin + static_cast<std::int64_t>(i));
       lower[i * n + i] = std::sqrt(sum);
       result.log_determinant -= std::log(lower[i * n + i]);
     }
@@ -55,7 +58,8 @@ double GaussianPrior::log_density(const float* z, std::int64_t begin, std::int64
   double result = whitening.log_determinant;
   for (std::size_t i = 0; i < n; ++i) {
     double w = 0;
-    for (std::size_t k = 0; k <= i; ++k) w += whitening.matrix[i * n + k] * z[begin + static_cast<std::int64_t>(k)];
+    for (std::size_t k = 0; k <= i; ++k)
+      w += whitening.matrix[i * n + k] * z[begin + static_cast<std::int64_t>(k)];
     result -= 0.5 * (log_2pi + w * w);
   }
   return result;

@@ -10,9 +10,9 @@ struct TrainingProgram {
   TrainingProgram(Device& device, ParameterSet& parameters, const Hfvae& model, std::int64_t batch_size,
                   std::int64_t dataset_size, Program::Options options = {});
   Program program;
-  Tensor images;               // input (B, H, W, C)
+  Tensor images;  // input (B, H, W, C)
   LatentTensors latents;
-  Tensor log_likelihood;       // (1), mean over the batch
+  Tensor log_likelihood;  // (1), mean over the batch
   ObjectiveTensors objective;
   Tensor loss;                 // (1): −log_likelihood + penalty
   Tensor gradient_square_sum;  // (1)

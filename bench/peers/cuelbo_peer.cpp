@@ -60,7 +60,8 @@ void serve(const std::function<void()>& step) {
   using Clock = std::chrono::steady_clock;
   for (std::string line; std::getline(std::cin, line);) {
     int steps = 0;
-    if (std::sscanf(line.c_str(), "run %d", &steps) != 1 || steps < 1) usage_fail("'{}' is not 'run N'", line);
+    if (std::sscanf(line.c_str(), "run %d", &steps) != 1 || steps < 1)
+      usage_fail("'{}' is not 'run N'", line);
     const std::clock_t cpu_start = std::clock();
     const auto start = Clock::now();
     for (int i = 0; i < steps; ++i) step();
@@ -110,7 +111,9 @@ void training(const std::string& config_path, const std::string& images_path, co
   }
   result.add("losses", {checked_steps}, losses);
   result.write(result_path);
-  answer({{"device", device->description()}, {"flops", program_flops(program)}, {"arena_bytes", program.arena_bytes()}});
+  answer({{"device", device->description()},
+          {"flops", program_flops(program)},
+          {"arena_bytes", program.arena_bytes()}});
   serve(run_step);
 }
 
@@ -138,9 +141,12 @@ void decomposition(const std::string& groups, const std::string& codes_path, con
   program.replay();
   Result result;
   result.add("log_q", log_q.shape(), program.read(log_q));
-  for (const Tensor x : {z, mean, logvar}) result.add("gradient." + x.name(), shape, program.read(program.gradient(x)));
+  for (const Tensor x : {z, mean, logvar})
+    result.add("gradient." + x.name(), shape, program.read(program.gradient(x)));
   result.write(result_path);
-  answer({{"device", device->description()}, {"flops", program_flops(program)}, {"arena_bytes", program.arena_bytes()}});
+  answer({{"device", device->description()},
+          {"flops", program_flops(program)},
+          {"arena_bytes", program.arena_bytes()}});
   serve([&] { program.replay(); });
 }
 

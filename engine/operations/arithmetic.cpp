@@ -9,12 +9,11 @@ Tensor add(Tensor a, Tensor b) {
   require_same_size("add", a, b);
   Program& program = a.program();
   const Tensor y = program.tensor("sum", a.shape());
-  program.launch(
-      "add", program.kernels().add, {a, b}, {y},
-      [=](const Addresses& at) {
-        return kernels::Add{.count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
-      },
-      {{a, y}, {b, y}});
+  program.launch("add", program.kernels().add, {a, b}, {y},
+                 [=](const Addresses& at) {
+                   return kernels::Add{.count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
+                 },
+                 {{a, y}, {b, y}});
   program.operation("add", {a, b}, {y}, [=](Gradients& gradients) {
     const Tensor dy = gradients.of(y);
     gradients.add(a, dy);
@@ -28,12 +27,12 @@ namespace {
 // Without a gradient: the product itself is also what its backward needs.
 Tensor product(Tensor a, Tensor b, Tensor y) {
   Program& program = a.program();
-  program.launch(
-      "multiply", program.kernels().multiply, {a, b}, {y},
-      [=](const Addresses& at) {
-        return kernels::Multiply{.count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
-      },
-      {{a, y}, {b, y}});
+  program.launch("multiply", program.kernels().multiply, {a, b}, {y},
+                 [=](const Addresses& at) {
+                   return kernels::Multiply{
+                       .count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
+                 },
+                 {{a, y}, {b, y}});
   return y;
 }
 
@@ -42,7 +41,8 @@ Tensor launch_affine(Tensor x, float factor, float offset, Tensor y) {
   program.launch(
       "affine", program.kernels().affine, {x}, {y},
       [=](const Addresses& at) {
-        return kernels::Affine{.count = y.size(), .factor = factor, .offset = offset, .x = at.read(x), .y = at.write(y)};
+        return kernels::Affine{
+            .count = y.size(), .factor = factor, .offset = offset, .x = at.read(x), .y = at.write(y)};
       },
       {{x, y}});
   return y;
@@ -87,14 +87,15 @@ Tensor sum_rows(Tensor x, float factor) {
   const std::int64_t rows = x.rows(), columns = x.columns();
   const Tensor y = program.tensor("row sum", {columns});
   program.launch("sum_rows", program.kernels().sum_rows, {x}, {y}, [=](const Addresses& at) {
-    return kernels::SumRows{.rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
+    return kernels::SumRows{
+        .rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
   });
   program.operation("sum_rows", {x}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const Tensor dy = gradients.of(y), dx = gradients.target(x);
     p.launch("broadcast_rows", p.kernels().broadcast_rows, {dy}, {dx}, [=](const Addresses& at) {
-      return kernels::BroadcastRows{.rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy),
-                                    .dx = at.write(dx)};
+      return kernels::BroadcastRows{
+          .rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy), .dx = at.write(dx)};
     });
     gradients.add(x, dx);
   });
@@ -106,14 +107,15 @@ Tensor sum_columns(Tensor x, float factor) {
   const std::int64_t rows = x.rows(), columns = x.columns();
   const Tensor y = program.tensor("column sum", {rows});
   program.launch("sum_columns", program.kernels().sum_columns, {x}, {y}, [=](const Addresses& at) {
-    return kernels::SumColumns{.rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
+    return kernels::SumColumns{
+        .rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
   });
   program.operation("sum_columns", {x}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const Tensor dy = gradients.of(y), dx = gradients.target(x);
     p.launch("broadcast_columns", p.kernels().broadcast_columns, {dy}, {dx}, [=](const Addresses& at) {
-      return kernels::BroadcastColumns{.rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy),
-                                       .dx = at.write(dx)};
+      return kernels::BroadcastColumns{
+          .rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy), .dx = at.write(dx)};
     });
     gradients.add(x, dx);
   });

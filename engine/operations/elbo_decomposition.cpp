@@ -21,25 +21,28 @@ void check(const ElboDecompositionInputs& in, const ElboDecompositionShape& shap
   require_shape(name, "logvar", in.logvar, {shape.columns, shape.dims});
   if (in.own) require_shape(name, "own", in.own, {shape.rows});
   if (!in.own && shape.rows > shape.columns)
-    fail("{}: {} rows need an own column each, but there are {} columns: give `own`", name, shape.rows, shape.columns);
+    fail("{}: {} rows need an own column each, but there are {} columns: give `own`", name, shape.rows,
+         shape.columns);
   std::int64_t classes = 0;
   for (std::int32_t g = 0; g < shape.group_count; ++g) classes += shape.classes[g];
   if (classes > 0) {
-    if (!in.row_probabilities || !in.probabilities) fail("{}: discrete groups need their probabilities", name);
+    if (!in.row_probabilities || !in.probabilities)
+      fail("{}: discrete groups need their probabilities", name);
     require_shape(name, "row_probabilities", in.row_probabilities, {shape.rows, classes});
     require_shape(name, "probabilities", in.probabilities, {shape.columns, classes});
   }
   for (std::int32_t v = 0; v < shape.block_count; ++v) {
     const DensityBlock& b = shape.blocks[v];
     const bool dims_fit = 0 <= b.dim_begin && b.dim_begin <= b.dim_end && b.dim_end <= shape.dims;
-    const bool groups_fit = 0 <= b.group_begin && b.group_begin <= b.group_end && b.group_end <= shape.group_count;
+    const bool groups_fit =
+        0 <= b.group_begin && b.group_begin <= b.group_end && b.group_end <= shape.group_count;
     const bool empty = b.dim_begin == b.dim_end && b.group_begin == b.group_end;
     if (!dims_fit || !groups_fit || empty)
-      fail("{}: block {} covers dimensions [{}, {}) and groups [{}, {}) of {} and {}", name, v, b.dim_begin, b.dim_end,
-           b.group_begin, b.group_end, shape.dims, shape.group_count);
+      fail("{}: block {} covers dimensions [{}, {}) and groups [{}, {}) of {} and {}", name, v, b.dim_begin,
+           b.dim_end, b.group_begin, b.group_end, shape.dims, shape.group_count);
     if (block_classes(shape, b) > kernels::max_block_classes)
-      fail("{}: block {} has {} combinations of classes, at most {} are enumerated", name, v, block_classes(shape, b),
-           kernels::max_block_classes);
+      fail("{}: block {} has {} combinations of classes, at most {} are enumerated", name, v,
+           block_classes(shape, b), kernels::max_block_classes);
   }
 }
 
@@ -50,13 +53,19 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
   require_axes(name, "z", in.z, 2);
   require_axes(name, "mean", in.mean, 2);
   if (std::ssize(classes) > kernels::max_discrete_groups)
-    fail("{}: {} discrete groups, at most {} are possible", name, classes.size(), kernels::max_discrete_groups);
+    fail("{}: {} discrete groups, at most {} are possible", name, classes.size(),
+         kernels::max_discrete_groups);
   // The launches hold the table: it lives as long as the program.
   const auto table = std::make_shared<const std::vector<DensityBlock>>(std::move(blocks));
-  ElboDecompositionShape shape{.rows = in.z.rows(), .columns = in.mean.rows(), .dims = in.z.columns(),
-                               .blocks = table->data(), .block_count = static_cast<std::int32_t>(table->size()),
-                               .group_count = static_cast<std::int32_t>(classes.size()), .own_weight = weights.own,
-                               .next_weight = weights.next, .other_weight = weights.other};
+  ElboDecompositionShape shape{.rows = in.z.rows(),
+                               .columns = in.mean.rows(),
+                               .dims = in.z.columns(),
+                               .blocks = table->data(),
+                               .block_count = static_cast<std::int32_t>(table->size()),
+                               .group_count = static_cast<std::int32_t>(classes.size()),
+                               .own_weight = weights.own,
+                               .next_weight = weights.next,
+                               .other_weight = weights.other};
   for (std::size_t g = 0; g < classes.size(); ++g) shape.classes[g] = classes[g];
   check(in, shape);
 
@@ -65,8 +74,8 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
   const std::int64_t saved = saved_columns(shape);
   const Tensor class_sums = saved > 0 ? program.tensor("log class sums", {shape.rows, saved}) : Tensor{};
   program.launch("elbo_decomposition_forward", program.kernels().elbo_decomposition_forward,
-                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own}, {log_q, class_sums},
-                 [=](const Addresses& at) {
+                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own},
+                 {log_q, class_sums}, [=](const Addresses& at) {
                    static_cast<void>(table);
                    return ElboDecompositionForward{.shape = shape,
                                                    .z = at.read(in.z),
@@ -79,7 +88,8 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
                                                    .log_class_sums = at.write(class_sums)};
                  });
   program.operation(
-      name, {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities}, {log_q}, [=](Gradients& gradients) {
+      name, {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities}, {log_q},
+      [=](Gradients& gradients) {
         Program& p = log_q.program();
         const Tensor dlog_q = gradients.of(log_q);
         const Tensor dz = gradients.target(in.z);
@@ -87,7 +97,8 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
         const auto target = [&](Tensor x) { return x ? gradients.target(x) : Tensor{}; };
         const Tensor drow = target(in.row_probabilities), dprobabilities = target(in.probabilities);
         p.launch("elbo_decomposition_backward", p.kernels().elbo_decomposition_backward,
-                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own, log_q, class_sums, dlog_q},
+                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own, log_q, class_sums,
+                  dlog_q},
                  {dz, dmean, dlogvar, drow, dprobabilities}, [=](const Addresses& at) {
                    static_cast<void>(table);
                    return ElboDecompositionBackward{.shape = shape,

@@ -11,8 +11,12 @@ namespace {
 void copy_columns(Tensor x, std::int64_t x_begin, Tensor y, std::int64_t y_begin, std::int64_t count) {
   Program& program = y.program();
   program.launch("copy_columns", program.kernels().copy_columns, {x}, {y}, [=](const Addresses& at) {
-    return kernels::CopyColumns{.rows = x.rows(), .columns = count, .x_stride = x.columns(), .y_stride = y.columns(),
-                                .x = at.read(x) + x_begin, .y = at.write(y) + y_begin};
+    return kernels::CopyColumns{.rows = x.rows(),
+                                .columns = count,
+                                .x_stride = x.columns(),
+                                .y_stride = y.columns(),
+                                .x = at.read(x) + x_begin,
+                                .y = at.write(y) + y_begin};
   });
 }
 
@@ -23,20 +27,18 @@ void copy_into(Tensor x, Tensor y) {
   Program& program = y.program();
   const std::int64_t count = x.size();
   program.launch("copy_columns", program.kernels().copy_columns, {x}, {y}, [=](const Addresses& at) {
-    return kernels::CopyColumns{.rows = 1, .columns = count, .x_stride = count, .y_stride = count, .x = at.read(x),
-                                .y = at.write(y)};
+    return kernels::CopyColumns{
+        .rows = 1, .columns = count, .x_stride = count, .y_stride = count, .x = at.read(x), .y = at.write(y)};
   });
 }
 
 Tensor reshape(Tensor x, Shape shape) {
   if (element_count(shape) != x.size())
-    fail("reshape: '{}' {} has {} elements, {} has {}", x.name(), to_string(x.shape()), x.size(), to_string(shape),
-         element_count(shape));
+    fail("reshape: '{}' {} has {} elements, {} has {}", x.name(), to_string(x.shape()), x.size(),
+         to_string(shape), element_count(shape));
   Program& program = x.program();
   const Tensor y = program.view(x, std::move(shape));
-  program.operation("reshape", {x}, {y}, [=](Gradients& gradients) {
-    gradients.add(x, gradients.of(y));
-  });
+  program.operation("reshape", {x}, {y}, [=](Gradients& gradients) { gradients.add(x, gradients.of(y)); });
   return y;
 }
 

@@ -18,13 +18,15 @@ void record_slope_backward(Gradients& gradients, Tensor x, Tensor slope, Tensor 
   const Tensor dy = gradients.of(log_likelihood);
   const Tensor dx = gradients.target(x);
   const std::int64_t rows = dy.size();
-  program.launch(
-      "scale_rows", program.kernels().scale_rows, {slope, dy}, {dx},
-      [=](const Addresses& at) {
-        return ScaleRows{.rows = rows, .columns = x.size() / rows, .x = at.read(slope), .scale = at.read(dy),
-                         .y = at.write(dx)};
-      },
-      {{slope, dx}});
+  program.launch("scale_rows", program.kernels().scale_rows, {slope, dy}, {dx},
+                 [=](const Addresses& at) {
+                   return ScaleRows{.rows = rows,
+                                    .columns = x.size() / rows,
+                                    .x = at.read(slope),
+                                    .scale = at.read(dy),
+                                    .y = at.write(dx)};
+                 },
+                 {{slope, dx}});
   gradients.add(x, dx);
 }
 
@@ -36,11 +38,15 @@ Tensor bernoulli_log_likelihood(Tensor logits, Tensor target) {
   Program& program = logits.program();
   const std::int64_t rows = logits.dim(0), pixels = logits.size() / rows;
   const Tensor y = program.tensor("log likelihood", {rows});
-  const Tensor slope = logits.requires_gradient() ? program.tensor("likelihood slope", logits.shape()) : Tensor{};
+  const Tensor slope =
+      logits.requires_gradient() ? program.tensor("likelihood slope", logits.shape()) : Tensor{};
   program.launch("bernoulli_forward", program.kernels().bernoulli_forward, {logits, target}, {y, slope},
                  [=](const Addresses& at) {
-                   return BernoulliForward{.rows = rows, .pixels = pixels, .logits = at.read(logits),
-                                           .target = at.read(target), .log_likelihood = at.write(y),
+                   return BernoulliForward{.rows = rows,
+                                           .pixels = pixels,
+                                           .logits = at.read(logits),
+                                           .target = at.read(target),
+                                           .log_likelihood = at.write(y),
                                            .dlogits = at.write(slope)};
                  },
                  {{logits, slope}});
@@ -60,9 +66,13 @@ Tensor gaussian_log_likelihood(Tensor mean, Tensor target, float deviation) {
   program.launch("gaussian_likelihood_forward", program.kernels().gaussian_likelihood_forward, {mean, target},
                  {y, slope},
                  [=](const Addresses& at) {
-                   return GaussianLikelihoodForward{.rows = rows, .pixels = pixels, .deviation = deviation,
-                                                    .mean = at.read(mean), .target = at.read(target),
-                                                    .log_likelihood = at.write(y), .dmean = at.write(slope)};
+                   return GaussianLikelihoodForward{.rows = rows,
+                                                    .pixels = pixels,
+                                                    .deviation = deviation,
+                                                    .mean = at.read(mean),
+                                                    .target = at.read(target),
+                                                    .log_likelihood = at.write(y),
+                                                    .dmean = at.write(slope)};
                  },
                  {{mean, slope}});
   program.operation("gaussian_log_likelihood", {mean}, {y},
@@ -76,10 +86,13 @@ Tensor gaussian_log_density(Tensor z, Tensor mean, Tensor logvar) {
   if (logvar) require_same_size("gaussian_log_density", z, logvar);
   Program& program = z.program();
   const Tensor y = program.tensor("log density", z.shape());
-  program.launch("gaussian_density_forward", program.kernels().gaussian_density_forward, {z, mean, logvar}, {y},
-                 [=](const Addresses& at) {
-                   return GaussianDensityForward{.count = z.size(), .z = at.read(z), .mean = at.read(mean),
-                                                 .logvar = at.read(logvar), .log_density = at.write(y)};
+  program.launch("gaussian_density_forward", program.kernels().gaussian_density_forward, {z, mean, logvar},
+                 {y}, [=](const Addresses& at) {
+                   return GaussianDensityForward{.count = z.size(),
+                                                 .z = at.read(z),
+                                                 .mean = at.read(mean),
+                                                 .logvar = at.read(logvar),
+                                                 .log_density = at.write(y)};
                  });
   program.operation("gaussian_log_density", {z, mean, logvar}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
@@ -87,9 +100,13 @@ Tensor gaussian_log_density(Tensor z, Tensor mean, Tensor logvar) {
     const Tensor dy = gradients.of(y), dz = target(z), dmean = target(mean), dlogvar = target(logvar);
     p.launch("gaussian_density_backward", p.kernels().gaussian_density_backward, {z, mean, logvar, dy},
              {dz, dmean, dlogvar}, [=](const Addresses& at) {
-               return GaussianDensityBackward{.count = z.size(), .z = at.read(z), .mean = at.read(mean),
-                                              .logvar = at.read(logvar), .dlog_density = at.read(dy),
-                                              .dz = at.write(dz), .dmean = at.write(dmean),
+               return GaussianDensityBackward{.count = z.size(),
+                                              .z = at.read(z),
+                                              .mean = at.read(mean),
+                                              .logvar = at.read(logvar),
+                                              .dlog_density = at.read(dy),
+                                              .dz = at.write(dz),
+                                              .dmean = at.write(dmean),
                                               .dlogvar = at.write(dlogvar)};
              });
     if (dz) gradients.add(z, dz);

@@ -16,10 +16,17 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
 
   Program& program = x.program();
   const Tensor y = program.tensor("linear", {rows, out});
-  program.launch("linear_forward", program.kernels().linear_forward, {x, weight, bias}, {y}, [=](const Addresses& at) {
-    return LinearForward{.rows = rows, .in = in, .out = out, .x = at.read(x), .weight = at.read(weight),
-                         .bias = at.read(bias), .activation = activation, .y = at.write(y)};
-  });
+  program.launch("linear_forward", program.kernels().linear_forward, {x, weight, bias}, {y},
+                 [=](const Addresses& at) {
+                   return LinearForward{.rows = rows,
+                                        .in = in,
+                                        .out = out,
+                                        .x = at.read(x),
+                                        .weight = at.read(weight),
+                                        .bias = at.read(bias),
+                                        .activation = activation,
+                                        .y = at.write(y)};
+                 });
   program.set_activation(y, activation);
 
   program.operation("linear", {x, weight, bias}, {y}, [=](Gradients& gradients) {
@@ -30,8 +37,13 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
       const Tensor dbias = bias ? gradients.target(bias) : Tensor{};
       p.launch("linear_backward_weight", p.kernels().linear_backward_weight, {x, dy}, {dweight, dbias},
                [=](const Addresses& at) {
-                 return LinearBackwardWeight{.rows = rows, .in = in, .out = out, .x = at.read(x), .dy = at.read(dy),
-                                             .dweight = at.write(dweight), .dbias = at.write(dbias)};
+                 return LinearBackwardWeight{.rows = rows,
+                                             .in = in,
+                                             .out = out,
+                                             .x = at.read(x),
+                                             .dy = at.read(dy),
+                                             .dweight = at.write(dweight),
+                                             .dbias = at.write(dbias)};
                });
       gradients.add(weight, dweight);
       if (bias) gradients.add(bias, dbias);
@@ -42,8 +54,13 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
       const Tensor dx = gradients.target(x);
       p.launch("linear_backward_data", p.kernels().linear_backward_data, {dy, weight, saved}, {dx},
                [=](const Addresses& at) {
-                 return LinearBackwardData{.rows = rows, .in = in, .out = out, .dy = at.read(dy),
-                                           .weight = at.read(weight), .activation = fused, .x = at.read(saved),
+                 return LinearBackwardData{.rows = rows,
+                                           .in = in,
+                                           .out = out,
+                                           .dy = at.read(dy),
+                                           .weight = at.read(weight),
+                                           .activation = fused,
+                                           .x = at.read(saved),
                                            .dx = at.write(dx)};
                });
       gradients.add(x, dx);

@@ -21,8 +21,8 @@ struct BackwardScratch {
   float* density;  // (slots, row_group, tile)
   float* logs;     // (slots, row_group, tile): log-densities, then t of dimensions and gradients of others
   float *factor,
-      *level;  // (nodes, block_rows): gradient = factor · density / 2^level; level: log₂ of the sum
-  float* scaled_factor;             // (nodes, block_rows): factor / 2^level
+      *level;            // (nodes, block_rows): gradient = factor · density / 2^level; level: log₂ of the sum
+  float* scaled_factor;  // (nodes, block_rows): factor / 2^level
   float *span_factor, *span_level;  // (spans, block_rows), for the Gaussian block
   float* mixture_level;             // (block_rows, spans), for the mixtures
   float* class_factor;              // (block_rows, class sums), relative to mixture_level
@@ -43,8 +43,8 @@ struct BackwardScratch {
 struct BackwardMemory {
   ColumnTables tables;
   double *node_offset, *span_offset;  // to base 2
-  float* column_sums;  // (tiles, dims, 2, tile): Σ gradient · t, Σ gradient · (ln2 · t² − ½)
-  float* class_sums;   // (tiles, Σ classes, tile)
+  float* column_sums;                 // (tiles, dims, 2, tile): Σ gradient · t, Σ gradient · (ln2 · t² − ½)
+  float* class_sums;                  // (tiles, Σ classes, tile)
   std::int64_t slices;
   std::uintptr_t scratch;
   std::size_t scratch_bytes;  // of one task

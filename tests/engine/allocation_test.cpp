@@ -23,8 +23,12 @@ class CountingDevice final : public Device {
     return device_->allocate(bytes);
   }
   void release(void* memory, std::size_t bytes) noexcept override { device_->release(memory, bytes); }
-  void upload(void* device, const void* host, std::size_t bytes) override { device_->upload(device, host, bytes); }
-  void download(void* host, const void* device, std::size_t bytes) override { device_->download(host, device, bytes); }
+  void upload(void* device, const void* host, std::size_t bytes) override {
+    device_->upload(device, host, bytes);
+  }
+  void download(void* host, const void* device, std::size_t bytes) override {
+    device_->download(host, device, bytes);
+  }
   void synchronize() override { device_->synchronize(); }
 
   int allocations = 0;
@@ -41,15 +45,19 @@ struct Training {
     const Conv2dGeometry g{.kernel = 4, .stride = 2, .padding = 1};
     const Tensor features = conv2d(images, weight({6, 4, 4, 1}), weight({6}), g, Activation::relu);
     const BatchNormParameters normalization{weight({6}), weight({6}), weight({6}, false), weight({6}, false)};
-    const Tensor flat = reshape(batch_norm(features, normalization, true, Activation::leaky_relu), {batch, 96});
-    const Tensor mean = linear(flat, weight({3, 96}), weight({3})), logvar = linear(flat, weight({3, 96}), weight({3}));
+    const Tensor flat =
+        reshape(batch_norm(features, normalization, true, Activation::leaky_relu), {batch, 96});
+    const Tensor mean = linear(flat, weight({3, 96}), weight({3})),
+                 logvar = linear(flat, weight({3, 96}), weight({3}));
     const Tensor logits = linear(flat, weight({4, 96}), {});
     const Tensor z = reparameterize(mean, logvar), y = concrete(logits, 0.66F), q = softmax(logits);
     const Tensor hidden = linear(concat_columns({z, y}), weight({96, 7}), weight({96}), Activation::tanh);
-    const Tensor decoded = conv2d_transpose(reshape(hidden, {batch, 4, 4, 6}), weight({6, 4, 4, 1}), weight({1}), g);
+    const Tensor decoded =
+        conv2d_transpose(reshape(hidden, {batch, 4, 4, 6}), weight({6, 4, 4, 1}), weight({1}), g);
     const Tensor log_q = elbo_decomposition(
         {.z = z, .mean = mean, .logvar = logvar, .row_probabilities = q, .probabilities = q},
-        {{0, 3, 0, 1}, {0, 3, 0, 0}, {0, 1, 0, 0}, {0, 0, 0, 1}}, {4}, {.own = 0.1, .next = 0.1, .other = 0.1});
+        {{0, 3, 0, 1}, {0, 3, 0, 0}, {0, 1, 0, 0}, {0, 0, 0, 1}}, {4},
+        {.own = 0.1, .next = 0.1, .other = 0.1});
     const Tensor terms = multiply(mean_rows(log_q), coefficients);
     loss = add(sum(terms), sum(bernoulli_log_likelihood(decoded, images), -1.0F / batch));
     loss = add(loss, sum(gaussian_log_density(z, mean, logvar), 1.0F / batch));
@@ -71,7 +79,8 @@ struct Training {
   Tensor weight(Shape shape, bool trained = true) {
     const auto n = static_cast<std::uint64_t>(parameters.parameters().size());
     const std::int64_t size = element_count(shape);
-    const int index = parameters.create(fmt::format("p{}", n), std::move(shape), uniform(size, n, 0.1F, 0.3F), trained);
+    const int index =
+        parameters.create(fmt::format("p{}", n), std::move(shape), uniform(size, n, 0.1F, 0.3F), trained);
     return program.parameter(index);
   }
 

@@ -24,11 +24,19 @@ inline Doubles linear(const Doubles& x, const Doubles& weight, const Doubles& bi
 }
 
 // The shape of an image pair whose large side is (batch, height, width, large_channels).
-inline kernels::Conv2dShape conv2d_shape(const Shape& large, std::int64_t small_channels, const Conv2dGeometry& g) {
+inline kernels::Conv2dShape conv2d_shape(const Shape& large, std::int64_t small_channels,
+                                         const Conv2dGeometry& g) {
   const auto extent = [&](std::int64_t n) { return (n + 2 * g.padding - g.kernel) / g.stride + 1; };
-  return {.batch = large[0], .large_height = large[1], .large_width = large[2], .large_channels = large[3],
-          .small_height = extent(large[1]), .small_width = extent(large[2]), .small_channels = small_channels,
-          .kernel = g.kernel, .stride = g.stride, .padding = g.padding};
+  return {.batch = large[0],
+          .large_height = large[1],
+          .large_width = large[2],
+          .large_channels = large[3],
+          .small_height = extent(large[1]),
+          .small_width = extent(large[2]),
+          .small_channels = small_channels,
+          .kernel = g.kernel,
+          .stride = g.stride,
+          .padding = g.padding};
 }
 
 inline Shape small_image(const kernels::Conv2dShape& s) {
@@ -45,11 +53,13 @@ inline Doubles conv2d(const kernels::Conv2dShape& shape, const Doubles& large, c
 }
 
 // small → large
-inline Doubles conv2d_transpose(const kernels::Conv2dShape& shape, const Doubles& small, const Doubles& weight,
-                                const Doubles& bias, Activation activation = Activation::identity) {
+inline Doubles conv2d_transpose(const kernels::Conv2dShape& shape, const Doubles& small,
+                                const Doubles& weight, const Doubles& bias,
+                                Activation activation = Activation::identity) {
   Doubles large = zeros(reference::large_size(shape));
-  reference::conv2d_backward_data<double>({.shape = shape, .activation = activation}, small.data(), weight.data(),
-                                          bias.empty() ? nullptr : bias.data(), nullptr, large.data());
+  reference::conv2d_backward_data<double>({.shape = shape, .activation = activation}, small.data(),
+                                          weight.data(), bias.empty() ? nullptr : bias.data(), nullptr,
+                                          large.data());
   return large;
 }
 
@@ -72,10 +82,11 @@ inline Doubles multiply(Doubles a, const Doubles& b) {
 inline Doubles batch_norm(const Doubles& x, const Doubles& scale, const Doubles& shift,
                           Activation activation = Activation::identity) {
   const std::int64_t channels = std::ssize(scale);
-  Doubles y = zeros(std::ssize(x)), running_mean = scale, running_variance = scale, mean = scale, deviation = scale;
-  reference::batch_norm_forward<double>(std::ssize(x) / channels, channels, x.data(), scale.data(), shift.data(),
-                                        activation, running_mean.data(), running_variance.data(), mean.data(),
-                                        deviation.data(), y.data());
+  Doubles y = zeros(std::ssize(x)), running_mean = scale, running_variance = scale, mean = scale,
+          deviation = scale;
+  reference::batch_norm_forward<double>(std::ssize(x) / channels, channels, x.data(), scale.data(),
+                                        shift.data(), activation, running_mean.data(),
+                                        running_variance.data(), mean.data(), deviation.data(), y.data());
   return y;
 }
 

@@ -22,7 +22,8 @@ using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 
 struct Machine {
-  explicit Machine(int threads = 1) : device(open_device({.name = "cpu", .threads = threads})), parameters(*device) {}
+  explicit Machine(int threads = 1)
+      : device(open_device({.name = "cpu", .threads = threads})), parameters(*device) {}
 
   std::unique_ptr<Device> device;
   ParameterSet parameters;
@@ -49,7 +50,8 @@ inline testing::AssertionResult same_bits(const Floats& a, const Floats& b) {
   if (a.size() != b.size()) return testing::AssertionFailure() << "sizes " << a.size() << " and " << b.size();
   for (std::size_t i = 0; i < a.size(); ++i)
     if (!std::isfinite(a[i]) || std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]))
-      return testing::AssertionFailure() << "element " << i << " of " << a.size() << ": " << a[i] << " and " << b[i];
+      return testing::AssertionFailure()
+             << "element " << i << " of " << a.size() << ": " << a[i] << " and " << b[i];
   return testing::AssertionSuccess();
 }
 

@@ -47,8 +47,9 @@ Result run_engine(const GradientCase& check, const Floats& loss_weights, int dif
   std::vector<bool> wanted;
   for (std::size_t i = 0; i < check.inputs.size(); ++i) {
     wanted.push_back(differentiated < 0 || differentiated == static_cast<int>(i));
-    inputs.push_back(as_parameters ? program.parameter(indices[i])
-                                   : program.input("input " + std::to_string(i), check.inputs[i].shape, wanted[i]));
+    inputs.push_back(as_parameters
+                         ? program.parameter(indices[i])
+                         : program.input("input " + std::to_string(i), check.inputs[i].shape, wanted[i]));
   }
   const Tensor y = check.record(program, inputs);
   const Tensor weights = program.constant("loss weights", y.shape(), loss_weights);
@@ -71,7 +72,8 @@ Result run_engine(const GradientCase& check, const Floats& loss_weights, int dif
     const Floats flat = program.read(program.parameter_gradients());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const auto begin = flat.begin() + machine.parameters.parameter(indices[i]).offset;
-      EXPECT_TRUE(same_bits(Floats(begin, begin + inputs[i].size()), result.gradients[i])) << "in the flat gradients";
+      EXPECT_TRUE(same_bits(Floats(begin, begin + inputs[i].size()), result.gradients[i]))
+          << "in the flat gradients";
     }
   }
   return result;
@@ -119,12 +121,15 @@ void check_gradients(const GradientCase& check) {
                  : differentiated == all_parameters ? std::string("parameters")
                                                     : "input " + std::to_string(differentiated) + " alone");
     const Result result = run_engine(check, loss_weights, differentiated);
-    EXPECT_TRUE(all_close(result.y, y, {check.value_tolerance * (1e-3 + largest(y)), check.value_tolerance})) << "values";
+    EXPECT_TRUE(all_close(result.y, y, {check.value_tolerance * (1e-3 + largest(y)), check.value_tolerance}))
+        << "values";
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (result.gradients[i].empty()) continue;
       Floats actual;
       for (const std::size_t k : expected[i].at) actual.push_back(result.gradients[i][k]);
-      EXPECT_TRUE(all_close(actual, expected[i].values, {check.gradient_tolerance * (1e-3 + largest(expected[i].values)), check.gradient_tolerance}))
+      EXPECT_TRUE(all_close(
+          actual, expected[i].values,
+          {check.gradient_tolerance * (1e-3 + largest(expected[i].values)), check.gradient_tolerance}))
           << "gradient of input " << i;
       for (const float g : result.gradients[i]) ASSERT_TRUE(std::isfinite(g)) << "gradient of input " << i;
     }

@@ -14,9 +14,9 @@ struct GradientInput {
 
 struct GradientCase {
   std::vector<GradientInput> inputs;
-  std::function<Tensor(Program&, const std::vector<Tensor>&)> record;    // of the inputs
-  std::function<Doubles(const std::vector<Doubles>&)> reference;         // the same, flat
-  double value_tolerance = 2e-6;     // relative to the largest value
+  std::function<Tensor(Program&, const std::vector<Tensor>&)> record;  // of the inputs
+  std::function<Doubles(const std::vector<Doubles>&)> reference;       // the same, flat
+  double value_tolerance = 2e-6;                                       // relative to the largest value
   double gradient_tolerance = 1e-5;  // relative to the largest gradient of the input
 };
 

@@ -5,8 +5,8 @@
 namespace cuelbo::test {
 namespace {
 
-constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::leaky_relu, Activation::tanh,
-                                      Activation::sigmoid};
+constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::leaky_relu,
+                                      Activation::tanh, Activation::sigmoid};
 
 struct Size {
   Shape large;  // (batch, height, width, channels)
@@ -42,10 +42,12 @@ GradientInput random(Shape shape, std::uint64_t seed, float bound = 1) {
   return {std::move(shape), uniform(n, seed, -bound, bound)};
 }
 
-std::vector<GradientInput> random_inputs(const Shape& x, const kernels::Conv2dShape& shape, std::int64_t outputs) {
+std::vector<GradientInput> random_inputs(const Shape& x, const kernels::Conv2dShape& shape,
+                                         std::int64_t outputs) {
   const std::int64_t products = shape.kernel * shape.kernel * x.back();
   const float bound = 1 / std::sqrt(static_cast<float>(products));
-  return {random(x, 1), random({shape.small_channels, shape.kernel, shape.kernel, shape.large_channels}, 2, bound),
+  return {random(x, 1),
+          random({shape.small_channels, shape.kernel, shape.kernel, shape.large_channels}, 2, bound),
           random({outputs}, 3)};
 }
 
@@ -76,8 +78,8 @@ void check_transpose(const Size& size, Activation activation, bool biased) {
   GradientCase check{.inputs = random_inputs(in_double::small_image(shape), shape, size.large[3])};
   if (!biased) check.inputs.pop_back();
   check.record = [=](Program&, const std::vector<Tensor>& t) {
-    const Tensor y = conv2d_transpose(t[0], t[1], biased ? t[2] : Tensor{}, size.geometry, left_over(size.large[1]),
-                                      activation);
+    const Tensor y = conv2d_transpose(t[0], t[1], biased ? t[2] : Tensor{}, size.geometry,
+                                      left_over(size.large[1]), activation);
     EXPECT_EQ(y.shape(), size.large);
     return y;
   };
@@ -115,25 +117,29 @@ TEST(Gradient, Conv2dChain) {
   const auto outer = in_double::conv2d_shape(image, 3, geometry);
   const auto inner = in_double::conv2d_shape(in_double::small_image(outer), 5, geometry);
   const Shape outer_weight = {3, 4, 4, 2}, inner_weight = {5, 4, 4, 3};
-  for (const Activation activation : {Activation::relu, Activation::leaky_relu, Activation::tanh, Activation::sigmoid}) {
+  for (const Activation activation :
+       {Activation::relu, Activation::leaky_relu, Activation::tanh, Activation::sigmoid}) {
     SCOPED_TRACE(static_cast<int>(activation));
-    check_gradients({.inputs = {random(image, 1), random(outer_weight, 2, 0.4F), random({3}, 3, 0.3F),
-                                random(inner_weight, 4, 0.4F), random({5}, 5, 0.3F), random(inner_weight, 6, 0.4F),
-                                random({3}, 7, 0.3F), random(outer_weight, 8, 0.4F), random({2}, 9, 0.3F)},
-                     .record = [=](Program&, const std::vector<Tensor>& t) {
-                       const Tensor a = conv2d(t[0], t[1], t[2], geometry, activation);
-                       const Tensor b = conv2d(a, t[3], t[4], geometry, activation);
-                       const Tensor c = conv2d_transpose(b, t[5], t[6], geometry, 0, activation);
-                       return conv2d_transpose(c, t[7], t[8], geometry);
-                     },
-                     .reference = [=](const std::vector<Doubles>& x) {
-                       const Doubles a = in_double::conv2d(outer, x[0], x[1], x[2], activation);
-                       const Doubles b = in_double::conv2d(inner, a, x[3], x[4], activation);
-                       const Doubles c = in_double::conv2d_transpose(inner, b, x[5], x[6], activation);
-                       return in_double::conv2d_transpose(outer, c, x[7], x[8]);
-                     },
-                     .value_tolerance = 5e-6,
-                     .gradient_tolerance = 3e-5});
+    check_gradients(
+        {.inputs = {random(image, 1), random(outer_weight, 2, 0.4F), random({3}, 3, 0.3F),
+                    random(inner_weight, 4, 0.4F), random({5}, 5, 0.3F), random(inner_weight, 6, 0.4F),
+                    random({3}, 7, 0.3F), random(outer_weight, 8, 0.4F), random({2}, 9, 0.3F)},
+         .record =
+             [=](Program&, const std::vector<Tensor>& t) {
+               const Tensor a = conv2d(t[0], t[1], t[2], geometry, activation);
+               const Tensor b = conv2d(a, t[3], t[4], geometry, activation);
+               const Tensor c = conv2d_transpose(b, t[5], t[6], geometry, 0, activation);
+               return conv2d_transpose(c, t[7], t[8], geometry);
+             },
+         .reference =
+             [=](const std::vector<Doubles>& x) {
+               const Doubles a = in_double::conv2d(outer, x[0], x[1], x[2], activation);
+               const Doubles b = in_double::conv2d(inner, a, x[3], x[4], activation);
+               const Doubles c = in_double::conv2d_transpose(inner, b, x[5], x[6], activation);
+               return in_double::conv2d_transpose(outer, c, x[7], x[8]);
+             },
+         .value_tolerance = 5e-6,
+         .gradient_tolerance = 3e-5});
   }
 }
 

@@ -18,7 +18,8 @@ struct Decomposition {
 };
 
 // Rows of positive numbers that sum to one in every group.
-GradientInput random_probabilities(std::int64_t rows, const std::vector<std::int32_t>& classes, std::uint64_t seed) {
+GradientInput random_probabilities(std::int64_t rows, const std::vector<std::int32_t>& classes,
+                                   std::uint64_t seed) {
   std::int64_t width = 0;
   for (const std::int32_t n : classes) width += n;
   GradientInput table{{rows, width}, uniform(rows * width, seed, 0.1F, 1)};
@@ -56,17 +57,24 @@ void check(const Decomposition& d) {
     return elbo_decomposition(in, d.blocks, d.classes, d.weights);
   };
   gradient.reference = [&](const std::vector<Doubles>& x) {
-    ElboDecompositionShape shape{.rows = d.rows, .columns = d.columns, .dims = d.dims, .blocks = d.blocks.data(),
+    ElboDecompositionShape shape{.rows = d.rows,
+                                 .columns = d.columns,
+                                 .dims = d.dims,
+                                 .blocks = d.blocks.data(),
                                  .block_count = static_cast<std::int32_t>(d.blocks.size()),
                                  .group_count = static_cast<std::int32_t>(d.classes.size()),
-                                 .own_weight = d.weights.own, .next_weight = d.weights.next,
+                                 .own_weight = d.weights.own,
+                                 .next_weight = d.weights.next,
                                  .other_weight = d.weights.other};
     std::copy(d.classes.begin(), d.classes.end(), shape.classes);
     Doubles log_q = in_double::zeros(d.rows * shape.block_count);
     kernels::reference::elbo_decomposition_forward<double>(
         shape,
-        {.z = x[0].data(), .mean = x[1].data(), .logvar = x[2].data(),
-         .row_probabilities = discrete ? x[3].data() : nullptr, .probabilities = discrete ? x[4].data() : nullptr,
+        {.z = x[0].data(),
+         .mean = x[1].data(),
+         .logvar = x[2].data(),
+         .row_probabilities = discrete ? x[3].data() : nullptr,
+         .probabilities = discrete ? x[4].data() : nullptr,
          .own = d.own.empty() ? nullptr : d.own.data()},
         log_q.data(), nullptr);
     return log_q;
@@ -88,32 +96,55 @@ TEST(Gradient, ElboDecompositionOfDimensions) {
   for (const auto [rows, dims] : {Size{1, 1}, {2, 3}, {7, 5}, {17, 10}, {33, 2}}) {
     SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(dims));
     const double n = static_cast<double>(rows);
-    check({.rows = rows, .columns = rows, .dims = dims, .blocks = joint_and_dimensions(dims),
+    check({.rows = rows,
+           .columns = rows,
+           .dims = dims,
+           .blocks = joint_and_dimensions(dims),
            .weights = {.own = 1 / n, .next = 1 / n, .other = 1 / n}});
-    check({.rows = rows, .columns = rows, .dims = dims, .blocks = joint_and_dimensions(dims),
+    check({.rows = rows,
+           .columns = rows,
+           .dims = dims,
+           .blocks = joint_and_dimensions(dims),
            .weights = {.own = 1e-3, .next = 0.2, .other = 0.799 / n}});
   }
 }
 
 TEST(Gradient, ElboDecompositionOfNestedGroups) {
-  check({.rows = 13, .columns = 13, .dims = 6,
+  check({.rows = 13,
+         .columns = 13,
+         .dims = 6,
          .blocks = {{0, 6}, {0, 4}, {0, 2}, {2, 4}, {4, 6}, {3, 4}},
          .weights = {.own = 0.5, .next = 0.1, .other = 0.05}});
 }
 
 TEST(Gradient, ElboDecompositionOfOtherColumns) {
-  check({.rows = 5, .columns = 11, .dims = 3, .blocks = joint_and_dimensions(3),
-         .weights = {.own = 0.5, .next = 0.25, .other = 0.1}, .own = {3, 10, 0, 7, 3}});
-  check({.rows = 7, .columns = 3, .dims = 2, .blocks = joint_and_dimensions(2),
-         .weights = {.own = 0.5, .next = 0.25, .other = 0.1}, .own = {0, 1, 2, 0, 1, 2, 99}});
+  check({.rows = 5,
+         .columns = 11,
+         .dims = 3,
+         .blocks = joint_and_dimensions(3),
+         .weights = {.own = 0.5, .next = 0.25, .other = 0.1},
+         .own = {3, 10, 0, 7, 3}});
+  check({.rows = 7,
+         .columns = 3,
+         .dims = 2,
+         .blocks = joint_and_dimensions(2),
+         .weights = {.own = 0.5, .next = 0.25, .other = 0.1},
+         .own = {0, 1, 2, 0, 1, 2, 99}});
 }
 
 TEST(Gradient, ElboDecompositionOfDiscreteGroups) {
-  check({.rows = 7, .columns = 7, .dims = 3,
+  check({.rows = 7,
+         .columns = 7,
+         .dims = 3,
          .blocks = {{0, 3, 0, 2}, {0, 3, 0, 1}, {0, 2, 1, 2}, {0, 0, 0, 1}, {0, 0, 0, 2}, {1, 2, 0, 0}},
-         .classes = {3, 4}, .weights = {.own = 0.3, .next = 0.2, .other = 0.1}});
-  check({.rows = 17, .columns = 17, .dims = 10, .blocks = {{0, 10, 0, 1}, {0, 10, 0, 0}, {0, 0, 0, 1}},
-         .classes = {10}, .weights = {.own = 0.1, .next = 0.1, .other = 0.05}});
+         .classes = {3, 4},
+         .weights = {.own = 0.3, .next = 0.2, .other = 0.1}});
+  check({.rows = 17,
+         .columns = 17,
+         .dims = 10,
+         .blocks = {{0, 10, 0, 1}, {0, 10, 0, 0}, {0, 0, 0, 1}},
+         .classes = {10},
+         .weights = {.own = 0.1, .next = 0.1, .other = 0.05}});
 }
 
 }  // namespace

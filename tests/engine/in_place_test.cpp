@@ -6,12 +6,12 @@ namespace {
 
 // y = x + 1 from `from` to `to`, allowed in place.
 void increment(Program& program, Tensor from, Tensor to) {
-  program.launch(
-      "increment", program.kernels().affine, {from}, {to},
-      [=](const Addresses& at) {
-        return kernels::Affine{.count = to.size(), .factor = 1, .offset = 1, .x = at.read(from), .y = at.write(to)};
-      },
-      {{from, to}});
+  program.launch("increment", program.kernels().affine, {from}, {to},
+                 [=](const Addresses& at) {
+                   return kernels::Affine{
+                       .count = to.size(), .factor = 1, .offset = 1, .x = at.read(from), .y = at.write(to)};
+                 },
+                 {{from, to}});
 }
 
 const Program::Placement& placement(const std::vector<Program::Placement>& all, const std::string& name) {
@@ -75,10 +75,11 @@ TEST_F(InPlace, NotBetweenDifferentParts) {
 TEST_F(InPlace, OneInputServesOneOutput) {
   increment(program, x, a);
   const auto make = [=, this](const Addresses& at) {
-    return kernels::GaussianDensityBackward{.count = 64, .z = at.read(x), .dlog_density = at.read(a),
-                                            .dz = at.write(b), .dmean = at.write(c)};
+    return kernels::GaussianDensityBackward{
+        .count = 64, .z = at.read(x), .dlog_density = at.read(a), .dz = at.write(b), .dmean = at.write(c)};
   };
-  program.launch("two outputs", program.kernels().gaussian_density_backward, {x, a}, {b, c}, make, {{a, b}, {a, c}});
+  program.launch("two outputs", program.kernels().gaussian_density_backward, {x, a}, {b, c}, make,
+                 {{a, b}, {a, c}});
   EXPECT_TRUE(shares("b"));
   EXPECT_FALSE(shares("c"));
 }

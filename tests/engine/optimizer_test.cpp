@@ -17,7 +17,8 @@ struct Quadratic {
     program = std::make_unique<Program>(*machine.device, parameters);
     for (const int index : indices) {
       const Tensor p = program->parameter(index);
-      const Tensor distance = add(p, program->constant("minus target", p.shape(), uniform(p.size(), 2, -1, 1)));
+      const Tensor distance =
+          add(p, program->constant("minus target", p.shape(), uniform(p.size(), 2, -1, 1)));
       const Tensor curvature = program->constant("curvature", p.shape(), uniform(p.size(), 3, 0.5F, 5));
       const Tensor part = sum(multiply(multiply(distance, distance), curvature), 0.5F);
       loss = loss ? add(loss, part) : part;
@@ -86,7 +87,8 @@ void follow(const AdamOptions& options, const Schedule& rate, int steps) {
     engine.step(i, now);
     expected.step(i, now, options);
     using Kind = ParameterSet::Kind;
-    ASSERT_TRUE(all_close(Doubles{engine.program->read_scalar(engine.square_sum)}, Doubles{expected.square_sum}, {0, 1e-5}));
+    ASSERT_TRUE(all_close(Doubles{engine.program->read_scalar(engine.square_sum)},
+                          Doubles{expected.square_sum}, {0, 1e-5}));
     ASSERT_TRUE(all_close(engine.read(Kind::value), expected.p, {3e-6, 3e-6}));
     ASSERT_TRUE(all_close(engine.read(Kind::first_moment), expected.m, {1e-5 * (1e-3), 1e-5}));
     ASSERT_TRUE(all_close(engine.read(Kind::second_moment), expected.v, {0, 1e-5}));
@@ -107,7 +109,8 @@ TEST(Adam, BetasKeepTheirPrecision) {
 }
 
 TEST(Adam, FollowsTheFormulasWithClippingAndASchedule) {
-  follow({.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-3, .gradient_clip = 2}, {.from = 0.1, .to = 0.001, .steps = 20}, 40);
+  follow({.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-3, .gradient_clip = 2},
+         {.from = 0.1, .to = 0.001, .steps = 20}, 40);
   follow({.gradient_clip = 1e6}, Schedule::constant(0.01), 5);  // never reached
 }
 

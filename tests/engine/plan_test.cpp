@@ -8,7 +8,9 @@
 namespace cuelbo {
 namespace {
 
-std::int64_t round_up(std::int64_t n, std::int64_t alignment) { return (n + alignment - 1) / alignment * alignment; }
+std::int64_t round_up(std::int64_t n, std::int64_t alignment) {
+  return (n + alignment - 1) / alignment * alignment;
+}
 
 bool meet(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 

@@ -50,16 +50,22 @@ TEST_F(ProgramErrors, WrongShapes) {
       {[&] { linear(t({7, 5}), t({4, 6}), t({4})); }, {"linear", "(4, 6)", "(4, 5)"}},
       {[&] { linear(t({7, 5}), t({4, 5}), t({5})); }, {"linear", "(5)", "(4)"}},
       {[&] { linear(t({7, 5}), t({20}), t({4})); }, {"linear", "(20)", "2 axes"}},
-      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 2}), t({4}), g); }, {"conv2d", "(4, 3, 3, 2)", "(4, 3, 3, 3)"}},
-      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 4, 4, 3}), t({4}), g); }, {"conv2d", "(4, 4, 4, 3)", "(4, 3, 3, 3)"}},
+      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 2}), t({4}), g); },
+       {"conv2d", "(4, 3, 3, 2)", "(4, 3, 3, 3)"}},
+      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 4, 4, 3}), t({4}), g); },
+       {"conv2d", "(4, 4, 4, 3)", "(4, 3, 3, 3)"}},
       {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 3}), t({3}), g); }, {"conv2d", "(3)", "(4)"}},
       {[&] { conv2d(t({2, 24}), t({4, 3, 3, 3}), t({4}), g); }, {"conv2d", "(2, 24)", "4 axes"}},
-      {[&] { conv2d(t({2, 1, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3}); }, {"conv2d", "(2, 1, 8, 3)", "3"}},
-      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3, .padding = 3}); }, {"conv2d", "padding 3"}},
-      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3, .stride = 0}); }, {"conv2d", "stride 0"}},
+      {[&] { conv2d(t({2, 1, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3}); },
+       {"conv2d", "(2, 1, 8, 3)", "3"}},
+      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3, .padding = 3}); },
+       {"conv2d", "padding 3"}},
+      {[&] { conv2d(t({2, 8, 8, 3}), t({4, 3, 3, 3}), t({4}), {.kernel = 3, .stride = 0}); },
+       {"conv2d", "stride 0"}},
       {[&] { conv2d_transpose(t({2, 8, 8, 3}), t({4, 3, 3, 2}), t({2}), g); },
        {"conv2d_transpose", "(4, 3, 3, 2)", "(3, 3, 3, 2)"}},
-      {[&] { conv2d_transpose(t({2, 8, 8, 3}), t({3, 3, 3, 2}), t({3}), g); }, {"conv2d_transpose", "(3)", "(2)"}},
+      {[&] { conv2d_transpose(t({2, 8, 8, 3}), t({3, 3, 3, 2}), t({3}), g); },
+       {"conv2d_transpose", "(3)", "(2)"}},
       {[&] { conv2d_transpose(t({2, 8, 8, 3}), t({3, 3, 3, 2}), t({2}), g, 2); },
        {"conv2d_transpose", "output_padding 2", "stride 2"}},
       {[&] { conv2d_transpose(t({2, 1, 1, 3}), t({3, 3, 3, 2}), t({2}), {.kernel = 3, .padding = 2}); },
@@ -76,8 +82,10 @@ TEST_F(ProgramErrors, WrongShapes) {
       {[&] { reparameterize(t({35}), t({35})); }, {"reparameterize", "(35)", "2 axes"}},
       {[&] { concrete(t({35}), 1); }, {"concrete", "(35)", "2 axes"}},
       {[&] { concrete(t({7, 5}), std::numeric_limits<float>::quiet_NaN()); }, {"concrete", "temperature"}},
-      {[&] { gaussian_log_density(t({7, 5}), t({7, 4}), t({7, 5})); }, {"gaussian_log_density", "(7, 5)", "(7, 4)"}},
-      {[&] { gaussian_log_density(t({7, 5}), t({7, 5}), t({7, 4})); }, {"gaussian_log_density", "(7, 5)", "(7, 4)"}},
+      {[&] { gaussian_log_density(t({7, 5}), t({7, 4}), t({7, 5})); },
+       {"gaussian_log_density", "(7, 5)", "(7, 4)"}},
+      {[&] { gaussian_log_density(t({7, 5}), t({7, 5}), t({7, 4})); },
+       {"gaussian_log_density", "(7, 5)", "(7, 4)"}},
       {[&] { gaussian_log_density(t({7, 5}), t({7, 5})); }, {"gaussian_log_density", "both"}},
       {[&] { elbo_decomposition({t({7, 5}), t({7, 4}), t({7, 5}), {}, {}, {}}, joint, {}, {}); },
        {"elbo_decomposition", "mean", "(7, 4)", "(7, 5)"}},
@@ -87,7 +95,9 @@ TEST_F(ProgramErrors, WrongShapes) {
        {"elbo_decomposition", "7 rows", "6 columns"}},
       {[&] { elbo_decomposition({t({7, 5}), t({6, 5}), t({6, 5}), {}, {}, t({6})}, joint, {}, {}); },
        {"elbo_decomposition", "own", "(6)", "(7)"}},
-      {[&] { elbo_decomposition({t({7, 5}), t({7, 5}), t({7, 5}), t({7, 3}), t({7, 3}), {}}, joint, {4}, {}); },
+      {[&] {
+         elbo_decomposition({t({7, 5}), t({7, 5}), t({7, 5}), t({7, 3}), t({7, 3}), {}}, joint, {4}, {});
+       },
        {"elbo_decomposition", "row_probabilities", "(7, 3)", "(7, 4)"}},
       {[&] { elbo_decomposition({t({7, 5}), t({7, 5}), t({7, 5}), {}, {}, {}}, joint, {4}, {}); },
        {"elbo_decomposition", "probabilities"}},
@@ -116,9 +126,10 @@ TEST_F(ProgramErrors, AnAbsentTensorIsNamed) {
   const Tensor none;
   const Tensor x = tensor({7, 5});
   for (const auto& run : std::initializer_list<std::function<void()>>{
-           [&] { linear(x, none, {}); }, [&] { linear(none, x, {}); }, [&] { add(x, none); }, [&] { add(none, x); },
-           [&] { reshape(none, {5}); }, [&] { stop_gradient(none); }, [&] { activate(none, Activation::relu); },
-           [&] { concat_columns({x, none}); }, [&] { bernoulli_log_likelihood(x, none); }, [&] { program.keep(none); },
+           [&] { linear(x, none, {}); }, [&] { linear(none, x, {}); }, [&] { add(x, none); },
+           [&] { add(none, x); }, [&] { reshape(none, {5}); }, [&] { stop_gradient(none); },
+           [&] { activate(none, Activation::relu); }, [&] { concat_columns({x, none}); },
+           [&] { bernoulli_log_likelihood(x, none); }, [&] { program.keep(none); },
            [&] { program.backward(none); }, [&] { static_cast<void>(program.gradient(none)); },
            [&] { batch_norm(x, {}, true); }})
     EXPECT_TRUE(mentions(error_of(run), {"absent"}));
@@ -224,7 +235,8 @@ TEST_F(ProgramErrors, OnlyKeptTensorsAreReadAndOnlyInputsWritten) {
 
 TEST_F(ProgramErrors, StepValues) {
   const Tensor x = tensor({3}), values = program.step_values("values", Floats(3));
-  EXPECT_TRUE(mentions(error_of([&] { program.set_step_values(values, Floats(2)); }), {"values", "(3)", "2"}));
+  EXPECT_TRUE(
+      mentions(error_of([&] { program.set_step_values(values, Floats(2)); }), {"values", "(3)", "2"}));
   EXPECT_TRUE(mentions(error_of([&] { program.set_step_values(x, Floats(3)); }), {x.name()}));
   EXPECT_TRUE(mentions(error_of([&] { program.step_values("too many", Floats(100000)); }), {"too many"}));
 }
@@ -236,7 +248,8 @@ TEST_F(ProgramErrors, Parameters) {
   EXPECT_TRUE(mentions(error_of([&] { parameters.create("w", {1}, Floats(1)); }), {"'w'"}));
   EXPECT_TRUE(mentions(error_of([&] { parameters.create("v", {2, 3}, Floats(5)); }), {"'v'", "(2, 3)", "5"}));
   EXPECT_TRUE(mentions(error_of([&] { parameters.write(w, Floats(5)); }), {"'w'", "(2, 3)", "5"}));
-  EXPECT_TRUE(mentions(error_of([&] { parameters.read(s, ParameterSet::Kind::first_moment); }), {"'s'", "state"}));
+  EXPECT_TRUE(
+      mentions(error_of([&] { parameters.read(s, ParameterSet::Kind::first_moment); }), {"'s'", "state"}));
   EXPECT_EQ(parameters.read(w), Floats(6));
   EXPECT_TRUE(mentions(error_of([&] { parameters.create("late", {1}, Floats(1)); }), {"'late'"}));
 }

@@ -30,7 +30,8 @@ struct Mlp {
 
 // A training program of one batch size.
 struct Trainer {
-  Trainer(Machine& machine, const Mlp& mlp, std::int64_t batch) : program(*machine.device, machine.parameters) {
+  Trainer(Machine& machine, const Mlp& mlp, std::int64_t batch)
+      : program(*machine.device, machine.parameters) {
     x = program.input("x", {batch, 3});
     y = mlp.record(program, x);
     program.keep(y);
@@ -169,7 +170,8 @@ TEST(Program, PrintsItsPlan) {
   const Mlp mlp(machine.parameters);
   Trainer trainer(machine, mlp, 16);
   const std::string table = trainer.program.plan_table();
-  for (const char* part : {"tensor", "shape", "first/linear", "(16, 8)", "always", "in place", "arena", "parameter gradients"})
+  for (const char* part :
+       {"tensor", "shape", "first/linear", "(16, 8)", "always", "in place", "arena", "parameter gradients"})
     EXPECT_NE(table.find(part), std::string::npos) << part << " is missing in\n" << table;
   EXPECT_LT(trainer.program.arena_bytes(), trainer.program.unshared_bytes());
 }

@@ -9,20 +9,23 @@ RandomGraph::RandomGraph(Machine& machine, std::uint64_t seed, int operations, P
     const auto out = static_cast<std::int64_t>(1 + below(9)), in = static_cast<std::int64_t>(1 + below(9));
     for (const Shape& shape : {Shape{out, in}, Shape{out}}) {
       const std::string name = fmt::format("p{}", machine.parameters.parameters().size());
-      parameters_.push_back(machine.parameters.create(name, shape, uniform(element_count(shape), generator_())));
+      parameters_.push_back(
+          machine.parameters.create(name, shape, uniform(element_count(shape), generator_())));
     }
   }
   program.set_step(seed, 3);
   for (int i = 0; i < 3; ++i) {
     const Shape shape = {12, static_cast<std::int64_t>(1 + below(9))};
-    pool_.push_back(program.constant(fmt::format("x{}", i), shape, uniform(element_count(shape), generator_())));
+    pool_.push_back(
+        program.constant(fmt::format("x{}", i), shape, uniform(element_count(shape), generator_())));
   }
   pool_.push_back(linear(pool_[0], weight(5, pool_[0].columns()), {}));
   for (int i = 0; i < operations; ++i) pool_.push_back(grow());
 
   for (const Tensor t : pool_) {
     if (!t.requires_gradient() || (below(3) == 0 && loss)) continue;
-    const Tensor part = sum(multiply(bounded(t), program.constant("w", t.shape(), uniform(t.size(), generator_()))));
+    const Tensor part =
+        sum(multiply(bounded(t), program.constant("w", t.shape(), uniform(t.size(), generator_()))));
     loss = loss ? add(loss, part) : part;
   }
   for (const Tensor t : pool_)
@@ -60,7 +63,8 @@ Tensor RandomGraph::grow() {
       const std::int64_t in = program.parameters().parameter(index).shape[1];
       const auto activation = static_cast<Activation>(below(5));
       const Tensor bias = below(2) == 0 ? program.parameter(index + 1) : Tensor{};
-      return linear(columns == in ? x : linear(x, weight(in, columns), {}), program.parameter(index), bias, activation);
+      return linear(columns == in ? x : linear(x, weight(in, columns), {}), program.parameter(index), bias,
+                    activation);
     }
     case 2: return add(x, another(x.shape()));
     case 3: return multiply(bounded(x), another(x.shape()));
@@ -75,12 +79,14 @@ Tensor RandomGraph::grow() {
     }
     case 10: {
       const Tensor y = pick();
-      return x.rows() == y.rows() && columns + y.columns() < 24 ? concat_columns({x, y, x}) : affine(x, 0.5F, 0);
+      return x.rows() == y.rows() && columns + y.columns() < 24 ? concat_columns({x, y, x})
+                                                                : affine(x, 0.5F, 0);
     }
     case 11: return reshape(x, {columns, x.rows()});
     case 12: return stop_gradient(x);
     case 13: return reparameterize(x, bounded(another(x.shape())));
-    case 14: return gaussian_log_density(bounded(x), bounded(another(x.shape())), bounded(another(x.shape())));
+    case 14:
+      return gaussian_log_density(bounded(x), bounded(another(x.shape())), bounded(another(x.shape())));
     case 15: return concrete(bounded(x), 0.7F);
     default: return reshape(sum_columns(x, 0.25F), {x.rows(), 1});
   }

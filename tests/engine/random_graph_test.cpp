@@ -47,7 +47,8 @@ std::vector<Floats> values(RandomGraph& graph) {
   return all;
 }
 
-void expect_same(const std::vector<Floats>& actual, const std::vector<Floats>& expected, const RandomGraph& graph) {
+void expect_same(const std::vector<Floats>& actual, const std::vector<Floats>& expected,
+                 const RandomGraph& graph) {
   ASSERT_EQ(actual.size(), expected.size());
   for (std::size_t i = 0; i < actual.size(); ++i)
     ASSERT_TRUE(same_bits(actual[i], expected[i])) << graph.kept[i].name();
@@ -75,7 +76,8 @@ TEST(RandomGraph, PlansAreSoundAndReplayEqualsEagerMode) {
       planned.program.set_step(seed, 3);
       planned.program.replay();
       expect_same(values(planned), expected, planned);
-      planned.program.set_step(seed, 4);  // other noise, so that everything has other values before the next replay
+      planned.program.set_step(seed,
+                               4);  // other noise, so that everything has other values before the next replay
       planned.program.replay();
       planned.program.set_step(seed, 3);
       planned.program.replay();

@@ -31,7 +31,8 @@ struct Regression {
   float step(std::int64_t number) {
     const Floats points = uniform(batch * 2, static_cast<std::uint64_t>(number));
     Floats values(batch);
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = -std::sin(2 * points[2 * i]) * points[2 * i + 1];
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = -std::sin(2 * points[2 * i]) * points[2 * i + 1];
     program->write(x, points);
     program->write(minus_y, values);
     program->set_adam_step(adam_step(options, 0.01, number));
@@ -60,8 +61,8 @@ TEST(Training, GivesTheSameBitsOnAnyNumberOfThreads) {
     Floats all;
     for (int i = 1; i <= 30; ++i) all.push_back(regression.step(i));
     for (int index = 0; index < 4; ++index)
-      for (const auto kind : {ParameterSet::Kind::value, ParameterSet::Kind::first_moment,
-                              ParameterSet::Kind::second_moment})
+      for (const auto kind :
+           {ParameterSet::Kind::value, ParameterSet::Kind::first_moment, ParameterSet::Kind::second_moment})
         for (const float value : regression.machine.parameters.read(index, kind)) all.push_back(value);
     return all;
   };

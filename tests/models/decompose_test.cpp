@@ -30,9 +30,11 @@ Codes random_codes(const Case& c, std::uint64_t seed, double spread = 1.5, doubl
   codes.logvar = standard_normal(seed + 1, n);
   for (float& x : codes.logvar) x = static_cast<float>(2 * std::log(deviation) + 0.5 * x);
   codes.z = standard_normal(seed + 2, n);
-  for (std::size_t i = 0; i < codes.z.size(); ++i) codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
+  for (std::size_t i = 0; i < codes.z.size(); ++i)
+    codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
   for (const DiscreteGroup& g : c.discrete) {
-    codes.discrete.push_back({.name = g.name, .classes = g.classes, .logits = standard_normal(++seed + 7, c.items * g.classes)});
+    codes.discrete.push_back(
+        {.name = g.name, .classes = g.classes, .logits = standard_normal(++seed + 7, c.items * g.classes)});
     for (float& x : codes.discrete.back().logits) x *= 2;
   }
   return codes;
@@ -71,7 +73,8 @@ class BruteForce {
     const auto at = static_cast<std::size_t>(j * codes_.dims + column);
     const double z = codes_.z[static_cast<std::size_t>(b * codes_.dims + column)];
     const double t = z - codes_.mean[at];
-    return -0.5 * (std::log(2 * M_PI) + codes_.logvar[at] + t * t / std::exp(static_cast<double>(codes_.logvar[at])));
+    return -0.5 * (std::log(2 * M_PI) + codes_.logvar[at] +
+                   t * t / std::exp(static_cast<double>(codes_.logvar[at])));
   }
 
   double q(std::int64_t item, std::size_t g, int k) const {
@@ -99,7 +102,8 @@ class BruteForce {
       const double w = j == b ? weights_.own : j == (b + 1) % codes_.items ? weights_.next : weights_.other;
       if (w == 0) continue;
       double log = std::log(w);
-      for (int d = v.dim_begin; d < v.dim_end; ++d) log += log_density(b, j, tree_.dims()[static_cast<std::size_t>(d)]);
+      for (int d = v.dim_begin; d < v.dim_end; ++d)
+        log += log_density(b, j, tree_.dims()[static_cast<std::size_t>(d)]);
       for (int g = v.group_begin; g < v.group_end; ++g)
         log += std::log(q(j, static_cast<std::size_t>(g), classes[static_cast<std::size_t>(g)]));
       logs.push_back(log);
@@ -118,7 +122,8 @@ class BruteForce {
 
 // Every term by its definition, and the largest |log q̂| that went into it.
 std::map<std::string, std::pair<double, double>> brute_force_terms(const Codes& codes, const GroupTree& tree,
-                                                                   Estimator estimator, std::int64_t dataset_size) {
+                                                                   Estimator estimator,
+                                                                   std::int64_t dataset_size) {
   const BruteForce reference(codes, tree, estimator, dataset_size);
   std::map<std::string, std::pair<double, double>> terms;
   for (std::int64_t b = 0; b < codes.items; ++b) {
@@ -143,7 +148,8 @@ std::map<std::string, std::pair<double, double>> brute_force_terms(const Codes& 
       } else if (node.is_discrete_leaf()) {
         add("within_group_tc/" + node.name, 0);
         add("dimension_kl/" + node.name,
-            tc + std::log(static_cast<double>(tree.classes()[static_cast<std::size_t>(node.block.group_begin)])));
+            tc + std::log(
+                     static_cast<double>(tree.classes()[static_cast<std::size_t>(node.block.group_begin)])));
       } else {
         for (int d = node.block.dim_begin; d < node.block.dim_end; ++d) tc -= log_q(dimension(d));
         add("within_group_tc/" + node.name, tc);
@@ -159,7 +165,8 @@ std::map<std::string, std::pair<double, double>> brute_force_terms(const Codes& 
 
 class Decompose : public ::testing::Test {
  protected:
-  Decomposition run(const Codes& codes, const GroupTree& tree, Estimator estimator, std::int64_t dataset_size) {
+  Decomposition run(const Codes& codes, const GroupTree& tree, Estimator estimator,
+                    std::int64_t dataset_size) {
     return decompose(*device_, codes, tree, {.estimator = estimator, .dataset_size = dataset_size});
   }
   double term(const Decomposition& d, const std::string& name) const {
@@ -209,7 +216,8 @@ TEST_F(Decompose, terms_add_up_to_the_monte_carlo_kl) {
       const Codes codes = random_codes(c, 11);
       const GroupTree tree = parse_groups(c.groups, c.dims, c.discrete);
       const Decomposition result = run(codes, tree, estimator, 60000);
-      EXPECT_TRUE(is_close(result.summary().kl(), result.log_qz_given_x - result.log_pz, {.absolute = 1e-9, .relative = 1e-9}))
+      EXPECT_TRUE(is_close(result.summary().kl(), result.log_qz_given_x - result.log_pz,
+                           {.absolute = 1e-9, .relative = 1e-9}))
           << c.groups;
       const BruteForce reference(codes, tree, estimator, 60000);
       double kl = 0;
@@ -218,7 +226,8 @@ TEST_F(Decompose, terms_add_up_to_the_monte_carlo_kl) {
         for (std::int64_t d = 0; d < c.dims; ++d) kl -= reference.log_p(b, d);
         for (const DiscreteGroup& g : c.discrete) kl += std::log(static_cast<double>(g.classes));
       }
-      EXPECT_TRUE(is_close(result.summary().kl(), kl / static_cast<double>(c.items), {.relative = 1e-6})) << c.groups;
+      EXPECT_TRUE(is_close(result.summary().kl(), kl / static_cast<double>(c.items), {.relative = 1e-6}))
+          << c.groups;
     }
 }
 
@@ -227,7 +236,8 @@ TEST_F(Decompose, hfvae_equals_batch_when_the_batch_is_the_data_set) {
   for (const Case& c : cases) {
     const Codes codes = random_codes(c, 5);
     const GroupTree tree = parse_groups(c.groups, c.dims, c.discrete);
-    const Decomposition a = run(codes, tree, Estimator::hfvae, c.items), b = run(codes, tree, Estimator::batch, c.items);
+    const Decomposition a = run(codes, tree, Estimator::hfvae, c.items),
+                        b = run(codes, tree, Estimator::batch, c.items);
     EXPECT_TRUE(test::all_close(a.values, b.values, {.absolute = 1e-6, .relative = 1e-6})) << c.groups;
   }
 }
@@ -239,14 +249,16 @@ TEST_F(Decompose, total_correlation_moves_between_the_levels) {
   const Decomposition one = run(codes, parse_groups("0-4", 5, {}), Estimator::hfvae, 500);
   EXPECT_EQ(singles.summary().within_group_tc, 0);
   EXPECT_EQ(one.summary().between_group_tc, 0);
-  EXPECT_TRUE(is_close(singles.summary().between_group_tc, one.summary().within_group_tc, {.relative = 1e-12}));
+  EXPECT_TRUE(
+      is_close(singles.summary().between_group_tc, one.summary().within_group_tc, {.relative = 1e-12}));
   EXPECT_NE(one.summary().within_group_tc, 0);
 }
 
 // Identity 4.
 TEST_F(Decompose, a_discrete_group_has_no_total_correlation_of_its_own) {
   const Case c{33, 2, "0-1,digit", {{"digit", 10}}};
-  const Decomposition d = run(random_codes(c, 2), parse_groups(c.groups, c.dims, c.discrete), Estimator::hfvae, 500);
+  const Decomposition d =
+      run(random_codes(c, 2), parse_groups(c.groups, c.dims, c.discrete), Estimator::hfvae, 500);
   EXPECT_EQ(term(d, "within_group_tc/digit"), 0);
   EXPECT_NE(term(d, "dimension_kl/digit"), 0);
 }
@@ -275,7 +287,8 @@ TEST_F(Decompose, linear_gaussian_codes_have_the_closed_forms) {
   const Decomposition d = run(codes, parse_groups("0-1", 2, {}), Estimator::exact, codes.items);
   // Standard error of the mean over 6 000 rows, and the bias of a mixture of 6 000 components, are below 0.02.
   EXPECT_TRUE(is_close(d.summary().within_group_tc, -0.5 * std::log(1 - rho * rho), {.absolute = 0.03}));
-  EXPECT_TRUE(is_close(d.summary().mutual_information, 0.5 * std::log((1 - rho * rho) / std::pow(s, 4)), {.absolute = 0.03}));
+  EXPECT_TRUE(is_close(d.summary().mutual_information, 0.5 * std::log((1 - rho * rho) / std::pow(s, 4)),
+                       {.absolute = 0.03}));
 }
 
 // Identity 5: q = p with a correlated prior leaves no total correlation to pay for.
@@ -306,8 +319,10 @@ TEST_F(Decompose, the_estimate_of_log_q_rises_to_the_exact_value_with_the_batch)
       const auto part = [&](const std::vector<float>& v) {
         return std::vector<float>(v.begin() + 2 * begin, v.begin() + 2 * (begin + batch));
       };
-      const Codes codes{.items = batch, .dims = 2, .mean = part(all.mean), .logvar = part(all.logvar), .z = part(all.z)};
-      mean += run(codes, tree, Estimator::hfvae, n).log_qz * static_cast<double>(batch) / static_cast<double>(n);
+      const Codes codes{
+          .items = batch, .dims = 2, .mean = part(all.mean), .logvar = part(all.logvar), .z = part(all.z)};
+      mean +=
+          run(codes, tree, Estimator::hfvae, n).log_qz * static_cast<double>(batch) / static_cast<double>(n);
     }
     EXPECT_LT(mean, exact) << batch;
     EXPECT_GT(mean, previous) << batch;
@@ -320,7 +335,8 @@ TEST_F(Decompose, exact_takes_a_seeded_subset_of_rows) {
   const Codes codes = gaussian_codes(3000, 0.5, 0.3, 41);
   const GroupTree tree = parse_groups("0-1", 2, {});
   DecompositionOptions options{.estimator = Estimator::exact, .dataset_size = 3000, .max_rows = 1500};
-  const Decomposition a = decompose(*device_, codes, tree, options), b = decompose(*device_, codes, tree, options);
+  const Decomposition a = decompose(*device_, codes, tree, options),
+                      b = decompose(*device_, codes, tree, options);
   EXPECT_EQ(a.rows, 1500);
   EXPECT_EQ(a.columns, 3000);
   EXPECT_EQ(a.values, b.values);
@@ -335,7 +351,9 @@ TEST_F(Decompose, threads_do_not_change_a_bit) {
   const std::vector<double> one =
       decompose(*open_device({.name = "cpu", .threads = 1}), codes, tree, {.dataset_size = 999}).values;
   for (const int threads : {2, 3})
-    EXPECT_EQ(one, decompose(*open_device({.name = "cpu", .threads = threads}), codes, tree, {.dataset_size = 999}).values);
+    EXPECT_EQ(one,
+              decompose(*open_device({.name = "cpu", .threads = threads}), codes, tree, {.dataset_size = 999})
+                  .values);
 }
 
 TEST(MixtureWeights, sum_to_one_and_refuse_what_they_cannot_weigh) {
@@ -345,7 +363,8 @@ TEST(MixtureWeights, sum_to_one_and_refuse_what_they_cannot_weigh) {
   }
   EXPECT_NEAR(mixture_weights(Estimator::mws, 8, 100).own, 1.0 / 800, 1e-15);
   EXPECT_TRUE(fails_with<UsageError>([] { mixture_weights(Estimator::hfvae, 1, 10); }, "at least 2 items"));
-  EXPECT_TRUE(fails_with<UsageError>([] { mixture_weights(Estimator::hfvae, 10, 9); }, "dataset size 9 < batch size 10"));
+  EXPECT_TRUE(fails_with<UsageError>([] { mixture_weights(Estimator::hfvae, 10, 9); },
+                                     "dataset size 9 < batch size 10"));
   EXPECT_TRUE(fails_with<UsageError>([] { mixture_weights(Estimator::exact, 10, 11); }, "whole data set"));
   EXPECT_NO_THROW(mixture_weights(Estimator::batch, 1, 1));
   EXPECT_TRUE(fails_with<UsageError>([] { parse_estimator("hfvea"); }, "did you mean 'hfvae'?"));

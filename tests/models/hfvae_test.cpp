@@ -26,13 +26,15 @@ RunConfig mlp() {
   RunConfig config;
   config.encoder.layers = {{.kind = linear_kind, .units = 24}};
   config.decoder.layers = {{.kind = linear_kind, .units = 24}};
-  config.latents = {{.name = "a", .gaussian = 2}, {.name = "kind", .discrete = 3}, {.name = "b", .gaussian = 3}};
+  config.latents = {
+      {.name = "a", .gaussian = 2}, {.name = "kind", .discrete = 3}, {.name = "b", .gaussian = 3}};
   return config;
 }
 
 RunConfig convolutional(bool batch_norm) {
   RunConfig config = mlp();
-  config.encoder.layers = {{.kind = conv_kind, .units = 8, .batch_norm = batch_norm}, {.kind = conv_kind, .units = 8}};
+  config.encoder.layers = {{.kind = conv_kind, .units = 8, .batch_norm = batch_norm},
+                           {.kind = conv_kind, .units = 8}};
   config.decoder.layers = {{.kind = linear_kind, .units = 72, .reshape = {3, 3, 8}},
                            {.kind = transpose_kind, .units = 8, .batch_norm = batch_norm}};
   return config;
@@ -57,13 +59,16 @@ std::vector<float> squares_of(std::int64_t count, ImageShape shape) {
 
 struct Model {
   explicit Model(const RunConfig& config, ImageShape image = {12, 12, 1}, int threads = 2)
-      : device(open_device({.name = "cpu", .threads = threads})), parameters(*device), hfvae(parameters, config, image) {}
+      : device(open_device({.name = "cpu", .threads = threads})),
+        parameters(*device),
+        hfvae(parameters, config, image) {}
   std::unique_ptr<Device> device;
   ParameterSet parameters;
   Hfvae hfvae;
 };
 
-void train_steps(Model& model, TrainingProgram& training, const std::vector<float>& images, int steps, double rate = 1e-3) {
+void train_steps(Model& model, TrainingProgram& training, const std::vector<float>& images, int steps,
+                 double rate = 1e-3) {
   training.program.write(training.images, images);
   for (int step = 1; step <= steps; ++step) {
     training.program.set_step(1, static_cast<std::uint64_t>(step));
@@ -103,17 +108,23 @@ TEST(Hfvae, recorded_terms_equal_those_of_the_codes) {
       const ObjectiveTensors objective =
           record_objective(latents, tree, terms, mixture_weights(parse_estimator(estimator), 17, 500),
                            std::vector<float>(terms.terms().size(), 1.0F), prior);
-      for (const Tensor t : {latents.mean, latents.logvar, latents.z, latents.logits, objective.terms}) program.keep(t);
+      for (const Tensor t : {latents.mean, latents.logvar, latents.z, latents.logits, objective.terms})
+        program.keep(t);
       program.plan();
       program.write(images, images_of(17, model.hfvae.image(), 4));
       program.set_step(3, 1);
       program.replay();
-      const Codes codes{.items = 17, .dims = 5, .mean = program.read(latents.mean), .logvar = program.read(latents.logvar),
+      const Codes codes{.items = 17,
+                        .dims = 5,
+                        .mean = program.read(latents.mean),
+                        .logvar = program.read(latents.logvar),
                         .z = program.read(latents.z),
                         .discrete = {{.name = "kind", .classes = 3, .logits = program.read(latents.logits)}}};
-      const Decomposition expected = decompose(
-          *model.device, codes, tree, {.estimator = parse_estimator(estimator), .dataset_size = 500, .prior = prior});
-      EXPECT_TRUE(test::all_close(program.read(objective.terms), expected.values, {.absolute = 2e-5})) << estimator;
+      const Decomposition expected =
+          decompose(*model.device, codes, tree,
+                    {.estimator = parse_estimator(estimator), .dataset_size = 500, .prior = prior});
+      EXPECT_TRUE(test::all_close(program.read(objective.terms), expected.values, {.absolute = 2e-5}))
+          << estimator;
     }
 }
 
@@ -134,7 +145,8 @@ void check_directional_derivative(const RunConfig& config, ImageShape image) {
   const Tensor decoded = model.hfvae.decode(program, model.hfvae.code(latents), true);
   const std::vector<float> coefficients(model.hfvae.terms().terms().size(), 2.0F);
   const ObjectiveTensors objective =
-      record_objective(latents, model.hfvae.tree(), model.hfvae.terms(), mixture_weights(Estimator::hfvae, 8, 100), coefficients);
+      record_objective(latents, model.hfvae.tree(), model.hfvae.terms(),
+                       mixture_weights(Estimator::hfvae, 8, 100), coefficients);
   const Tensor loss = add(sum(model.hfvae.log_likelihood(decoded, input), -1.0F / 8), objective.penalty);
   program.backward(loss);
   program.keep(loss);
@@ -149,8 +161,9 @@ void check_directional_derivative(const RunConfig& config, ImageShape image) {
   std::vector<std::vector<float>> direction;
   for (int i = 0; i < count; ++i) {
     const Parameter& p = model.parameters.parameter(i);
-    direction.push_back(p.trained ? standard_normal(99 + static_cast<std::uint64_t>(i), element_count(p.shape))
-                                  : std::vector<float>(start[static_cast<std::size_t>(i)].size(), 0.0F));
+    direction.push_back(p.trained
+                            ? standard_normal(99 + static_cast<std::uint64_t>(i), element_count(p.shape))
+                            : std::vector<float>(start[static_cast<std::size_t>(i)].size(), 0.0F));
     for (std::size_t k = 0; p.trained && k < direction.back().size(); ++k) {
       const double g = gradient[static_cast<std::size_t>(p.offset) + k];
       // Along the gradient's signs, so that the derivative is large against rounding.
@@ -170,7 +183,8 @@ void check_directional_derivative(const RunConfig& config, ImageShape image) {
     return static_cast<double>(program.read_scalar(loss));
   };
   const double h = 2e-3, difference = (loss_at(h) - loss_at(-h)) / (2 * h);
-  EXPECT_TRUE(is_close(difference, along / std::sqrt(norm), {.relative = 0.01})) << difference << " " << along / std::sqrt(norm);
+  EXPECT_TRUE(is_close(difference, along / std::sqrt(norm), {.relative = 0.01}))
+      << difference << " " << along / std::sqrt(norm);
 }
 
 TEST(Hfvae, gradient_of_the_whole_model_is_the_slope_of_its_loss) {
@@ -195,7 +209,8 @@ TEST(Hfvae, replay_of_a_training_step_equals_eager_mode_to_the_bit) {
   for (const bool batch_norm : {false, true}) {
     // An eager program runs while it is recorded: at step 0, without a learning rate, on images of zero. So does the replay.
     Model eager(convolutional(batch_norm)), planned(convolutional(batch_norm));
-    TrainingProgram reference(*eager.device, eager.parameters, eager.hfvae, 8, 100, {.mode = Program::Mode::eager});
+    TrainingProgram reference(*eager.device, eager.parameters, eager.hfvae, 8, 100,
+                              {.mode = Program::Mode::eager});
     TrainingProgram replayed(*planned.device, planned.parameters, planned.hfvae, 8, 100);
     replayed.program.replay();
     for (const auto& [a, b] : {std::pair{replayed.loss, reference.loss},
@@ -245,10 +260,12 @@ TEST(Hfvae, layers_that_do_not_fit_are_named) {
   };
   RunConfig config = convolutional(false);
   config.decoder.layers.pop_back();
-  EXPECT_TRUE(fails_with<UsageError>(build(config), "the decoder makes images of (6, 6, 1), but the data has (12, 12, 1)"));
+  EXPECT_TRUE(fails_with<UsageError>(build(config),
+                                     "the decoder makes images of (6, 6, 1), but the data has (12, 12, 1)"));
   config = convolutional(false);
   config.decoder.layers[0].reshape = {5, 5, 8};
-  EXPECT_TRUE(fails_with<UsageError>(build(config), "decoder.0: 72 features cannot be reshaped to (5, 5, 8)"));
+  EXPECT_TRUE(
+      fails_with<UsageError>(build(config), "decoder.0: 72 features cannot be reshaped to (5, 5, 8)"));
   config = mlp();
   config.encoder.layers.push_back({.kind = conv_kind, .units = 4});
   EXPECT_TRUE(fails_with<UsageError>(build(config), "encoder.1: a convolution needs an image"));
@@ -259,9 +276,9 @@ TEST(Hfvae, layers_that_do_not_fit_are_named) {
 
 TEST(Hfvae, initial_weights_lie_in_the_bounds_of_torch) {
   Model model(convolutional(false), {12, 12, 3});
-  const std::vector<std::pair<std::string, double>> fan_in{{"encoder.0.weight", 3 * 16},  {"encoder.1.bias", 8 * 16},
-                                                           {"encoder.latent.weight", 72}, {"decoder.0.weight", 8},
-                                                           {"decoder.1.weight", 8 * 16},  {"decoder.output.weight", 3 * 16}};
+  const std::vector<std::pair<std::string, double>> fan_in{
+      {"encoder.0.weight", 3 * 16}, {"encoder.1.bias", 8 * 16},   {"encoder.latent.weight", 72},
+      {"decoder.0.weight", 8},      {"decoder.1.weight", 8 * 16}, {"decoder.output.weight", 3 * 16}};
   for (const auto& [name, fan] : fan_in) {
     bool found = false;
     for (std::size_t i = 0; i < model.parameters.parameters().size(); ++i) {
@@ -277,7 +294,9 @@ TEST(Hfvae, initial_weights_lie_in_the_bounds_of_torch) {
       EXPECT_LE(largest, bound) << name;
       if (values.size() > 100) {
         EXPECT_GT(largest, 0.95 * bound) << name;
-        EXPECT_LT(std::abs(sum / static_cast<double>(values.size())), 3 * bound / std::sqrt(3.0 * static_cast<double>(values.size()))) << name;
+        EXPECT_LT(std::abs(sum / static_cast<double>(values.size())),
+                  3 * bound / std::sqrt(3.0 * static_cast<double>(values.size())))
+            << name;
       }
     }
     EXPECT_TRUE(found) << name;
@@ -285,9 +304,12 @@ TEST(Hfvae, initial_weights_lie_in_the_bounds_of_torch) {
 }
 
 TEST(Coefficients, follow_schedules_and_named_groups) {
-  const GroupTree tree = latent_tree({{.name = "a", .gaussian = 2}, {.name = "b", .gaussian = 1, .inside = "outer"}, {.name = "c", .gaussian = 1, .inside = "outer"}});
+  const GroupTree tree = latent_tree({{.name = "a", .gaussian = 2},
+                                      {.name = "b", .gaussian = 1, .inside = "outer"},
+                                      {.name = "c", .gaussian = 1, .inside = "outer"}});
   const ObjectiveTerms terms(tree);
-  ObjectiveConfig config{.between_group_tc = {.from = 1, .to = 5, .steps = 4}, .within_group_tc = Schedule::constant(3)};
+  ObjectiveConfig config{.between_group_tc = {.from = 1, .to = 5, .steps = 4},
+                         .within_group_tc = Schedule::constant(3)};
   config.group_tc["outer"] = Schedule::constant(7);
   const auto at = [&](std::int64_t step, const std::string& name) {
     const std::vector<float> values = coefficients(config, tree, terms.terms(), step);
