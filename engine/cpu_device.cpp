@@ -51,7 +51,8 @@ class CpuDevice final : public Device {
     if (lead > 0) munmap(start, lead);
     if (lead < huge_page) munmap(start + lead + size, huge_page - lead);
     std::byte* memory = start + lead;
-    madvise(memory, size, MADV_HUGEPAGE);  // advice: without huge pages the memory is as good, only slower
+    // Advice: without huge pages the memory is as good, only slower. A small piece would not fill even one.
+    if (bytes >= huge_page) madvise(memory, size, MADV_HUGEPAGE);
     std::memset(memory, 0, bytes);
     return memory;
   }

@@ -38,7 +38,9 @@ CUELBO_INLINE vint broadcast_int(std::int32_t x) { return vint{} + x; }
 CUELBO_INLINE vuint broadcast_uint(std::uint32_t x) { return vuint{} + x; }
 
 CUELBO_INLINE vint as_int(vfloat x) { return reinterpret_cast<vint>(x); }
+CUELBO_INLINE vuint as_uint(vfloat x) { return reinterpret_cast<vuint>(x); }
 CUELBO_INLINE vfloat as_float(vint x) { return reinterpret_cast<vfloat>(x); }
+CUELBO_INLINE vfloat as_float(vuint x) { return reinterpret_cast<vfloat>(x); }
 CUELBO_INLINE vfloat to_float(vint x) { return __builtin_convertvector(x, vfloat); }
 
 // 0, 1, 2, …
@@ -212,7 +214,7 @@ CUELBO_INLINE vfloat exp_fast(vfloat x) {
   const vfloat r = has_fma ? fma(n, broadcast(-ln2), x) : x - n * ln2_high - n * ln2_low;
   const vfloat p = polynomial(r, broadcast(8.312520235e-03F), 4.189015684e-02F, 1.666711465e-01F,
                               4.999923150e-01F, 1.0F, 1.0F);
-  const vfloat y = as_float(as_int(p) + (as_int(shifted) << 23));
+  const vfloat y = as_float(as_uint(p) + (as_uint(shifted) << 23));
   return select(x < -87.0F, vfloat{}, y);
 }
 
@@ -222,7 +224,7 @@ CUELBO_INLINE vfloat log(vfloat x) {
   const vint subnormal = x < 1.17549435e-38F;
   const vfloat scaled = select(subnormal, x * 8388608.0F, x);  // 2²³
   // x = 2ᵉ·m with m in [√½, √2)
-  const vint offset = as_int(scaled) - 0x3f3504f3;
+  const vint offset = reinterpret_cast<vint>(as_uint(scaled) - 0x3f3504f3U);
   const vint exponent = (offset >> 23) - select(subnormal, broadcast_int(23), vint{});
   const vfloat m = as_float((offset & 0x007fffff) + 0x3f3504f3) - 1.0F;
   const vfloat e = to_float(exponent);

@@ -76,10 +76,10 @@ struct ArrayDataset::Checked {
   }
 };
 
-ArrayDataset::ArrayDataset(std::string name, Array images, Array factor_values,
+ArrayDataset::ArrayDataset(std::string name, Array images, const Array& factor_values,
                            std::vector<std::string> factor_names, std::int64_t test_size)
-    : ArrayDataset(Checked(std::move(name), std::move(images), std::move(factor_values),
-                           std::move(factor_names), test_size)) {}
+    : ArrayDataset(
+          Checked(std::move(name), std::move(images), factor_values, std::move(factor_names), test_size)) {}
 
 ArrayDataset::ArrayDataset(Checked checked)
     : Dataset(std::move(checked.info)),

@@ -15,7 +15,7 @@ class ArrayDataset final : public Dataset {
   // factor_values: (n, K) integers from 0, or an array without elements; their names in factor_names.
   // The last `test_size` items are the data set's own test split.
   // Errors: a wrong shape or dtype, a float outside [0, 1] or NaN, a negative factor; they name the item.
-  ArrayDataset(std::string name, Array images, Array factor_values = {},
+  ArrayDataset(std::string name, Array images, const Array& factor_values = {},
                std::vector<std::string> factor_names = {}, std::int64_t test_size = 0);
   void gather(std::span<const std::int64_t> items, float* images) const override;
   void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const override;

@@ -84,7 +84,7 @@ std::unique_ptr<Dataset> load_npz(const fs::path& path) {
   for (const char* key : {"latents_classes", "factors"})
     if (archive.contains(key)) factors = archive.read(key);
   return in_context(quoted(path), [&] {
-    return std::make_unique<ArrayDataset>(path.stem().string(), std::move(images), std::move(factors));
+    return std::make_unique<ArrayDataset>(path.stem().string(), std::move(images), factors);
   });
 }
 

@@ -19,7 +19,9 @@ RandomGraph::RandomGraph(Machine& machine, std::uint64_t seed, int operations, P
     pool_.push_back(
         program.constant(fmt::format("x{}", i), shape, uniform(element_count(shape), generator_())));
   }
-  pool_.push_back(linear(pool_[0], weight(5, pool_[0].columns()), {}));
+  const Tensor trained = program.parameter(parameters_.front());
+  pool_.push_back(linear(pool_[0], weight(trained.columns(), pool_[0].columns()), {}));
+  pool_.push_back(linear(pool_.back(), trained, {}));
   for (int i = 0; i < operations; ++i) pool_.push_back(grow());
 
   for (const Tensor t : pool_) {
