@@ -47,7 +47,7 @@ CUELBO_INLINE vfloat exp2(vfloat x) {
   const vfloat f = bounded - (shifted - round_magic);
   const vfloat p = polynomial(f, broadcast(1.327647197931638e-3F), 9.675541334206542e-3F,
                               5.550713273542824e-2F, 2.4022119723848698e-1F, 6.931469670647334e-1F, 1.0F);
-  const vfloat y = as_float(as_int(p) + (as_int(shifted) << 23));
+  const vfloat y = as_float(as_uint(p) + (as_uint(shifted) << 23));
   return select(x < -126.0F, vfloat{}, y);
 #endif
 }
