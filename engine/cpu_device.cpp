@@ -31,8 +31,8 @@ class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads)
       : pool_(threads),
-        description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), threads,
-                                 threads == 1 ? "" : "s")) {}
+        description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), pool_.threads(),
+                                 pool_.threads() == 1 ? "" : "s")) {}
 
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }

@@ -22,6 +22,7 @@ Program::Program(Device& device, ParameterSet& parameters, Options options)
       options_(options),
       step_bytes_(sizeof(StepBlock)),
       step_memory_(device, step_block_capacity) {
+  if (&parameters.device() != &device) fail("a program and its parameters must be on one device");
   step_block() = StepBlock{};
 }
 
@@ -197,6 +198,9 @@ void Program::backward(Tensor loss) {
 
 Tensor Program::gradient(Tensor x) const {
   check_mine(x, "gradient");
+  // In between, fusion may have put the derivative of x's activation into its gradient.
+  if (info(x).kind != Kind::input && info(x).kind != Kind::parameter)
+    fail("the gradient of '{}' cannot be had: inputs and parameters have one", x.name());
   const auto found = gradients_.find(x.id());
   if (found == gradients_.end()) fail("'{}' has no gradient", x.name());
   return found->second;

@@ -124,7 +124,7 @@ class Program {
   // ---- reverse sweep
   // Records the gradients of `loss` (one element). One call a program.
   void backward(Tensor loss);
-  Tensor gradient(Tensor x) const;  // of a kept input or parameter; throws Error when there is none
+  Tensor gradient(Tensor x) const;  // of an input or parameter; throws Error when there is none
   Tensor parameter_gradients() const { return flat_gradients_; }  // (trained_count)
 
   // ---- running

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -116,9 +117,9 @@ void Program::plan() {
     if (layout.offsets[i] < 0) continue;
     const auto id = static_cast<std::size_t>(layout.roots[i]);
     addresses_[id] = arena_.data() + layout.offsets[i];
-    std::vector<float>& values = tensors_[id].values;
-    if (tensors_[id].kind == Kind::constant)
-      device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
+    if (tensors_[id].kind != Kind::constant) continue;
+    const std::vector<float> values = std::exchange(tensors_[id].values, {});
+    device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
   }
   for (std::size_t id = 0; id < tensors_.size(); ++id) bind(static_cast<int>(id));
 }

@@ -80,6 +80,24 @@ TEST_P(FusedActivation, NotWhenUsedTwice) {
                        }});
 }
 
+// multiply does not fuse: only one of the two contributions would have the derivative.
+TEST_P(FusedActivation, NotBesideAConsumerThatDoesNotFuse) {
+  const Activation activation = GetParam();
+  for (const bool through_view : {false, true})
+    check_gradients({.inputs = {random({7, 5}, 1), random({6, 5}, 2), random({6}, 3), random({6, 6}, 4)},
+                     .record =
+                         [=](Program&, const std::vector<Tensor>& t) {
+                           const Tensor y = linear(t[0], t[1], t[2], activation);
+                           const Tensor hidden = through_view ? reshape(y, {7, 6}) : y;
+                           return multiply(linear(hidden, t[3], {}), hidden);
+                         },
+                     .reference =
+                         [=](const std::vector<Doubles>& x) {
+                           const Doubles hidden = in_double::linear(x[0], x[1], x[2], 7, activation);
+                           return in_double::multiply(in_double::linear(hidden, x[3], {}, 7), hidden);
+                         }});
+}
+
 TEST_P(FusedActivation, NotWhenAReshapeIsUsedBesideTheOriginal) {
   const Activation activation = GetParam();
   check_gradients({.inputs = {random({6, 5}, 1), random({6, 5}, 2), random({6}, 3), random({4, 12}, 4),

@@ -194,6 +194,22 @@ TEST_F(ProgramErrors, ALossWithoutGradientsIsRefused) {
   EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(program.gradient(x)); }), {"x", "no gradient"}));
 }
 
+// In between, an activation's derivative may already be in the gradient, by fusion.
+TEST_F(ProgramErrors, OnlyInputsAndParametersShowTheirGradient) {
+  const Tensor x = tensor({3, 4});
+  const Tensor hidden = activate(x, Activation::tanh);
+  program.backward(sum(linear(hidden, program.constant("w", {2, 4}, Floats(8)), {})));
+  EXPECT_EQ(program.gradient(x).shape(), x.shape());
+  EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(program.gradient(hidden)); }),
+                       {hidden.name(), "inputs and parameters"}));
+}
+
+TEST_F(ProgramErrors, ParametersOfAnotherDevice) {
+  Machine other;
+  EXPECT_TRUE(mentions(error_of([&] { Program mixed(*machine.device, other.parameters); }),
+                       {"device", "parameters"}));
+}
+
 TEST_F(ProgramErrors, OrderOfRecordingPlanningAndRunning) {
   const Tensor x = tensor({3});
   const Tensor y = affine(x, 2, 0), unused = program.tensor("unused", {3});
@@ -265,6 +281,10 @@ TEST_F(ProgramErrors, Devices) {
   EXPECT_THROW(open_device({.name = "tpu"}), UsageError);
   EXPECT_THROW(open_device({.name = "cpu", .threads = -1}), UsageError);
   EXPECT_TRUE(mentions(error_of([] { open_device({.name = "tpu"}); }), {"tpu", "cpu"}));
+  EXPECT_NE(open_device({.name = "cpu", .threads = 2})->description().find("2 threads"), std::string::npos);
+  EXPECT_EQ(open_device({.name = "cpu", .threads = 1000})->description().find("1000 threads"),
+            std::string::npos)
+      << "the pool has fewer";
   ASSERT_FALSE(list_devices().empty());
   EXPECT_TRUE(list_devices()[0].usable);
   EXPECT_TRUE(mentions(error_of([&] { machine.device->allocate(std::size_t{1} << 60); }), {"memory"}));

@@ -55,8 +55,8 @@ void expect_same(const std::vector<Floats>& actual, const std::vector<Floats>& e
 }
 
 TEST(RandomGraph, PlansAreSoundAndReplayEqualsEagerMode) {
-  std::size_t shared = 0, views = 0;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  std::size_t shared = 0, reached = 0;
+  for (std::uint64_t seed = 1; seed <= 160; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const int operations = 20 + static_cast<int>(seed % 3) * 20;
     Machine eager_machine(1);
@@ -85,10 +85,10 @@ TEST(RandomGraph, PlansAreSoundAndReplayEqualsEagerMode) {
       if (HasFatalFailure()) return;
     }
     const Floats gradients = eager.program.read(eager.program.parameter_gradients());
-    views += std::any_of(gradients.begin(), gradients.end(), [](float g) { return g != 0; }) ? 1 : 0;
+    reached += std::any_of(gradients.begin(), gradients.end(), [](float g) { return g != 0; }) ? 1 : 0;
   }
-  EXPECT_GT(shared, 300U) << "the graphs hardly use memory in place";
-  EXPECT_GT(views, 50U) << "the graphs hardly reach a parameter";
+  EXPECT_GT(shared, 2000U) << "the graphs hardly use memory in place";
+  EXPECT_GT(reached, 150U) << "the graphs hardly reach a parameter";
 }
 
 }  // namespace
