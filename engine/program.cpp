@@ -87,8 +87,8 @@ Tensor Program::step_values(std::string name, std::span<const float> values) {
                      .offset = static_cast<std::int64_t>(offset / sizeof(float))});
 }
 
-Tensor Program::tensor(std::string name, Shape shape) {
-  return add_tensor({.name = scope_ + name, .shape = std::move(shape)});
+Tensor Program::tensor(std::string_view name, Shape shape) {
+  return add_tensor({.name = scope_ + std::string(name), .shape = std::move(shape)});
 }
 
 Tensor Program::view(Tensor base, Shape shape, std::int64_t offset) {

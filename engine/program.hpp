@@ -78,7 +78,7 @@ class Program {
   Tensor step_values(std::string name, std::span<const float> values);  // (n); set_step_values changes them
 
   // ---- recording, for operations (engine/operations/)
-  Tensor tensor(std::string name, Shape shape);
+  Tensor tensor(std::string_view name, Shape shape);
   // Elements [offset, offset + size of shape) of `base`.
   Tensor view(Tensor base, Shape shape, std::int64_t offset = 0);
 
@@ -93,7 +93,7 @@ class Program {
   // share memory.
   template <class Args, class Make>
   void launch(std::string_view name, const kernels::Kernel<Args>& kernel, const std::vector<Tensor>& inputs,
-              const std::vector<Tensor>& outputs, Make make,
+              const std::vector<Tensor>& outputs, const Make& make,
               const std::vector<std::pair<Tensor, Tensor>>& in_place = {}) {
     const Args shape = make(Addresses{});
     const std::size_t workspace = kernel.workspace != nullptr ? kernel.workspace(shape) : 0;
@@ -203,7 +203,7 @@ class Program {
 
   TensorInfo& info(Tensor t);
   const TensorInfo& info(Tensor t) const { return tensors_[static_cast<std::size_t>(t.id())]; }
-  Tensor add_tensor(TensorInfo info);
+  Tensor add_tensor(TensorInfo added);
   void append(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
               std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace,
               kernels::Cost cost, const std::vector<std::pair<Tensor, Tensor>>& in_place);

@@ -29,7 +29,7 @@ void for_each_tensor(const ParameterSet& parameters, bool with_moments, Visit vi
 }
 
 // Of the tensors in the order of their names.
-std::string checksum(std::map<std::string, std::span<const std::byte>> tensors) {
+std::string checksum(const std::map<std::string, std::span<const std::byte>>& tensors) {
   uLong crc = crc32(0, nullptr, 0);
   for (const auto& [name, bytes] : tensors)
     crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
@@ -106,7 +106,7 @@ Checkpoint read_checkpoint(const std::string& path) {
     std::map<std::string, std::span<const std::byte>> bytes;
     for (const auto& [name, array] : checkpoint.content.tensors) bytes[name] = array.data;
     const auto crc = checkpoint.content.metadata.find("crc32");
-    if (crc == checkpoint.content.metadata.end() || crc->second != checksum(std::move(bytes)))
+    if (crc == checkpoint.content.metadata.end() || crc->second != checksum(bytes))
       fail("is damaged: its checksum is not that of its tensors");
   });
   return checkpoint;

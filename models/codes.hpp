@@ -38,7 +38,7 @@ struct DecompositionOptions {
   std::int64_t dataset_size = 0;
   std::int64_t max_rows = 10000;  // rows of exact: a seeded subset when there are more items
   std::uint64_t seed = 1;
-  GaussianPrior prior = {};  // of the dimensions in tree order
+  GaussianPrior prior;  // of the dimensions in tree order
 };
 
 struct Decomposition {

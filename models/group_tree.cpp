@@ -13,7 +13,7 @@ namespace cuelbo {
 
 GroupTree::GroupTree(const Spec& root) {
   add(root, -1);
-  for (std::size_t i = 0; i < nodes_.size(); ++i) node_blocks_.push_back(add_block(nodes_[i].block));
+  for (const GroupNode& node : nodes_) node_blocks_.push_back(add_block(node.block));
   for (std::int32_t d = 0; d < std::ssize(dims_); ++d)
     dim_blocks_.push_back(add_block({.dim_begin = d, .dim_end = d + 1, .group_begin = 0, .group_end = 0}));
 }

@@ -78,7 +78,7 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {
-  const std::string best = std::string(folder) + "/" + best_name;
+  std::string best = std::string(folder) + "/" + best_name;
   if (which == Which::best && fs::exists(file(best))) return best;
   const std::vector<std::string> names = checkpoints();
   if (names.empty()) fail("'{}' holds no checkpoint yet: `cuelbo train --resume {}` makes one", path_, path_);

@@ -51,7 +51,7 @@ struct LoadedModel {
   std::string checkpoint;  // "checkpoint/best.safetensors"
 };
 // Opens the run's model with its best checkpoint. The image shape stands in the checkpoint's metadata, so no data is needed.
-LoadedModel load_model(const RunDirectory& run, const DeviceOptions& device);
+LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options);
 
 // The name of a device's arithmetic: runs of the same name agree to the bit.
 std::string arithmetic_name(const Device& device);

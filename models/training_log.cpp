@@ -47,7 +47,7 @@ TrainingLog::TrainingLog(const std::string& directory, std::int64_t step)
   lines_.cut_back(kept_bytes(lines_.content(), step));
 }
 
-void TrainingLog::run(Json description) {
+void TrainingLog::run(const Json& description) {
   Json record{{"kind", "run"}, {"step", 0}};
   record.update(description);
   lines_.append(record.dump() + '\n');
@@ -75,7 +75,7 @@ void TrainingLog::write(std::int64_t step, const Json& record) {
   for (const auto& [key, value] : record.items())
     if (value.is_number_float()) scalars.emplace_back(prefix + key, value.get<float>());
   for (const auto& [name, value] : record["terms"].items())
-    scalars.emplace_back(prefix + "terms/" + name, value.get<float>());
+    scalars.emplace_back(fmt::format("{}terms/{}", prefix, name), value.get<float>());
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   events_.write(step, std::chrono::duration<double>(now).count(), scalars);
 }

@@ -30,7 +30,7 @@ class TrainingLog {
   // Goes on with the logs of a directory after `step`: later records are cut off. −1: all of them.
   TrainingLog(const std::string& directory, std::int64_t step);
 
-  void run(nlohmann::ordered_json description);
+  void run(const nlohmann::ordered_json& description);
   void train(const TrainingRecord& record, const TermValues& terms);
   void validation(const ValidationRecord& record, const TermValues& terms);
   void sync();

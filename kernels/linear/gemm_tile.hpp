@@ -112,8 +112,8 @@ template <int vectors>
 CUELBO_INLINE void prefetch_saved(const Epilogue& epilogue, const std::int64_t (&offset)[tile_rows],
                                   std::int64_t column) {
   if (epilogue.gradient_activation == Activation::identity) return;
-  for (int m = 0; m < tile_rows; ++m)
-    for (int v = 0; v < vectors; ++v) __builtin_prefetch(epilogue.saved + offset[m] + column + v * lanes);
+  for (const std::int64_t row : offset)
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(epilogue.saved + row + column + v * lanes);
 }
 
 // Row m of the tile goes to output + offset[m] + column; the first `rows` rows and `columns` columns are written.

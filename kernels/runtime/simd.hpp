@@ -38,6 +38,7 @@ CUELBO_INLINE vint broadcast_int(std::int32_t x) { return vint{} + x; }
 CUELBO_INLINE vuint broadcast_uint(std::uint32_t x) { return vuint{} + x; }
 
 CUELBO_INLINE vint as_int(vfloat x) { return reinterpret_cast<vint>(x); }
+CUELBO_INLINE vint is_nan(vfloat x) { return x != x; }  // NOLINT(misc-redundant-expression)
 CUELBO_INLINE vuint as_uint(vfloat x) { return reinterpret_cast<vuint>(x); }
 CUELBO_INLINE vfloat as_float(vint x) { return reinterpret_cast<vfloat>(x); }
 CUELBO_INLINE vfloat as_float(vuint x) { return reinterpret_cast<vfloat>(x); }
@@ -203,7 +204,7 @@ CUELBO_INLINE vfloat exp(vfloat x) {
   const vint exponent = as_int(shifted) - as_int(broadcast(round_magic));
   const vint half = exponent >> 1;
   const vfloat y = p * power_of_two(half) * power_of_two(exponent - half);
-  return select(x != x, x, y);
+  return select(is_nan(x), x, y);
 }
 
 // eˣ for x ≤ 88, relative error 4e-7; 0 for x < -87. The one for inner loops.
@@ -237,7 +238,7 @@ CUELBO_INLINE vfloat log(vfloat x) {
   y = fma(e, broadcast(ln2_high), m + y);
   y = select(x == __builtin_inff(), x, y);
   y = select(x == 0.0F, broadcast(-__builtin_inff()), y);
-  return select((x < 0.0F) | (x != x), broadcast(__builtin_nanf("")), y);
+  return select((x < 0.0F) | is_nan(x), broadcast(__builtin_nanf("")), y);
 }
 
 // sin 2πu and cos 2πu for u in [0, 1), absolute error 2e-7.
