@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=600
+steps=1200
 output=run/demo
 cuelbo=build/release/bin/cuelbo
 
