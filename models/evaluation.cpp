@@ -7,6 +7,7 @@
 
 #include "engine/error.hpp"
 #include "kernels/runtime/philox.hpp"
+#include "models/decoder.hpp"
 #include "models/programs.hpp"
 #include "models/random_values.hpp"
 
@@ -50,19 +51,6 @@ class LikelihoodDecoder {
   std::size_t code_size_;
   std::vector<float> images_, codes_;
 };
-
-// Gaussian dimensions, then relaxed classes, as DecodeProgram takes them.
-std::vector<float> joined(const Codes& codes) {
-  std::vector<float> result;
-  for (std::int64_t i = 0; i < codes.items; ++i) {
-    const auto append = [&](const std::vector<float>& rows, std::int64_t width) {
-      result.insert(result.end(), rows.begin() + i * width, rows.begin() + (i + 1) * width);
-    };
-    append(codes.z, codes.dims);
-    for (const Codes::Discrete& group : codes.discrete) append(group.z, group.classes);
-  }
-  return result;
-}
 
 double log_sum_exp(const std::vector<double>& values) {
   const double top = *std::max_element(values.begin(), values.end());
@@ -158,7 +146,8 @@ Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset&
                     .dataset = dataset.name(),
                     .checkpoint = loaded.checkpoint};
   LikelihoodDecoder decoder(loaded, dataset);
-  for (const double value : decoder.run(items, joined(codes))) result.log_likelihood += value;
+  for (const double value : decoder.run(items, model_codes(codes, loaded.model->tree(), CodeValue::sample)))
+    result.log_likelihood += value;
   result.log_likelihood /= static_cast<double>(codes.items);
   result.decomposition =
       decompose(*loaded.device, codes, loaded.model->tree(),

@@ -114,7 +114,7 @@ testing::AssertionResult near(const Actual& actual, const Expected& expected, do
     const double a = actual[i], e = expected[i];
     if (std::isnan(a) && std::isnan(e)) continue;
     if (a == e) continue;  // infinities
-    if (!(std::abs(a - e) <= tolerance * (1 + std::abs(e))))
+    if (!std::isfinite(e) || !(std::abs(a - e) <= tolerance * (1 + std::abs(e))))
       return testing::AssertionFailure()
              << "element " << i << " of " << actual.size() << ": " << a << ", expected " << e;
   }
