@@ -29,6 +29,7 @@ EXTRA = [
         "-Wno-missing-designated-field-initializers",
         "-Wno-shadow",
         "-Wno-unused-parameter",
+        "-Wno-unused-variable",
     )
 ]
 DIAGNOSTIC = re.compile(r"^(?=\S+:\d+:\d+: (?:warning|error): )", re.MULTILINE)
