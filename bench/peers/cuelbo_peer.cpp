@@ -37,7 +37,7 @@ constexpr int checked_steps = 5;
 
 using Json = nlohmann::json;
 
-void answer(const Json& json) { std::cout << json.dump() << std::endl; }
+void answer(const Json& json) { std::cout << json.dump() << '\n' << std::flush; }
 
 double program_flops(const Program& program) {
   double flops = 0;

@@ -16,6 +16,7 @@ std::int64_t allocation_count() { return count.load(); }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 // glibc's own functions. operator new and everything else in this process ends in these.
 extern "C" {
 void* __libc_malloc(std::size_t size);
@@ -51,5 +52,6 @@ CUELBO_COUNTED int posix_memalign(void** memory, std::size_t alignment, std::siz
   return *memory == nullptr ? ENOMEM : 0;
 }
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 
 #endif

@@ -264,8 +264,8 @@ TEST(Gradient, Arithmetic) {
 TEST(Gradient, Sums) {
   for (const auto [rows, columns] : matrices) {
     SCOPED_TRACE(trace(rows, columns));
-    const auto check = [&](std::function<Tensor(Tensor)> operation, std::int64_t outputs, double factor,
-                           auto sums) {
+    const auto check = [&](const std::function<Tensor(Tensor)>& operation, std::int64_t outputs,
+                           double factor, auto sums) {
       check_gradients({.inputs = {random({rows, columns}, 1)},
                        .record = [=](Program&, const std::vector<Tensor>& t) { return operation(t[0]); },
                        .reference =

@@ -12,9 +12,9 @@ using kernels::ElboDecompositionShape;
 struct Decomposition {
   std::int64_t rows, columns, dims;
   std::vector<DensityBlock> blocks;
-  std::vector<std::int32_t> classes = {};
-  MixtureWeights weights = {};
-  std::vector<std::int32_t> own = {};  // empty: row b is column b
+  std::vector<std::int32_t> classes;
+  MixtureWeights weights;
+  std::vector<std::int32_t> own;  // empty: row b is column b
 };
 
 // Rows of positive numbers that sum to one in every group.

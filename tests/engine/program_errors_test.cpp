@@ -140,7 +140,7 @@ TEST_F(ProgramErrors, TensorsOfAnotherProgramAreRefused) {
   const Tensor x = tensor({4, 5}), y = other.input("stranger", {4, 5}, true);
   const Tensor values = other.step_values("strange values", Floats{1});
   program.step_values("own values", Floats{1});
-  const auto stays_out = [&](std::function<void()> run) {
+  const auto stays_out = [&](const std::function<void()>& run) {
     EXPECT_TRUE(mentions(error_of(run), {"strange", "another program"}));
   };
   stays_out([&] { add(x, y); });

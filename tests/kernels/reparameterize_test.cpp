@@ -153,7 +153,8 @@ TEST(ReparameterizeNoise, PairsAreIndependent) {
     const double a = z[i], b = z[i + 1];
     covariance += (a * a - 1) * (b * b - 1);
   }
-  EXPECT_NEAR(covariance / (count / 2), 0, 5 * std::sqrt(4.0 / (count / 2)));
+  const double pairs = static_cast<double>(z.size()) / 2;
+  EXPECT_NEAR(covariance / pairs, 0, 5 * std::sqrt(4 / pairs));
 }
 
 TEST(ReparameterizeNoise, DiffersWithSeedStepAndOperationInEveryBit) {

@@ -14,7 +14,6 @@ namespace {
 
 using test::fails_with;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr const char* small = R"(
 [data]

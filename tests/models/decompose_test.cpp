@@ -19,7 +19,7 @@ using test::is_close;
 struct Case {
   std::int64_t items, dims;
   std::string groups;
-  std::vector<DiscreteGroup> discrete = {};
+  std::vector<DiscreteGroup> discrete;
 };
 
 Codes random_codes(const Case& c, std::uint64_t seed, double spread = 1.5, double deviation = 0.4) {

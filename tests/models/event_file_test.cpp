@@ -72,7 +72,9 @@ TEST(EventFile, GoesOnAfterAStep) {
     file.write(400, 400, scalars);
   }
   std::ofstream(path, std::ios::app) << "half a record";
-  EventFile(directory.path(), 3);
+  {
+    const EventFile file(directory.path(), 3);
+  }
   EXPECT_EQ(read_text(path), three);
   {
     EventFile file(directory.path(), 2);
