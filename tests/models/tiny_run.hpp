@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -88,7 +89,26 @@ inline TrainingOutcome train_until(RunDirectory run, std::int64_t last, int thre
   return train(run, {.name = "cpu", .threads = threads}, stop, events);
 }
 
-// Everything of a run that a resumed one must have too, to the bit: log records without timing, files as bytes.
+// A TensorBoard file without timing: each record's data, less wall_time (its first 9 bytes) and the throughput.
+inline std::string events_without_timing(const std::string& bytes) {
+  constexpr std::size_t header = sizeof(std::uint64_t) + sizeof(std::uint32_t), crc = sizeof(std::uint32_t);
+  constexpr std::size_t clock = 9;
+  std::string events;
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::uint64_t length = 0;
+    if (at + header <= bytes.size()) std::memcpy(&length, &bytes[at], sizeof length);
+    if (length < clock || length > bytes.size() - at - header - crc) return events + "[torn]";
+    std::string event = bytes.substr(at + header + clock, length - clock);
+    const std::string throughput = "items_per_second\x15";
+    if (const std::size_t found = event.find(throughput); found != std::string::npos)
+      event.erase(found + throughput.size(), sizeof(float));
+    events += event + "\n";
+    at += header + length + crc;
+  }
+  return events;
+}
+
+// Everything of a run that a resumed one must have too, to the bit: records without timing, files as bytes.
 inline std::map<std::string, std::string> outcome(const std::filesystem::path& run) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoint"))
@@ -100,6 +120,9 @@ inline std::map<std::string, std::string> outcome(const std::filesystem::path& r
     record.erase("device");  // names the number of threads
     files["log.jsonl"] += record.dump() + "\n";
   }
+  for (const auto& entry : std::filesystem::directory_iterator(run))
+    if (entry.path().filename().string().starts_with("events.out.tfevents."))
+      files["events"] += events_without_timing(read_text(entry.path()));
   return files;
 }
 
