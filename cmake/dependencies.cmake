@@ -51,6 +51,21 @@ cuelbo_report("GoogleTest (tests)" "${GTest_FOUND}" "${GTest_VERSION}" "libgtest
 find_package(benchmark QUIET)
 cuelbo_report("Google Benchmark (bench)" "${benchmark_FOUND}" "${benchmark_VERSION}" libbenchmark-dev OPTIONAL)
 
+# The SIMT device compiles the .cu files against NVIDIA's headers; it needs neither nvcc nor a driver.
+find_path(CUELBO_CUDA_INCLUDE cuda_runtime_api.h
+          PATHS "${PROJECT_SOURCE_DIR}/build/cuda-venv/include" ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES include)
+set(cuelbo_cuda_version "")
+if(CUELBO_CUDA_INCLUDE)
+  file(STRINGS "${CUELBO_CUDA_INCLUDE}/cuda_runtime_api.h" cuelbo_cudart REGEX "define CUDART_VERSION")
+  string(REGEX MATCH "[0-9]+" cuelbo_cudart "${cuelbo_cudart}")
+  math(EXPR cuelbo_cuda_major "${cuelbo_cudart} / 1000")
+  math(EXPR cuelbo_cuda_minor "${cuelbo_cudart} % 1000 / 10")
+  set(cuelbo_cuda_version "${cuelbo_cuda_major}.${cuelbo_cuda_minor}")
+  message(STATUS "✓ CUDA headers (SIMT) ${cuelbo_cuda_version}")
+else()
+  message(STATUS "✗ CUDA headers: the SIMT runtime is not built")
+endif()
+
 if(cuelbo_missing)
   message(FATAL_ERROR "Missing:${cuelbo_missing}\n`bash tools/setup.sh` installs what is missing.")
 endif()

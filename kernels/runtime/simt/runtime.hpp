@@ -1,0 +1,38 @@
+// The host side of the SIMT device: streams whose work is deferred until something waits for it, and the settings that
+// decide in which order it then runs. The functions of cuda_runtime_api.h are defined over it (cuda_runtime.cpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <driver_types.h>
+
+#include "kernels/runtime/simt/block.hpp"
+
+namespace cuelbo::simt {
+
+// A kernel launch: `body` runs the kernel for the current thread.
+struct KernelLaunch {
+  std::function<void()> body;
+  dim3 grid, block;
+  std::size_t shared_bytes = 0;
+  const void* kernel = nullptr;  // its address, which is its identity
+};
+
+// Puts a launch into a stream, or into the graph that the stream is being captured into. An invalid configuration is the
+// error that CUDA reports for it.
+void enqueue(KernelLaunch launch, cudaStream_t stream);
+
+// Host threads that blocks are spread over; 0: all of the machine.
+void set_workers(int workers);
+// Order of threads and blocks; the seed also interleaves streams. Results of correct programs depend on neither.
+void set_order(ThreadOrder order, std::uint64_t seed);
+
+// The first wrong thing that a kernel did since the last call. It is sticky in CUDA's way too: cudaErrorLaunchFailure
+// comes from whatever waits next.
+std::optional<Finding> take_finding();
+
+}  // namespace cuelbo::simt
