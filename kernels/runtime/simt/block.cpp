@@ -310,7 +310,8 @@ void BlockRunner::wait_async_copies(std::size_t groups_left) {
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
   if (thread.groups.size() <= groups_left) return;
   const auto end = thread.groups.end() - static_cast<std::ptrdiff_t>(groups_left);
-  const auto copies = std::accumulate(thread.groups.begin(), end, std::ptrdiff_t{0});
+  const auto copies =
+      static_cast<std::ptrdiff_t>(std::accumulate(thread.groups.begin(), end, std::size_t{0}));
   for (auto copy = thread.copies.begin(); copy != thread.copies.begin() + copies; ++copy) {
     if (copy->filled > 0) std::memcpy(copy->to, copy->from, copy->filled);
     std::memset(static_cast<std::byte*>(copy->to) + copy->filled, 0, copy->bytes - copy->filled);

@@ -84,7 +84,7 @@ class BlockRunner {
   void copy_async(const AsyncCopy& copy);
   void commit_async_copies();
   void wait_async_copies(std::size_t groups_left);
-  [[noreturn]] void fail(Location where, std::string text);
+  [[noreturn]] void fail(Location where, std::string what);
 
  private:
   enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, exited };
@@ -98,19 +98,19 @@ class BlockRunner {
     std::size_t uncommitted = 0;
   };
 
-  static void fiber_main(void* runner);
-  void run_thread(int thread);
-  void leave(Fiber& fiber);
+  static void fiber_main(void* argument);
+  void run_thread(int t);
+  void leave(Fiber& next);
   void let_others_run();
   int next_runnable();
-  void resume(int thread);
+  void resume(int t);
   void release_barrier();
   void complete_warp(int warp);
   bool try_complete(int warp, unsigned mask, WarpCall::Perform perform);
   void shuffle_order();
-  void report(int thread, Location where, std::string text);
+  void report(int thread, Location where, std::string what);
   void report_stuck();
-  uint3 index_of(int thread) const;
+  uint3 index_of(int t) const;
   Fiber& free_fiber();
 
   const BlockTask* task_ = nullptr;

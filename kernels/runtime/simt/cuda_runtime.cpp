@@ -322,6 +322,8 @@ using cuelbo::simt::Lock;
 using cuelbo::simt::operation;
 using cuelbo::simt::Runtime;
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): names of ours
+
 // ---- errors and the device
 
 cudaError_t cudaGetLastError() { return Runtime::get().last_error(true); }
@@ -525,3 +527,5 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   delete executable;
   return cudaSuccess;
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -17,6 +17,7 @@
 #include "kernels/runtime/simt/coordinates.hpp"
 #include "kernels/runtime/simt/shared_memory.hpp"
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are CUDA's
 #undef __shared__
 #undef __launch_bounds__
 #undef __grid_constant__
@@ -242,3 +243,5 @@ template <class T>
 constexpr T max(T a, T b) {
   return a < b ? b : a;
 }
+
+// NOLINTEND(bugprone-reserved-identifier)

@@ -81,7 +81,7 @@ Fiber::Fiber(Entry entry, void* argument) : entry_(entry), argument_(argument) {
   auto* top = reinterpret_cast<void**>(bottom + stack_bytes) - 1;
   top[0] = nullptr;
   top[-1] = reinterpret_cast<void*>(&Fiber::begin);
-  stack_pointer_ = top - 7;
+  stack_pointer_ = static_cast<void*>(top - 7);
 #else
   context_ = new Context;
   getcontext(&context_->registers);

@@ -33,7 +33,7 @@ class Fiber {
   void* argument_ = nullptr;
   const void* bottom_ = nullptr;  // the stack as AddressSanitizer is told of it
   std::size_t size_ = 0;
-  void* fake_stack_ = nullptr;
+  [[maybe_unused]] void* fake_stack_ = nullptr;
 };
 
 }  // namespace cuelbo::simt

@@ -207,9 +207,9 @@ TEST_P(Simt, AtomicsCountAcrossBlocks) {
 __global__ void divergent_barriers() {
   if (threadIdx.x < 16) {
     __syncthreads();
-  } else {
-    __syncthreads();
+    return;
   }
+  __syncthreads();
 }
 __global__ void exit_before_barrier() {
   if (threadIdx.x == 40) return;
