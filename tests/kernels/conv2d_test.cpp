@@ -251,7 +251,7 @@ TEST(Conv2d, AnImageDoesNotReachAnother) {
   const Conv2dShape s = make_shape(3, 6, 6, 8, 16, 3, 1, 1);
   auto large = random_normal(large_size(s), 1);
   const auto weight = random_normal(weight_size(s), 2);
-  for (const CpuPath& path : cpu_tables()) {
+  for (const KernelPath& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     const auto run = [&](const std::vector<float>& input) {
       KernelBuffer small(small_size(s));

@@ -13,6 +13,7 @@
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"
 #include "kernels/elbo_decomposition/elbo_decomposition_reference.hpp"
 #include "tests/support/kernel_buffer.hpp"
+#include "tests/support/kernel_paths.hpp"
 
 namespace cuelbo::test {
 

@@ -6,7 +6,6 @@
 namespace cuelbo::test {
 namespace {
 
-using kernels::cpu_tables;
 
 double mean_of_block(const ElboProblem& p, const std::vector<float>& log_q, std::int64_t block) {
   double sum = 0;
@@ -35,7 +34,7 @@ TEST(ElboDecompositionIdentities, HfvaeIsBatchWhenTheDataAreTheBatch) {
     batch.estimator = Estimator::batch;
     const ElboProblem a = make_problem(options, hfvae_blocks(3, 2, 1)),
                       b = make_problem(batch, hfvae_blocks(3, 2, 1));
-    for (const auto& path : cpu_tables())
+    for (const auto& path : kernel_paths())
       EXPECT_TRUE(nats_near(run_kernel(a, *path.table).log_q, to_double(run_kernel(b, *path.table).log_q)))
           << path.name;
   }
@@ -48,7 +47,7 @@ TEST(ElboDecompositionIdentities, BlocksOfTheSameDimensionsAreEqual) {
     blocks.push_back({0, dims, 0, 0});
     const ElboProblem p = make_problem({.rows = 33, .columns = 33, .dims = dims}, blocks);
     const std::int64_t n = p.shape().block_count;
-    for (const auto& path : cpu_tables()) {
+    for (const auto& path : kernel_paths()) {
       const ElboResult result = run_kernel(p, *path.table);
       for (std::int64_t b = 0; b < 33; ++b) {
         const float* const log_q = result.log_q.data() + b * n;
@@ -66,7 +65,7 @@ TEST(ElboDecompositionIdentities, EstimateIsALowerBoundThatTightens) {
   const Blocks blocks = {{0, 2, 0, 0}};
   const ElboProblem whole =
       make_problem({.rows = items, .columns = items, .dims = 2, .data_size = items}, blocks);
-  const auto& table = *cpu_tables().front().table;
+  const auto& table = *kernel_paths().front().table;
   const std::vector<float> exact = run_kernel(whole, table).log_q;
   double previous_gap = std::numeric_limits<double>::infinity();
   for (const std::int64_t batch : {8, 64, 512}) {
@@ -94,7 +93,7 @@ TEST(ElboDecompositionIdentities, EstimateIsALowerBoundThatTightens) {
 // With the own column's weight at most 1, log q̂ ≥ log own_weight + log q(z | x).
 TEST(ElboDecompositionIdentities, TheOwnColumnBoundsTheEstimateFromBelow) {
   const ElboProblem p = make_problem({.rows = 200, .columns = 200, .dims = 10}, {{0, 10, 0, 0}});
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     const double estimate = mean_of_block(p, run_kernel(p, *path.table).log_q, 0);
     EXPECT_GE(estimate, std::log(p.shape().own_weight) + mean_own_log_density(p)) << path.name;
   }
@@ -107,7 +106,7 @@ TEST(ElboDecompositionExtremes, LogvarOfTwenty) {
     for (std::size_t i = 0; i < p.logvar.size(); ++i)
       p.logvar[i] = i % 3 == 0 ? 20.0F : i % 3 == 1 ? -20.0F : 0.0F;
     const ElboReference expected = run_reference(p);
-    for (const auto& path : cpu_tables()) {
+    for (const auto& path : kernel_paths()) {
       SCOPED_TRACE(path.name);
       const ElboResult result = run_kernel(p, *path.table);
       EXPECT_TRUE(nats_near(result.log_q, expected.log_q));
@@ -128,7 +127,7 @@ TEST(ElboDecompositionExtremes, CodesOfGrowingDistance) {
       for (std::size_t i = 0; i < p.z.size(); ++i)
         p.z[i] = i / 4 % 2 == 0 || i % 2 == 0 ? deviations * 0.5F : p.z[i] * 0.01F;
       const ElboReference expected = run_reference(p);
-      for (const auto& path : cpu_tables()) {
+      for (const auto& path : kernel_paths()) {
         SCOPED_TRACE(path.name);
         expect_agreement(run_kernel(p, *path.table), expected,
                          1e-3);  // fp32 log-densities of up to 1000 nats
@@ -145,7 +144,7 @@ TEST(ElboDecompositionExtremes, FarCodes) {
     for (std::size_t i = 0; i < p.z.size(); ++i)
       if (i % 4 != 0) p.z[i] = static_cast<float>(i % 2 == 0 ? distance : -distance);
     const ElboReference expected = run_reference(p);
-    for (const auto& path : cpu_tables()) {
+    for (const auto& path : kernel_paths()) {
       SCOPED_TRACE(path.name);
       const ElboResult result = run_kernel(p, *path.table);
       EXPECT_TRUE(nats_near(result.log_q, expected.log_q));
@@ -165,7 +164,7 @@ TEST(ElboDecompositionExtremes, CertainClasses) {
       }
     }
     const ElboReference expected = run_reference(p);
-    for (const auto& path : cpu_tables()) {
+    for (const auto& path : kernel_paths()) {
       SCOPED_TRACE(path.name);
       const ElboResult result = run_kernel(p, *path.table);
       EXPECT_TRUE(nats_near(result.log_q, expected.log_q));
@@ -181,7 +180,7 @@ TEST(ElboDecompositionNan, OfACode) {
   ElboProblem p = make_problem({.rows = 33, .columns = 33, .dims = 3, .classes = {3}}, hfvae_blocks(3, 2, 1));
   constexpr std::int64_t row = 20, dim = 2;
   p.z[row * 3 + dim] = std::numeric_limits<float>::quiet_NaN();
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     const ElboResult result = run_kernel(p, *path.table);
     const std::int64_t n = p.shape().block_count;
@@ -204,7 +203,7 @@ TEST(ElboDecompositionNan, OfAColumn) {
         make_problem({.rows = 70, .columns = 70, .dims = 3, .classes = {3}}, hfvae_blocks(3, 2, 1));
     std::vector<float>& input = which == 0 ? p.mean : which == 1 ? p.logvar : p.probabilities;
     input[66 * 3 + 1] = std::numeric_limits<float>::quiet_NaN();
-    for (const auto& path : cpu_tables()) {
+    for (const auto& path : kernel_paths()) {
       SCOPED_TRACE(path.name);
       const ElboResult result = run_kernel(p, *path.table);
       const std::int64_t n = p.shape().block_count;
@@ -224,7 +223,7 @@ TEST(ElboDecompositionNan, OfAColumn) {
 TEST(ElboDecompositionNan, OfAGradient) {
   ElboProblem p = make_problem({.rows = 9, .columns = 9, .dims = 3}, hfvae_blocks(3, 2));
   p.dlog_q[4 * p.blocks.size()] = std::numeric_limits<float>::quiet_NaN();  // the joint of row 4
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     const ElboResult result = run_kernel(p, *path.table);
     for (std::size_t b = 0; b < 9; ++b) EXPECT_EQ(std::isnan(result.dz[b * 3]), b == 4) << path.name;
     for (const float x : result.dmean) EXPECT_TRUE(std::isnan(x)) << path.name;
@@ -238,7 +237,7 @@ TEST(ElboDecompositionMemory, StaysBelowFortyMegabytesAtTheLargestBatch) {
   s.dims = 64;
   s.blocks = blocks.data();
   s.block_count = static_cast<std::int32_t>(blocks.size());
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     const std::size_t forward = path.table->elbo_decomposition_forward.workspace({.shape = s});
     const std::size_t backward = path.table->elbo_decomposition_backward.workspace({.shape = s});
     EXPECT_GT(forward, 0U);

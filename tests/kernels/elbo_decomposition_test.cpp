@@ -3,7 +3,6 @@
 namespace cuelbo::test {
 namespace {
 
-using kernels::cpu_tables;
 using kernels::ThreadPool;
 
 struct Case {
@@ -107,7 +106,7 @@ class ElboDecomposition : public testing::TestWithParam<Case> {
 TEST_P(ElboDecomposition, AgreesWithBruteForceInDouble) {
   const ElboProblem p = problem();
   const ElboReference expected = run_reference(p);
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     expect_agreement(run_kernel(p, *path.table), expected);
   }
@@ -115,7 +114,7 @@ TEST_P(ElboDecomposition, AgreesWithBruteForceInDouble) {
 
 TEST_P(ElboDecomposition, IsTheSameForAnyNumberOfThreads) {
   const ElboProblem p = problem();
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     const ElboResult alone = run_kernel(p, *path.table);
     for (const int threads : {1, 2, 3}) {
@@ -144,7 +143,7 @@ TEST_P(ElboDecomposition, DoesNotDependOnTheOrderOfColumns) {
   reverse_rows(reversed.logvar, s.dims);
   reverse_rows(reversed.probabilities, kernels::class_column_count(s));
   for (std::int32_t& own : reversed.own) own = static_cast<std::int32_t>(s.columns) - 1 - own;
-  for (const auto& path : cpu_tables()) {
+  for (const auto& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     ElboResult a = run_kernel(p, *path.table), b = run_kernel(reversed, *path.table);
     reverse_rows(b.dmean, s.dims);

@@ -176,7 +176,7 @@ TEST(Linear, NanOfOneRowStaysInIt) {
   const LinearShape s{9, 17, 33};
   auto x = random_normal(s.x(), 1);
   const auto weight = random_normal(s.weight(), 2);
-  for (const CpuPath& path : cpu_tables()) {
+  for (const KernelPath& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     const auto clean = forward(*path.table, s, Activation::relu, x, weight, nullptr);
     auto spoilt_x = x;

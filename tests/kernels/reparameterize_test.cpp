@@ -111,7 +111,7 @@ double correlation(const std::vector<float>& a, const std::vector<float>& b, std
 TEST(ReparameterizeNoise, IsStandardNormal) {
   constexpr std::int64_t count = 1 << 20;
   constexpr double n = count;
-  for (const CpuPath& path : cpu_tables()) {
+  for (const KernelPath& path : kernel_paths()) {
     for (const std::uint64_t seed : {1ULL, 2ULL, 0xdeadbeefULL << 16}) {
       SCOPED_TRACE(testing::Message() << path.name << ", seed " << seed);
       auto z = noise(*path.table, count, {.seed = seed, .step = 10}, 3);
@@ -147,7 +147,7 @@ TEST(ReparameterizeNoise, IsStandardNormal) {
 // Box–Muller pairs share a radius: their squares, too, must not be correlated.
 TEST(ReparameterizeNoise, PairsAreIndependent) {
   constexpr std::int64_t count = 1 << 20;
-  auto z = noise(*cpu_tables().front().table, count, {.seed = 5, .step = 0}, 0);
+  auto z = noise(*kernel_paths().front().table, count, {.seed = 5, .step = 0}, 0);
   double covariance = 0;
   for (std::size_t i = 0; i < z.size(); i += 2) {
     const double a = z[i], b = z[i + 1];
@@ -159,7 +159,7 @@ TEST(ReparameterizeNoise, PairsAreIndependent) {
 
 TEST(ReparameterizeNoise, DiffersWithSeedStepAndOperationInEveryBit) {
   constexpr std::int64_t count = 1 << 16;
-  const KernelTable& table = *cpu_tables().front().table;
+  const KernelTable& table = *kernel_paths().front().table;
   const StepCounter base{.seed = 9, .step = 100};
   const auto z = noise(table, count, base, 2);
   EXPECT_TRUE(identical(noise(table, count, base, 2), z));

@@ -1,5 +1,5 @@
-// What every CPU kernel promises, checked at once: the same bits for any number of threads on each instruction-set path,
-// and no write outside its outputs.
+// What every kernel promises, checked at once: no write outside its outputs, and the same bits for any number of threads
+// on each instruction-set path, or in any order of a CUDA kernel's threads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,28 +9,52 @@
 #include "kernels/runtime/cpu.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 #include "tests/support/kernel_buffer.hpp"
+#include "tests/support/kernel_paths.hpp"
 
 namespace cuelbo::test {
 
 using Outputs = std::vector<KernelBuffer>;
 
+// Calls f(name, stream) for every way to run a kernel that may not change a bit.
+template <class F>
+void for_each_schedule(F&& f) {
+#if defined(CUELBO_SIMT)
+  const auto in_order = [&](const char* name, simt::ThreadOrder order) {
+    simt::set_order(order, 1);
+    f(name, kernels::Stream{});
+    const auto finding = simt::take_finding();
+    EXPECT_FALSE(finding) << to_string(*finding);
+  };
+  in_order("reverse", simt::ThreadOrder::reverse);
+  in_order("random", simt::ThreadOrder::random);
+  in_order("forward", simt::ThreadOrder::forward);
+#else
+  static kernels::ThreadPool one(1), two(2), three(3);
+  f("1 thread", one.stream());
+  f("2 threads", two.stream());
+  f("3 threads", three.stream());
+#endif
+}
+
 // run(table, stream) returns the outputs of fresh buffers; check(outputs) is called once for each path.
 template <class Run, class Check>
 void on_every_path(Run&& run, Check&& check) {
-  static kernels::ThreadPool one(1), two(2), three(3);
-  for (const kernels::CpuPath& path : kernels::cpu_tables()) {
+  for (const KernelPath& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
-    const Outputs outputs = run(*path.table, one.stream());
-    for (const KernelBuffer& output : outputs) EXPECT_TRUE(output.intact()) << "wrote outside an output";
-    for (kernels::ThreadPool* pool : {&two, &three}) {
-      const Outputs others = run(*path.table, pool->stream());
-      ASSERT_EQ(outputs.size(), others.size());
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        EXPECT_TRUE(identical(outputs[i], others[i]))
-            << "output " << i << " with " << pool->threads() << " threads";
+    Outputs first;
+    for_each_schedule([&](const char* name, kernels::Stream stream) {
+      SCOPED_TRACE(name);
+      Outputs outputs = run(*path.table, stream);
+      for (const KernelBuffer& output : outputs) EXPECT_TRUE(output.intact()) << "wrote outside an output";
+      if (first.empty()) {
+        first = std::move(outputs);
+        return;
       }
-    }
-    check(outputs);
+      ASSERT_EQ(first.size(), outputs.size());
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        EXPECT_TRUE(identical(first[i], outputs[i])) << "output " << i;
+    });
+    check(first);
   }
 }
 

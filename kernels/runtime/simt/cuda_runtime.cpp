@@ -107,6 +107,8 @@ class Runtime {
     random_.seed(seed);
   }
 
+  void set_deferred(bool deferred) { deferred_ = deferred; }
+
   // ---- memory
 
   cudaError_t allocate(void** memory, std::size_t bytes, bool pinned) {
@@ -156,6 +158,7 @@ class Runtime {
       s->capture->operations.push_back(std::move(operation));
     else
       s->operations.push_back(std::move(operation));
+    if (!deferred_) run_all();
     return status();
   }
 
@@ -273,6 +276,7 @@ class Runtime {
   std::unique_ptr<kernels::ThreadPool> pool_;
   std::vector<std::unique_ptr<BlockRunner>> runners_;
   ThreadOrder order_ = ThreadOrder::forward;
+  bool deferred_ = true;
   std::uint64_t seed_ = 0;
   std::mt19937_64 random_;
 
@@ -307,6 +311,12 @@ void set_order(ThreadOrder order, std::uint64_t seed) {
   Runtime& runtime = Runtime::get();
   const Lock lock(runtime.mutex);
   runtime.set_order(order, seed);
+}
+
+void set_deferred(bool deferred) {
+  Runtime& runtime = Runtime::get();
+  const Lock lock(runtime.mutex);
+  runtime.set_deferred(deferred);
 }
 
 std::optional<Finding> take_finding() {
