@@ -14,7 +14,9 @@ struct Activate {
 };
 struct TimesDerivative {
   Activation activation;
-  __device__ float operator()(const float* y_dy) const { return y_dy[1] * derivative_from_output(activation, y_dy[0]); }
+  __device__ float operator()(const float* y_dy) const {
+    return y_dy[1] * derivative_from_output(activation, y_dy[0]);
+  }
 };
 
 ElementwiseOperands<Activate, 1> operands(const ActivationForward& a) {

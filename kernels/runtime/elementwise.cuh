@@ -52,8 +52,9 @@ inline bool aligned_to_16(const void* pointer) { return reinterpret_cast<std::ui
 template <class F, int inputs>
 void launch_elementwise_scalar(const ElementwiseOperands<F, inputs>& a, Stream stream) {
   if (a.count == 0) return;
-  launch(elementwise_scalar<F, inputs>, static_cast<unsigned>(divide_up<std::int64_t>(a.count, elementwise_block)),
-         elementwise_block, 0, stream, a);
+  launch(elementwise_scalar<F, inputs>,
+         static_cast<unsigned>(divide_up<std::int64_t>(a.count, elementwise_block)), elementwise_block, 0,
+         stream, a);
 }
 
 // Falls back to single elements for pointers that are not aligned.
@@ -65,8 +66,8 @@ void launch_elementwise_float4(const ElementwiseOperands<F, inputs>& a, Stream s
     launch_elementwise_scalar(a, stream);
   } else if (a.count > 0) {
     launch(elementwise_float4<F, inputs>,
-           static_cast<unsigned>(divide_up<std::int64_t>(a.count, 4 * elementwise_block)), elementwise_block, 0,
-           stream, a);
+           static_cast<unsigned>(divide_up<std::int64_t>(a.count, 4 * elementwise_block)), elementwise_block,
+           0, stream, a);
   }
 }
 
