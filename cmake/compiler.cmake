@@ -21,9 +21,11 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
 find_package(Threads REQUIRED)
 
 # Bit-for-bit reproducibility: no contraction into fma behind our back, no value-changing optimisation.
-add_compile_options(-ffp-contract=off -fno-math-errno -fno-trapping-math
-                    -Wall -Wextra -Wpedantic -Wshadow -Werror
-                    -Wno-missing-field-initializers)  # designated initializers leave the rest at its default
+set(cuelbo_cxx_options -ffp-contract=off -fno-math-errno -fno-trapping-math
+                       -Wall -Wextra -Wpedantic -Wshadow -Werror
+                       -Wno-missing-field-initializers)  # designated initializers leave the rest at its default
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${cuelbo_cxx_options}>")
+add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
 
 if(CUELBO_SANITIZE)
   # Instrumented code makes g++ 12 see uninitialised members in std::function.

@@ -52,8 +52,9 @@ find_package(benchmark QUIET)
 cuelbo_report("Google Benchmark (bench)" "${benchmark_FOUND}" "${benchmark_VERSION}" libbenchmark-dev OPTIONAL)
 
 # The SIMT device compiles the .cu files against NVIDIA's headers; it needs neither nvcc nor a driver.
+file(GLOB cuelbo_cuda_wheels "${PROJECT_SOURCE_DIR}/build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13")
 find_path(CUELBO_CUDA_INCLUDE cuda_runtime_api.h
-          PATHS "${PROJECT_SOURCE_DIR}/build/cuda-venv/include" ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES include)
+          PATHS ENV CUDA_PATH /usr/local/cuda ${cuelbo_cuda_wheels} PATH_SUFFIXES include)
 set(cuelbo_cuda_version "")
 if(CUELBO_CUDA_INCLUDE)
   file(STRINGS "${CUELBO_CUDA_INCLUDE}/cuda_runtime_api.h" cuelbo_cudart REGEX "define CUDART_VERSION")
@@ -63,7 +64,7 @@ if(CUELBO_CUDA_INCLUDE)
   set(cuelbo_cuda_version "${cuelbo_cuda_major}.${cuelbo_cuda_minor}")
   message(STATUS "✓ CUDA headers (SIMT) ${cuelbo_cuda_version}")
 else()
-  message(STATUS "✗ CUDA headers: the SIMT runtime is not built")
+  message(STATUS "✗ CUDA headers: the device simt is not built (bash tools/setup.sh installs them)")
 endif()
 
 if(cuelbo_missing)

@@ -24,10 +24,10 @@ function(cuelbo_add_library name sources)
   target_link_libraries(${name} ${scope} Threads::Threads ${ARGN})
 endfunction()
 
-# cuelbo_library(<name> FOLDER <folder> [LINK <library>…])
+# cuelbo_library(<name> FOLDER <folder> [EXCLUDE <subfolder>] [LINK <library>…])
 function(cuelbo_library name)
-  cmake_parse_arguments(arg "" "FOLDER" "LINK" ${ARGN})
-  cuelbo_sources(sources ${arg_FOLDER})
+  cmake_parse_arguments(arg "" "FOLDER;EXCLUDE" "LINK" ${ARGN})
+  cuelbo_sources(sources ${arg_FOLDER} ${arg_EXCLUDE})
   cuelbo_add_library(${name} "${sources}" ${arg_LINK})
 endfunction()
 
@@ -73,20 +73,6 @@ function(cuelbo_kernel_library name)
   endif()
 endfunction()
 
-# cuelbo_simt_library(<name> FOLDER <folder>)
-# The runtime that executes CUDA kernels on the CPU. Whoever links it compiles kernel text as the runtime needs it.
-function(cuelbo_simt_library name)
-  cmake_parse_arguments(arg "" "FOLDER" "" ${ARGN})
-  cuelbo_sources(sources ${arg_FOLDER})
-  cuelbo_add_library(${name} "${sources}" cuelbo_kernels)
-  target_include_directories(${name} SYSTEM PUBLIC "${CUELBO_CUDA_INCLUDE}")
-  target_compile_definitions(${name} PUBLIC CUELBO_SIMT=1)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-    # __shared__ variables are thread-local, and reached without a call.
-    target_compile_options(${name} PUBLIC -mtls-dialect=gnu2)
-  endif()
-endfunction()
-
 # cuelbo_program(<name> FOLDER <folder> [EXCLUDE <subfolder>] LINK <library>…)
 function(cuelbo_program name)
   cmake_parse_arguments(arg "" "FOLDER;EXCLUDE" "LINK" ${ARGN})
@@ -122,6 +108,16 @@ function(cuelbo_tests name)
     target_compile_definitions(${name} PRIVATE "CUELBO_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}. PROPERTIES TIMEOUT 600)
   endif()
+endfunction()
+
+# Adds the tests of every operation that has CUDA kernels, which then run over their variants.
+function(cuelbo_add_kernel_tests name)
+  foreach(file IN LISTS cuelbo_cuda_kernels)
+    get_filename_component(operation "${file}" DIRECTORY)
+    get_filename_component(operation "${operation}" NAME)
+    file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/kernels/${operation}*_test.cpp")
+    target_sources(${name} PRIVATE ${sources})
+  endforeach()
 endfunction()
 
 # Tells the tests where the built program is, as CUELBO_PROGRAM.

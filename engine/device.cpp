@@ -1,15 +1,49 @@
 #include "engine/device.hpp"
 
+#include <charconv>
+#include <optional>
+
 #include "engine/cpu_device.hpp"
+#include "engine/device_module.hpp"
 #include "engine/error.hpp"
 
 namespace cuelbo {
 
-std::unique_ptr<Device> open_device(const DeviceOptions& options) {
-  if (options.name == "cpu" || options.name == "auto") return open_cpu_device(options.threads);
-  usage_fail("there is no device '{}': use auto or cpu", options.name);
+namespace {
+
+// The number of "cuda" or "cuda:n".
+std::optional<int> gpu_index(std::string_view name) {
+  if (name == "cuda") return 0;
+  if (!name.starts_with("cuda:")) return {};
+  name.remove_prefix(5);
+  int index = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error != std::errc() || end != name.data() + name.size() || index < 0) return {};
+  return index;
 }
 
-std::vector<DeviceReport> list_devices() { return {report_cpu_device()}; }
+DeviceReport report_module(std::string_view name) {
+  try {
+    return load_device_module(name).report();
+  } catch (const Error& error) {
+    return {.name = std::string(name), .usable = false, .detail = error.what()};
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(const DeviceOptions& options) {
+  if (options.name == "cpu") return open_cpu_device(options.threads);
+  if (options.name == "auto")
+    return report_module("cuda").usable ? load_device_module("cuda").open(0, options)
+                                        : open_cpu_device(options.threads);
+  if (options.name == "simt") return load_device_module("simt").open(0, options);
+  if (const auto index = gpu_index(options.name)) return load_device_module("cuda").open(*index, options);
+  usage_fail("there is no device '{}': use auto, cpu, cuda, cuda:N or simt", options.name);
+}
+
+std::vector<DeviceReport> list_devices() {
+  return {report_cpu_device(), report_module("cuda"), report_module("simt")};
+}
 
 }  // namespace cuelbo

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,13 @@
 #include "kernels/kernel_table.hpp"
 
 namespace cuelbo {
+
+// Work that a device has recorded and runs as a whole.
+class DeviceGraph {
+ public:
+  virtual ~DeviceGraph() = default;
+  virtual void launch() = 0;
+};
 
 class Device {
  public:
@@ -26,6 +34,12 @@ class Device {
   virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
   virtual void download(void* host, const void* device, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+
+  // Records the launches that `work` makes, which do not run now. Null: this device has no graphs, and work was not called.
+  virtual std::unique_ptr<DeviceGraph> capture(const std::function<void()>& work) {
+    static_cast<void>(work);
+    return nullptr;
+  }
 };
 
 // An owned piece of device memory.
@@ -61,8 +75,8 @@ class DeviceMemory {
 };
 
 struct DeviceOptions {
-  std::string name = "auto";  // auto | cpu
-  int threads = 0;            // CPU threads; 0: all that this process may use
+  std::string name = "auto";  // auto | cpu | cuda | cuda:n | simt
+  int threads = 0;            // of the CPU, for cpu and simt; 0: all that this process may use
 };
 
 // Throws UsageError for a name that no device has, Error for a device that is not here. Never falls back silently.

@@ -239,6 +239,8 @@ class Program {
   std::vector<std::byte*> addresses_;  // by tensor id
   std::int64_t arena_bytes_ = 0;
   bool planned_ = false;
+  bool captured_ = false;
+  std::unique_ptr<DeviceGraph> graph_;  // of all launches, if the device has graphs
 };
 
 }  // namespace cuelbo

@@ -164,7 +164,19 @@ void Program::run_launch(const Launch& launch) {
 void Program::replay() {
   if (!planned_) fail("the program must be planned before it is replayed");
   upload_step_block();
-  for (const Launch& launch : launches_) run_launch(launch);
+  const auto run_all = [this] {
+    for (const Launch& launch : launches_) run_launch(launch);
+  };
+  // The addresses of a planned program do not change, so what was captured once serves all steps.
+  if (!captured_) {
+    graph_ = device_->capture(run_all);
+    captured_ = true;
+  }
+  if (graph_ != nullptr) {
+    graph_->launch();
+  } else {
+    run_all();
+  }
 }
 
 std::string Program::find_non_finite() {

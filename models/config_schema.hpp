@@ -85,7 +85,7 @@ void visit_latent(Visitor& v, Latent& latent) {
 template <class Visitor, class Config>
 void visit_config(Visitor& v, Config& config) {
   v.field("seed", config.seed, at_least(0), "of everything random");
-  v.field("device", config.device, Names{}, "`auto` or `cpu`");
+  v.field("device", config.device, Names{}, "`auto`, `cpu`, `cuda`, `cuda:N` or `simt`");
   v.field("threads", config.threads, at_least(0, 1024), "CPU threads, 0: all; results do not depend on it");
 
   v.section("data", "Where the images come from.", [&] {

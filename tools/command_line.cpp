@@ -69,6 +69,7 @@ int run_commands(int argc, const char* const* argv) {
   add_data(app, run);
   add_presets(app, run);
   add_devices(app, run);
+  add_kernels(app, run);
 
   if (argc < 2) {
     fmt::print("{}", app.help());

@@ -34,21 +34,14 @@ template <class Args>
 void float4_(const Args& a, Stream stream) {
   launch_elementwise_float4(operands(a), stream);
 }
+template <class Args>
+constexpr Variant<Args> ladder[] = {
+    {"scalar", "one thread an element", {scalar<Args>}},
+    {"float4", "one thread four elements, 16-byte loads and stores", {float4_<Args>}}};
 
 }  // namespace
 
-Variants<ActivationForward> activation_forward_variants() {
-  static constexpr Variant<ActivationForward> variants[] = {
-      {"scalar", "one thread an element", {scalar<ActivationForward>}},
-      {"float4", "one thread four elements, 16-byte loads and stores", {float4_<ActivationForward>}}};
-  return variants;
-}
-
-Variants<ActivationBackward> activation_backward_variants() {
-  static constexpr Variant<ActivationBackward> variants[] = {
-      {"scalar", "one thread an element", {scalar<ActivationBackward>}},
-      {"float4", "one thread four elements, 16-byte loads and stores", {float4_<ActivationBackward>}}};
-  return variants;
-}
+Variants<ActivationForward> activation_forward_variants() { return ladder<ActivationForward>; }
+Variants<ActivationBackward> activation_backward_variants() { return ladder<ActivationBackward>; }
 
 }  // namespace cuelbo::kernels::cuda

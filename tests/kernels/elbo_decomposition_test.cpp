@@ -3,8 +3,6 @@
 namespace cuelbo::test {
 namespace {
 
-using kernels::ThreadPool;
-
 struct Case {
   std::string name;
   ElboProblemOptions options;
@@ -118,8 +116,7 @@ TEST_P(ElboDecomposition, IsTheSameForAnyNumberOfThreads) {
     SCOPED_TRACE(path.name);
     const ElboResult alone = run_kernel(p, *path.table);
     for (const int threads : {1, 2, 3}) {
-      ThreadPool pool(threads);
-      const ElboResult result = run_kernel(p, *path.table, pool.stream());
+      const ElboResult result = run_kernel(p, *path.table, workers(threads));
       for (std::size_t i = 0; i < alone.all().size(); ++i)
         EXPECT_TRUE(identical(*alone.all()[i], *result.all()[i])) << i;
     }

@@ -84,7 +84,6 @@ TEST(Reparameterize, ReferenceBackwardIsTheDerivative) {
 // The noise itself: mean 0 and logvar 0.
 std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCounter counter,
                          std::uint32_t operation) {
-  static kernels::ThreadPool pool(2);
   const std::vector<float> zeros(static_cast<std::size_t>(count), 0);
   std::vector<float> z(zeros.size());
   table.reparameterize_forward.launch({.rows = 1,
@@ -95,7 +94,7 @@ std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCount
                                        .counter = &counter,
                                        .operation = operation,
                                        .z = z.data()},
-                                      pool.stream());
+                                      workers(2));
   return z;
 }
 

@@ -1,0 +1,57 @@
+# The CUDA kernels and the device's host code, compiled twice: by nvcc for GPUs, and by g++ over the runtime that executes
+# them on the CPU. Each becomes a shared library that the program loads on demand; they cannot share one link.
+
+set(CUELBO_CUDA OFF CACHE BOOL "Build the device cuda, which needs nvcc")
+set(CUELBO_CUDA_ARCHITECTURES "80-real;90-real;120-real;120-virtual" CACHE STRING "GPUs to compile the kernels for")
+
+file(GLOB_RECURSE cuelbo_cuda_kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*.cu")
+file(GLOB cuelbo_cuda_device CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/engine/cuda/*.cpp")
+
+# cuelbo_device_module(<name> LINK <library>…): libcuelbo_<name>.so beside the program.
+function(cuelbo_device_module name)
+  cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
+  add_library(cuelbo_${name}_module MODULE ${cuelbo_cuda_device})
+  set_target_properties(cuelbo_${name}_module PROPERTIES OUTPUT_NAME cuelbo_${name}
+                        LIBRARY_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  target_include_directories(cuelbo_${name}_module PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(cuelbo_${name}_module PRIVATE ${arg_LINK} cuelbo_kernels fmt::fmt)
+  target_link_options(cuelbo_${name}_module PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+endfunction()
+
+if(CUELBO_CUDA_INCLUDE)
+  cuelbo_sources(cuelbo_simt_runtime kernels/runtime/simt)
+  # g++ takes a file's language from its name, which nvcc has a claim on: it gets sources that include the .cu files.
+  set(simt_sources "")
+  foreach(file IN LISTS cuelbo_cuda_kernels)
+    file(RELATIVE_PATH path "${PROJECT_SOURCE_DIR}" "${file}")
+    string(REGEX REPLACE "\\.cu$" ".cpp" source "${PROJECT_BINARY_DIR}/generated/simt/${path}")
+    file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"${path}\"\n")
+    list(APPEND simt_sources "${source}")
+  endforeach()
+  add_library(cuelbo_simt OBJECT ${cuelbo_simt_runtime} ${simt_sources})
+  target_include_directories(cuelbo_simt PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_include_directories(cuelbo_simt SYSTEM PUBLIC "${CUELBO_CUDA_INCLUDE}")
+  target_compile_definitions(cuelbo_simt PUBLIC CUELBO_SIMT=1)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    # __shared__ variables are thread-local, and reached without a call.
+    target_compile_options(cuelbo_simt PUBLIC -mtls-dialect=gnu2)
+  endif()
+  # g++ ignores `#pragma unroll`; this unrolls what a kernel expects to be unrolled. It cannot follow what a tile holds.
+  target_compile_options(cuelbo_simt PRIVATE -Wno-unknown-pragmas -Wno-maybe-uninitialized --param=max-completely-peeled-insns=4000
+                         --param=max-completely-peel-times=64)
+  cuelbo_device_module(simt LINK cuelbo_simt)
+endif()
+
+if(CUELBO_CUDA)
+  set(CMAKE_CUDA_ARCHITECTURES "${CUELBO_CUDA_ARCHITECTURES}")
+  enable_language(CUDA)
+  # CMake 3.25 does not find out that nvcc 13 has C++20.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  find_package(CUDAToolkit REQUIRED)
+  cuelbo_device_module(cuda LINK CUDA::cudart)
+  target_sources(cuelbo_cuda_module PRIVATE ${cuelbo_cuda_kernels})
+  message(STATUS "✓ CUDA ${CUDAToolkit_VERSION} for ${CUELBO_CUDA_ARCHITECTURES}")
+else()
+  message(STATUS "✗ CUDA: the device cuda is not built (cmake --preset cuda builds it)")
+endif()

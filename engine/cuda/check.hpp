@@ -1,0 +1,24 @@
+// Turns errors of the CUDA runtime into exceptions.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "engine/error.hpp"
+
+#if defined(CUELBO_SIMT)
+#include "kernels/runtime/simt/runtime.hpp"
+#endif
+
+namespace cuelbo::cuda {
+
+// `what` completes "cannot …".
+inline void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // the next call is not to report it again
+#if defined(CUELBO_SIMT)
+  if (const auto finding = simt::take_finding()) fail("cannot {}: {}", what, to_string(*finding));
+#endif
+  fail("cannot {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+}  // namespace cuelbo::cuda

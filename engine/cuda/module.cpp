@@ -1,0 +1,26 @@
+// What a device module shows.
+#include "engine/cuda/cuda_device.hpp"
+#include "engine/cuda/kernel_tables.hpp"
+
+#if defined(CUELBO_SIMT)
+#include "kernels/runtime/simt/runtime.hpp"
+namespace {
+void set_order(int order, std::uint64_t seed) {
+  cuelbo::simt::set_order(static_cast<cuelbo::simt::ThreadOrder>(order), seed);
+}
+}  // namespace
+#else
+namespace {
+constexpr void (*set_order)(int, std::uint64_t) = nullptr;
+}
+#endif
+
+extern "C" [[gnu::visibility("default")]] const cuelbo::DeviceModule* cuelbo_device_module() {
+  static constexpr cuelbo::DeviceModule module{.interface_version = cuelbo::device_module_interface,
+                                               .open = &cuelbo::cuda::open_device,
+                                               .report = &cuelbo::cuda::report_device,
+                                               .variants = &cuelbo::cuda::list_variants,
+                                               .set_order = set_order,
+                                               .table = &cuelbo::cuda::table_with};
+  return &module;
+}

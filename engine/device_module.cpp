@@ -1,0 +1,48 @@
+#include "engine/device_module.hpp"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "engine/error.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+std::filesystem::path module_folder() {
+  if (const char* folder = std::getenv("CUELBO_MODULE_PATH")) return folder;
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+const DeviceModule* load(const std::string& name) {
+  const std::filesystem::path file = module_folder() / ("libcuelbo_" + name + ".so");
+  if (!std::filesystem::exists(file))
+    fail("the device '{}' was not built: '{}' is missing; {}", name, file.string(),
+         name == "cuda" ? "it needs nvcc: cmake --preset cuda && cmake --build --preset cuda"
+                        : "it needs the CUDA headers: bash tools/setup.sh, then build again");
+  void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) fail("the device '{}' cannot be loaded: {}", name, dlerror());
+  const auto function = reinterpret_cast<DeviceModuleFunction>(dlsym(library, device_module_symbol));
+  if (function == nullptr || function()->interface_version != device_module_interface)
+    fail("'{}' belongs to another version of cuelbo; build it again", file.string());
+  return function();
+}
+
+}  // namespace
+
+const DeviceModule& load_device_module(std::string_view name) {
+  static std::mutex mutex;
+  static std::map<std::string, const DeviceModule*, std::less<>> loaded;
+  const std::scoped_lock lock(mutex);
+  const auto found = loaded.find(name);
+  if (found != loaded.end()) return *found->second;
+  const std::string key(name);
+  return *loaded.emplace(key, load(key)).first->second;
+}
+
+}  // namespace cuelbo

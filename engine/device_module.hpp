@@ -1,0 +1,40 @@
+// Devices that are loaded when they are asked for. The CUDA runtime and its stand-in that runs on the CPU define the same
+// functions, so each lives in a shared library of its own, which shows one symbol: device_module_symbol.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/device.hpp"
+
+namespace cuelbo {
+
+struct KernelVariant {
+  std::string kernel, name, description;
+};
+
+struct DeviceModule {
+  std::uint32_t interface_version;
+  std::unique_ptr<Device> (*open)(int index, const DeviceOptions& options);  // throws Error
+  DeviceReport (*report)();
+  std::vector<KernelVariant> (*variants)();  // in the order of each kernel's ladder
+  // Order in which threads, blocks and streams take turns: 0 forward, 1 reverse, 2 random by the seed. Null: the device
+  // decides itself.
+  void (*set_order)(int order, std::uint64_t seed);
+  // The device's table with one variant in place of the kernel's default. Null: there is no such variant.
+  const kernels::KernelTable* (*table)(std::string_view kernel, std::string_view variant);
+};
+
+// Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
+inline constexpr std::uint32_t device_module_interface = 1;
+inline constexpr const char* device_module_symbol = "cuelbo_device_module";
+using DeviceModuleFunction = const DeviceModule* (*)();
+
+// The module "cuda" or "simt", from libcuelbo_<name>.so in the folder of the program or in CUELBO_MODULE_PATH. It stays
+// loaded. Throws Error that says what is missing.
+const DeviceModule& load_device_module(std::string_view name);
+
+}  // namespace cuelbo

@@ -1,0 +1,191 @@
+#include "tools/lab/check.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "engine/error.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+constexpr std::size_t guard_bytes = 256;
+constexpr std::byte sentinel{0xa5};
+constexpr std::byte not_a_number{0xff};
+
+// All buffers of a call in one piece of device memory, with a copy on the host.
+class Memory {
+ public:
+  Memory(Device& device, std::vector<Buffer> buffers, std::size_t workspace_bytes, std::size_t misalignment)
+      : device_(device), buffers_(std::move(buffers)) {
+    buffers_.push_back({.name = "workspace",
+                        .role = Role::output,
+                        .dims = {static_cast<std::int64_t>((workspace_bytes + 3) / 4)}});
+    std::size_t at = 0;
+    for (const Buffer& buffer : buffers_) {
+      const bool shifted = buffer.type == Type::f32 && buffer.name != "workspace";
+      at = (at + guard_bytes + 255) / 256 * 256;
+      offsets_.push_back(at + (shifted ? misalignment : 0));
+      at = offsets_.back() + buffer.bytes();
+    }
+    host_.assign(at + guard_bytes, sentinel);
+    memory_ = DeviceMemory(device, host_.size());
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+      std::memset(&host_[offsets_[i]], static_cast<int>(not_a_number), buffers_[i].bytes());
+  }
+
+  const std::vector<Buffer>& buffers() const { return buffers_; }
+  std::byte* host(std::size_t i) { return &host_[offsets_[i]]; }
+  void* workspace() const { return memory_.data() + offsets_.back(); }
+  std::map<std::string, void*> addresses() const {
+    std::map<std::string, void*> result;
+    for (std::size_t i = 0; i + 1 < buffers_.size(); ++i)
+      result[buffers_[i].name] = memory_.data() + offsets_[i];
+    return result;
+  }
+
+  void upload() {
+    before_ = host_;
+    device_.upload(memory_.data(), host_.data(), host_.size());
+  }
+  void download() { device_.download(host_.data(), memory_.data(), host_.size()); }
+
+  // The first wrong write outside the outputs; empty if there is none.
+  std::string wrong_write() const {
+    for (std::size_t i = 0; i < buffers_.size(); ++i) {
+      const std::size_t begin = offsets_[i], end = begin + buffers_[i].bytes();
+      const std::size_t next = i + 1 < buffers_.size() ? offsets_[i + 1] : host_.size();
+      for (std::size_t b = end; b < next; ++b)
+        if (host_[b] != sentinel)
+          return fmt::format("writes {} bytes behind '{}'", b - end, buffers_[i].name);
+      if (buffers_[i].role == Role::input && !std::equal(&host_[begin], &host_[end], &before_[begin]))
+        return fmt::format("changes its input '{}'", buffers_[i].name);
+    }
+    for (std::size_t b = 0; b < offsets_[0]; ++b)
+      if (host_[b] != sentinel) return fmt::format("writes in front of '{}'", buffers_[0].name);
+    return {};
+  }
+
+ private:
+  Device& device_;
+  std::vector<Buffer> buffers_;
+  std::vector<std::size_t> offsets_;
+  std::vector<std::byte> host_, before_;
+  DeviceMemory memory_;
+};
+
+std::vector<double> values(const Buffer& buffer, Inputs inputs, std::uint64_t seed) {
+  std::mt19937_64 generator(seed);
+  std::normal_distribution<double> normal;
+  std::uniform_real_distribution<double> uniform;
+  std::vector<double> v(static_cast<std::size_t>(buffer.count()));
+  const Fill& fill = buffer.fill;
+  double index = 0;
+  for (double& x : v) {
+    switch (fill.kind) {
+      case Fill::Kind::normal:
+        // −3 … 3: sums of products stay exact in fp32.
+        x = inputs == Inputs::integers ? static_cast<double>(generator() % 7) - 3
+                                       : fill.scale * normal(generator) + fill.offset;
+        break;
+      case Fill::Kind::uniform: x = fill.scale * uniform(generator) + fill.offset; break;
+      case Fill::Kind::probabilities: x = std::exp(normal(generator)); break;
+      case Fill::Kind::constant: x = fill.scale; break;
+      case Fill::Kind::index: x = index++; break;
+    }
+  }
+  if (fill.kind == Fill::Kind::probabilities) {
+    const auto row = static_cast<std::size_t>(fill.row);
+    for (std::size_t begin = 0; begin < v.size(); begin += row) {
+      double sum = 0;
+      for (std::size_t i = begin; i < begin + row; ++i) sum += v[i];
+      for (std::size_t i = begin; i < begin + row; ++i) v[i] /= sum;
+    }
+  }
+  return v;
+}
+
+template <class T>
+void store(std::byte* to, const std::vector<double>& from) {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const T value = static_cast<T>(from[i]);
+    std::memcpy(to + i * sizeof(T), &value, sizeof(T));
+  }
+}
+void store(std::byte* to, const Buffer& buffer, const std::vector<double>& from) {
+  switch (buffer.type) {
+    case Type::f32: store<float>(to, from); break;
+    case Type::i32: store<std::int32_t>(to, from); break;
+    case Type::u64: store<std::uint64_t>(to, from); break;
+  }
+}
+
+float load(const std::byte* from, std::size_t i) {
+  float value = 0;
+  std::memcpy(&value, from + i * sizeof(float), sizeof(float));
+  return value;
+}
+
+}  // namespace
+
+CheckResult check(Device& device, const kernels::KernelTable& table, const Contract& contract,
+                  const Shape& shape, Inputs inputs) {
+  Memory memory(device, contract.buffers(shape), contract.workspace(table, shape),
+                inputs == Inputs::integers ? sizeof(float) : 0);
+  Doubles expected;
+  const std::size_t count = memory.buffers().size() - 1;  // without the workspace
+  for (std::size_t i = 0; i < count; ++i) {
+    const Buffer& buffer = memory.buffers()[i];
+    std::vector<double>& v = expected[buffer.name];
+    if (buffer.role == Role::output) {
+      v.assign(static_cast<std::size_t>(buffer.count()), 0);
+      continue;
+    }
+    v = values(buffer, inputs, i + 1);
+    // The reference computes with what fp32 holds.
+    if (buffer.type == Type::f32)
+      for (double& x : v) x = static_cast<double>(static_cast<float>(x));
+  }
+  contract.prepare(shape, expected);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Buffer& buffer = memory.buffers()[i];
+    if (buffer.role != Role::output) store(memory.host(i), buffer, expected[buffer.name]);
+  }
+
+  memory.upload();
+  CheckResult result;
+  try {
+    contract.launch(table, shape, memory.addresses(), memory.workspace(), device.stream());
+    device.synchronize();
+  } catch (const Error& error) {
+    result.fault = error.what();
+    return result;
+  }
+  memory.download();
+  contract.reference(shape, expected);
+
+  const bool exact = inputs == Inputs::integers && contract.exact_on_integers();
+  result.fault = memory.wrong_write();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Buffer& buffer = memory.buffers()[i];
+    if (buffer.role == Role::input) continue;
+    const std::byte* const actual = memory.host(i);
+    result.outputs.insert(result.outputs.end(), actual, actual + buffer.bytes());
+    const std::vector<double>& e = expected[buffer.name];
+    for (std::size_t k = 0; k < e.size(); ++k) {
+      const double a = load(actual, k), error = std::abs(a - e[k]) / (1 + std::abs(e[k]));
+      if (a == e[k]) continue;
+      if (error > result.error || std::isnan(error)) result.error = error;
+      if (result.fault.empty() && (exact || !(error <= contract.tolerance())))
+        result.fault = fmt::format("{}[{}] is {:.9g}, the reference {:.9g}{}", buffer.name, k, a, e[k],
+                                   exact ? ", and integers are exact" : "");
+    }
+  }
+  return result;
+}
+
+}  // namespace cuelbo::lab

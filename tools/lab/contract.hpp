@@ -1,0 +1,128 @@
+// A kernel contract as the lab sees it: the sizes it takes, its buffers and its reference, by name. One description of a
+// contract serves checking, running and measuring every variant of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "kernels/kernel_table.hpp"
+
+namespace cuelbo::lab {
+
+// Sizes, choices and factors of a call by name, as `--shape` gives them.
+using Shape = std::map<std::string, double>;
+std::string to_string(const Shape& shape);
+
+enum class Role : std::uint8_t { input, output, updated };  // updated: read and written
+enum class Type : std::uint8_t { f32, i32, u64 };
+
+// What an input holds when nothing else is given.
+struct Fill {
+  enum class Kind : std::uint8_t { normal, uniform, probabilities, constant, index };
+  Kind kind = Kind::normal;
+  double scale = 1, offset = 0;  // normal and uniform in [0, 1): scale · x + offset
+  std::int64_t row = 1;          // probabilities: of this many classes, summing to one
+};
+
+struct Buffer {
+  std::string name;
+  Role role = Role::input;
+  Type type = Type::f32;
+  std::vector<std::int64_t> dims;
+  Fill fill;
+
+  std::int64_t count() const;
+  std::size_t bytes() const;
+};
+
+// What the reference computes with.
+class Doubles {
+ public:
+  std::vector<double>& operator[](const std::string& name) { return values_[name]; }
+  // Null for a buffer that this call does not have.
+  double* operator()(const std::string& name) {
+    const auto found = values_.find(name);
+    return found == values_.end() || found->second.empty() ? nullptr : found->second.data();
+  }
+
+ private:
+  std::map<std::string, std::vector<double>> values_;
+};
+
+// Goes through a contract's members once: sets the sizes, notes the buffers and, if there are addresses, sets the pointers.
+class Visit {
+ public:
+  Visit(const Shape& shape, const std::map<std::string, void*>* addresses)
+      : shape_(shape), addresses_(addresses) {}
+
+  template <class T>
+  void size(const char* name, T& member, double standard) {
+    member = static_cast<T>(number(name, standard));
+  }
+  bool option(const char* name, bool standard) { return number(name, standard ? 1 : 0) != 0; }
+  double number(const char* name, double standard);
+
+  template <class T>
+  void input(const char* name, const T*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
+    pointer = static_cast<const T*>(add({name, Role::input, type<T>(), std::move(dims), fill}));
+  }
+  void output(const char* name, float*& pointer, std::vector<std::int64_t> dims) {
+    pointer = static_cast<float*>(add({name, Role::output, Type::f32, std::move(dims), {}}));
+  }
+  void updated(const char* name, float*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
+    pointer = static_cast<float*>(add({name, Role::updated, Type::f32, std::move(dims), fill}));
+  }
+  void counter(const char* name, const kernels::StepCounter*& pointer) {
+    pointer = static_cast<const kernels::StepCounter*>(
+        add({name, Role::input, Type::u64, {2}, {Fill::Kind::index}}));
+  }
+
+  const std::vector<Buffer>& buffers() const { return buffers_; }
+  const Shape& used() const { return used_; }  // every size with its value
+
+ private:
+  template <class T>
+  static constexpr Type type() {
+    return std::is_same_v<T, std::int32_t> ? Type::i32 : Type::f32;
+  }
+  void* add(Buffer buffer);
+
+  const Shape& shape_;
+  const std::map<std::string, void*>* addresses_;
+  std::vector<Buffer> buffers_;
+  Shape used_;
+};
+
+class Contract {
+ public:
+  virtual ~Contract() = default;
+
+  virtual const std::string& name() const = 0;
+  virtual const std::vector<Shape>& checked_shapes() const = 0;
+  // |actual − reference| ≤ tolerance · (1 + |reference|) for fp32.
+  virtual double tolerance() const = 0;
+  // Small integers give integers, which every order of summation gives exactly.
+  virtual bool exact_on_integers() const = 0;
+
+  // All sizes with their values. Throws UsageError for a name that the contract does not have.
+  virtual Shape complete(const Shape& shape) const = 0;
+  virtual std::vector<Buffer> buffers(const Shape& shape) const = 0;
+  virtual kernels::Cost cost(const Shape& shape) const = 0;
+  virtual std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const = 0;
+  virtual void launch(const kernels::KernelTable& table, const Shape& shape,
+                      const std::map<std::string, void*>& addresses, void* workspace,
+                      kernels::Stream stream) const = 0;
+  // Replaces inputs that have to fit others.
+  virtual void prepare(const Shape& shape, Doubles& values) const = 0;
+  virtual void reference(const Shape& shape, Doubles& values) const = 0;
+};
+
+// In the order of the kernel table.
+const std::vector<std::unique_ptr<Contract>>& contracts();
+
+}  // namespace cuelbo::lab

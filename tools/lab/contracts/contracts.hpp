@@ -1,0 +1,144 @@
+// The descriptions of all contracts. A description is a struct with the arguments `args`, describe(visit), which goes
+// through their members, reference(doubles) and, if inputs depend on others, prepare(doubles).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "engine/closest_name.hpp"
+#include "engine/error.hpp"
+#include "tools/lab/contract.hpp"
+
+namespace cuelbo::lab {
+
+using ContractList = std::vector<std::unique_ptr<Contract>>;
+
+void add_linear(ContractList& list);
+void add_conv2d(ContractList& list);
+void add_activation(ContractList& list);
+void add_softmax(ContractList& list);
+void add_batch_norm(ContractList& list);
+void add_likelihood(ContractList& list);
+void add_sampling(ContractList& list);
+void add_elbo_decomposition(ContractList& list);
+void add_reduce(ContractList& list);
+void add_elementwise(ContractList& list);
+void add_adam(ContractList& list);
+
+struct ContractOptions {
+  double tolerance = 1e-5;
+  bool exact_on_integers = false;
+};
+
+template <class Description, class Args>
+class DescribedContract final : public Contract {
+ public:
+  DescribedContract(std::string name, kernels::Kernel<Args> kernels::KernelTable::* member,
+                    std::vector<Shape> shapes, ContractOptions options)
+      : name_(std::move(name)), member_(member), shapes_(std::move(shapes)), options_(options) {}
+
+  const std::string& name() const override { return name_; }
+  const std::vector<Shape>& checked_shapes() const override { return shapes_; }
+  double tolerance() const override { return options_.tolerance; }
+  bool exact_on_integers() const override { return options_.exact_on_integers; }
+
+  Shape complete(const Shape& shape) const override {
+    Description d;
+    const Shape used = describe(d, shape).used();
+    std::vector<std::string> names;
+    for (const auto& [key, value] : used) names.push_back(key);
+    for (const auto& [key, value] : shape)
+      if (!used.contains(key))
+        usage_fail("{} has no size '{}'; it has {}", name_, key, fmt::join(names, ", "));
+    return used;
+  }
+  std::vector<Buffer> buffers(const Shape& shape) const override {
+    Description d;
+    return describe(d, shape).buffers();
+  }
+  kernels::Cost cost(const Shape& shape) const override {
+    Description d;
+    describe(d, shape);
+    return kernels::cost(d.args);
+  }
+  std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const override {
+    Description d;
+    describe(d, shape);
+    const auto& kernel = table.*member_;
+    return kernel.workspace == nullptr ? 0 : kernel.workspace(d.args);
+  }
+  void launch(const kernels::KernelTable& table, const Shape& shape,
+              const std::map<std::string, void*>& addresses, void* workspace,
+              kernels::Stream stream) const override {
+    Description d;
+    describe(d, shape, &addresses);
+    if constexpr (requires { d.args.workspace; }) d.args.workspace = workspace;
+    (table.*member_).launch(d.args, stream);
+  }
+  void prepare(const Shape& shape, Doubles& values) const override {
+    Description d;
+    describe(d, shape);
+    if constexpr (requires { d.prepare(values); }) d.prepare(values);
+  }
+  void reference(const Shape& shape, Doubles& values) const override {
+    Description d;
+    describe(d, shape);
+    d.reference(values);
+  }
+
+ private:
+  static Visit describe(Description& d, const Shape& shape,
+                        const std::map<std::string, void*>* addresses = nullptr) {
+    Visit visit(shape, addresses);
+    d.describe(visit);
+    return visit;
+  }
+
+  std::string name_;
+  kernels::Kernel<Args> kernels::KernelTable::* member_;
+  std::vector<Shape> shapes_;
+  ContractOptions options_;
+};
+
+template <class Description, class Args>
+void add(ContractList& list, const char* name, kernels::Kernel<Args> kernels::KernelTable::* member,
+         std::vector<Shape> shapes, ContractOptions options = {}) {
+  list.push_back(
+      std::make_unique<DescribedContract<Description, Args>>(name, member, std::move(shapes), options));
+}
+
+// Around the sizes of blocks and vectors, primes, and a model's own.
+inline std::vector<Shape> counts() {
+  std::vector<Shape> shapes;
+  for (const double n : {1, 2, 3, 5, 127, 128, 255, 256, 257, 1021, 1023, 1024, 1025, 4099, 64 * 784})
+    shapes.push_back({{"count", n}});
+  return shapes;
+}
+inline std::vector<Shape> matrices(const char* columns) {
+  std::vector<Shape> shapes;
+  for (const auto& [r, c] : std::vector<std::pair<double, double>>{{1, 1},
+                                                                   {1, 17},
+                                                                   {17, 1},
+                                                                   {2, 3},
+                                                                   {5, 10},
+                                                                   {31, 32},
+                                                                   {32, 31},
+                                                                   {33, 33},
+                                                                   {64, 10},
+                                                                   {7, 129},
+                                                                   {129, 7},
+                                                                   {64, 784},
+                                                                   {3, 1025},
+                                                                   {1025, 3},
+                                                                   {2, 4099}})
+    shapes.push_back({{"rows", r}, {columns, c}});
+  return shapes;
+}
+
+inline Fill scaled(double scale, double offset = 0) { return {.scale = scale, .offset = offset}; }
+inline Fill fan(std::int64_t terms) { return {.scale = 1 / std::sqrt(static_cast<double>(terms))}; }
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,140 @@
+#include "kernels/elbo_decomposition/elbo_decomposition_reference.hpp"
+#include "tools/lab/contracts/contracts.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+using namespace kernels;
+
+// An HFVAE's table: the joint, `groups` groups of dimensions of about equal size, the dimensions, and, if there are
+// classes, one discrete group, which is part of the joint too. The estimator is `hfvae` with dataset_size items.
+struct Table {
+  std::vector<DensityBlock> blocks;
+
+  void describe(Visit& v, ElboDecompositionShape& s) {
+    v.size("rows", s.rows, 256);
+    v.size("columns", s.columns, static_cast<double>(s.rows));
+    v.size("dims", s.dims, 10);
+    const auto groups = static_cast<std::int64_t>(v.number("groups", 2));
+    const auto classes = static_cast<std::int32_t>(v.number("classes", 0));
+    const double n = v.number("dataset_size", 60000);
+    if (s.rows < 1 || s.columns < 2 || s.dims < 1 || groups < 1 || groups > s.dims || classes < 0 ||
+        classes > max_block_classes || n < static_cast<double>(s.columns))
+      usage_fail(
+          "no such decomposition: rows ≥ 1, columns ≥ 2, 1 ≤ groups ≤ dims, 0 ≤ classes ≤ {}, dataset_size ≥ "
+          "columns",
+          max_block_classes);
+    const auto dims = static_cast<std::int32_t>(s.dims);
+    const std::int32_t discrete = classes > 0 ? 1 : 0;
+    blocks = {{.dim_begin = 0, .dim_end = dims, .group_begin = 0, .group_end = discrete}};
+    for (std::int64_t g = 0; g < groups; ++g)
+      blocks.push_back({.dim_begin = static_cast<std::int32_t>(g * dims / groups),
+                        .dim_end = static_cast<std::int32_t>((g + 1) * dims / groups)});
+    for (std::int32_t d = 0; d < dims; ++d) blocks.push_back({.dim_begin = d, .dim_end = d + 1});
+    if (discrete != 0) blocks.push_back({.group_begin = 0, .group_end = 1});
+    s.blocks = blocks.data();
+    s.block_count = static_cast<std::int32_t>(blocks.size());
+    s.group_count = discrete;
+    s.classes[0] = classes;
+    s.own_weight = 1 / n;
+    s.next_weight = s.other_weight = (n - 1) / (n * static_cast<double>(s.columns - 1));
+  }
+};
+
+// What forward and backward both read.
+template <class Args>
+void describe_inputs(Visit& v, Args& args) {
+  const ElboDecompositionShape& s = args.shape;
+  const Fill probabilities{.kind = Fill::Kind::probabilities, .row = s.classes[0]};
+  v.input("z", args.z, {s.rows, s.dims});
+  v.input("mean", args.mean, {s.columns, s.dims});
+  v.input("logvar", args.logvar, {s.columns, s.dims}, scaled(0.5, -1));
+  if (s.group_count > 0) {
+    v.input("row_probabilities", args.row_probabilities, {s.rows, s.classes[0]}, probabilities);
+    v.input("probabilities", args.probabilities, {s.columns, s.classes[0]}, probabilities);
+  }
+}
+
+reference::ElboDecompositionInputs<double> inputs_of(Doubles& d) {
+  return {.z = d("z"),
+          .mean = d("mean"),
+          .logvar = d("logvar"),
+          .row_probabilities = d("row_probabilities"),
+          .probabilities = d("probabilities")};
+}
+
+struct Forward {
+  ElboDecompositionForward args;
+  Table table;
+  void describe(Visit& v) {
+    table.describe(v, args.shape);
+    describe_inputs(v, args);
+    v.output("log_q", args.log_q, {args.shape.rows, args.shape.block_count});
+    if (args.shape.group_count > 0)
+      v.output("log_class_sums", args.log_class_sums, {args.shape.rows, saved_columns(args.shape)});
+  }
+  void reference(Doubles& d) const {
+    reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
+  }
+};
+
+struct Backward {
+  ElboDecompositionBackward args;
+  Table table;
+  void describe(Visit& v) {
+    const ElboDecompositionShape& s = args.shape;
+    table.describe(v, args.shape);
+    describe_inputs(v, args);
+    v.input("log_q", args.log_q, {s.rows, s.block_count});
+    if (s.group_count > 0) v.input("log_class_sums", args.log_class_sums, {s.rows, saved_columns(s)});
+    v.input("dlog_q", args.dlog_q, {s.rows, s.block_count}, fan(s.rows));
+    v.output("dz", args.dz, {s.rows, s.dims});
+    v.output("dmean", args.dmean, {s.columns, s.dims});
+    v.output("dlogvar", args.dlogvar, {s.columns, s.dims});
+    if (s.group_count > 0) {
+      v.output("drow_probabilities", args.drow_probabilities, {s.rows, s.classes[0]});
+      v.output("dprobabilities", args.dprobabilities, {s.columns, s.classes[0]});
+    }
+  }
+  // Backward is given what forward left.
+  void prepare(Doubles& d) const {
+    reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
+  }
+  void reference(Doubles& d) const {
+    reference::elbo_decomposition_backward<double>(args.shape, inputs_of(d), d("dlog_q"),
+                                                   {.dz = d("dz"),
+                                                    .dmean = d("dmean"),
+                                                    .dlogvar = d("dlogvar"),
+                                                    .drow_probabilities = d("drow_probabilities"),
+                                                    .dprobabilities = d("dprobabilities")});
+  }
+};
+
+std::vector<Shape> shapes() {
+  std::vector<Shape> list;
+  for (const auto& [rows, columns, dims, groups, classes] :
+       std::vector<std::array<double, 5>>{{1, 2, 1, 1, 0},
+                                          {2, 2, 3, 2, 0},
+                                          {5, 5, 10, 2, 0},
+                                          {31, 31, 7, 3, 0},
+                                          {32, 32, 16, 2, 0},
+                                          {33, 33, 17, 4, 0},
+                                          {64, 64, 10, 2, 3},
+                                          {65, 67, 5, 1, 10},
+                                          {3, 257, 10, 2, 0},
+                                          {257, 129, 3, 3, 2},
+                                          {128, 128, 64, 8, 0}})
+    list.push_back(
+        {{"rows", rows}, {"columns", columns}, {"dims", dims}, {"groups", groups}, {"classes", classes}});
+  return list;
+}
+
+}  // namespace
+
+void add_elbo_decomposition(ContractList& list) {
+  add<Forward>(list, "elbo_decomposition_forward", &KernelTable::elbo_decomposition_forward, shapes());
+  add<Backward>(list, "elbo_decomposition_backward", &KernelTable::elbo_decomposition_backward, shapes());
+}
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,100 @@
+#include "kernels/elementwise/elementwise_reference.hpp"
+#include "tools/lab/contracts/contracts.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+using namespace kernels;
+
+template <class Args, auto compute>
+struct Binary {
+  Args args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 1 << 20);
+    v.input("a", args.a, {args.count});
+    v.input("b", args.b, {args.count});
+    v.output("y", args.y, {args.count});
+  }
+  void reference(Doubles& d) const { compute(args.count, d("a"), d("b"), d("y")); }
+};
+
+struct AffineContract {
+  Affine args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 1 << 20);
+    v.size("factor", args.factor, 2);
+    v.size("offset", args.offset, -0.5);
+    v.input("x", args.x, {args.count});
+    v.output("y", args.y, {args.count});
+  }
+  void reference(Doubles& d) const {
+    reference::affine<double>(args.count, args.factor, args.offset, d("x"), d("y"));
+  }
+};
+
+struct ExpContract {
+  Exp args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 1 << 20);
+    v.input("x", args.x, {args.count}, scaled(5));
+    v.output("y", args.y, {args.count});
+  }
+  void reference(Doubles& d) const { reference::exp(args.count, d("x"), d("y")); }
+};
+
+struct ScaleRowsContract {
+  ScaleRows args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 256);
+    v.size("columns", args.columns, 4096);
+    v.input("x", args.x, {args.rows, args.columns});
+    v.input("scale", args.scale, {args.rows});
+    v.output("y", args.y, {args.rows, args.columns});
+  }
+  void reference(Doubles& d) const {
+    reference::scale_rows(args.rows, args.columns, d("x"), d("scale"), d("y"));
+  }
+};
+
+struct FillContract {
+  kernels::Fill args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 1 << 20);
+    v.size("value", args.value, 1.5);
+    v.output("y", args.y, {args.count});
+  }
+  void reference(Doubles& d) const { reference::fill<double>(args.count, args.value, d("y")); }
+};
+
+// The columns of y that are not copied stay as they are.
+struct CopyColumnsContract {
+  CopyColumns args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("columns", args.columns, 10);
+    v.size("x_stride", args.x_stride, static_cast<double>(args.columns) + 3);
+    v.size("y_stride", args.y_stride, static_cast<double>(args.columns) + 1);
+    v.input("x", args.x, {args.rows, args.x_stride});
+    v.updated("y", args.y, {args.rows, args.y_stride});
+  }
+  void reference(Doubles& d) const {
+    reference::copy_columns(args.rows, args.columns, args.x_stride, args.y_stride, d("x"), d("y"));
+  }
+};
+
+}  // namespace
+
+void add_elementwise(ContractList& list) {
+  using T = KernelTable;
+  constexpr ContractOptions exact{.exact_on_integers = true};
+  add<Binary<Add, &reference::add<double>>>(list, "add", &T::add, counts(), exact);
+  add<Binary<Multiply, &reference::multiply<double>>>(list, "multiply", &T::multiply, counts(), exact);
+  add<AffineContract>(list, "affine", &T::affine, counts(), exact);
+  add<ExpContract>(list, "exp", &T::exp, counts());
+  add<ScaleRowsContract>(list, "scale_rows", &T::scale_rows, matrices("columns"), exact);
+  add<FillContract>(list, "fill", &T::fill, counts(), exact);
+  add<CopyColumnsContract>(list, "copy_columns", &T::copy_columns, matrices("columns"), exact);
+}
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,103 @@
+#include "kernels/bernoulli/bernoulli_reference.hpp"
+#include "kernels/gaussian/gaussian_reference.hpp"
+#include "tools/lab/contracts/contracts.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+using namespace kernels;
+
+constexpr Fill grey{.kind = Fill::Kind::uniform};
+
+struct Bernoulli {
+  BernoulliForward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 256);
+    v.size("pixels", args.pixels, 4096);
+    v.input("logits", args.logits, {args.rows, args.pixels}, scaled(3));
+    v.input("target", args.target, {args.rows, args.pixels}, grey);
+    v.output("log_likelihood", args.log_likelihood, {args.rows});
+    if (v.option("dlogits", true)) v.output("dlogits", args.dlogits, {args.rows, args.pixels});
+  }
+  void reference(Doubles& d) const {
+    reference::bernoulli_forward(args.rows, args.pixels, d("logits"), d("target"), d("log_likelihood"),
+                                 d("dlogits"));
+  }
+};
+
+struct Likelihood {
+  GaussianLikelihoodForward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 256);
+    v.size("pixels", args.pixels, 4096);
+    v.size("deviation", args.deviation, 0.5);
+    v.input("mean", args.mean, {args.rows, args.pixels});
+    v.input("target", args.target, {args.rows, args.pixels}, grey);
+    v.output("log_likelihood", args.log_likelihood, {args.rows});
+    if (v.option("dmean", true)) v.output("dmean", args.dmean, {args.rows, args.pixels});
+  }
+  void reference(Doubles& d) const {
+    reference::gaussian_likelihood_forward<double>(args.rows, args.pixels, args.deviation, d("mean"),
+                                                   d("target"), d("log_likelihood"), d("dmean"));
+  }
+};
+
+struct Density {
+  GaussianDensityForward args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 10240);
+    v.input("z", args.z, {args.count});
+    if (v.option("parameters", true)) {
+      v.input("mean", args.mean, {args.count});
+      v.input("logvar", args.logvar, {args.count});
+    }
+    v.output("log_density", args.log_density, {args.count});
+  }
+  void reference(Doubles& d) const {
+    reference::gaussian_density_forward(args.count, d("z"), d("mean"), d("logvar"), d("log_density"));
+  }
+};
+
+struct DensityGradient {
+  GaussianDensityBackward args;
+  void describe(Visit& v) {
+    v.size("count", args.count, 10240);
+    v.input("z", args.z, {args.count});
+    const bool parameters = v.option("parameters", true);
+    if (parameters) {
+      v.input("mean", args.mean, {args.count});
+      v.input("logvar", args.logvar, {args.count});
+    }
+    v.input("dlog_density", args.dlog_density, {args.count});
+    v.output("dz", args.dz, {args.count});
+    if (parameters) {
+      v.output("dmean", args.dmean, {args.count});
+      v.output("dlogvar", args.dlogvar, {args.count});
+    }
+  }
+  void reference(Doubles& d) const {
+    reference::gaussian_density_backward(args.count, d("z"), d("mean"), d("logvar"), d("dlog_density"),
+                                         d("dz"), d("dmean"), d("dlogvar"));
+  }
+};
+
+std::vector<Shape> with_and_without_parameters() {
+  std::vector<Shape> list = counts();
+  bool with = true;
+  for (Shape& shape : list) shape["parameters"] = (with = !with) ? 1 : 0;
+  return list;
+}
+
+}  // namespace
+
+void add_likelihood(ContractList& list) {
+  using T = KernelTable;
+  add<Bernoulli>(list, "bernoulli_forward", &T::bernoulli_forward, matrices("pixels"));
+  add<Likelihood>(list, "gaussian_likelihood_forward", &T::gaussian_likelihood_forward, matrices("pixels"));
+  add<Density>(list, "gaussian_density_forward", &T::gaussian_density_forward, with_and_without_parameters());
+  add<DensityGradient>(list, "gaussian_density_backward", &T::gaussian_density_backward,
+                       with_and_without_parameters());
+}
+
+}  // namespace cuelbo::lab

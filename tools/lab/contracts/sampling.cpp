@@ -1,0 +1,105 @@
+#include "kernels/concrete/concrete_reference.hpp"
+#include "kernels/reparameterize/reparameterize_reference.hpp"
+#include "tools/lab/contracts/contracts.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+using namespace kernels;
+
+StepCounter counter_of(Doubles& d) {
+  const double* const counter = d("counter");
+  return {.seed = static_cast<std::uint64_t>(counter[0]), .step = static_cast<std::uint64_t>(counter[1])};
+}
+
+// Mean and logvar stand side by side in rows of `stride`, as an encoder leaves them.
+struct Reparameterize {
+  ReparameterizeForward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("dims", args.dims, 10);
+    v.size("stride", args.stride, static_cast<double>(args.dims));
+    v.size("operation", args.operation, 3);
+    v.input("mean", args.mean, {args.rows, args.stride});
+    v.input("logvar", args.logvar, {args.rows, args.stride});
+    v.counter("counter", args.counter);
+    v.output("z", args.z, {args.rows, args.dims});
+  }
+  void reference(Doubles& d) const {
+    reference::reparameterize_forward(args.rows, args.dims, args.stride, d("mean"), d("logvar"),
+                                      counter_of(d), args.operation, d("z"));
+  }
+};
+
+struct ReparameterizeGradient {
+  ReparameterizeBackward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("dims", args.dims, 10);
+    v.size("stride", args.stride, static_cast<double>(args.dims));
+    v.size("operation", args.operation, 3);
+    v.input("logvar", args.logvar, {args.rows, args.stride});
+    v.counter("counter", args.counter);
+    v.input("dz", args.dz, {args.rows, args.dims});
+    // Columns beyond `dims` belong to others and stay as they are.
+    v.updated("dmean", args.dmean, {args.rows, args.stride});
+    v.updated("dlogvar", args.dlogvar, {args.rows, args.stride});
+  }
+  void reference(Doubles& d) const {
+    reference::reparameterize_backward(args.rows, args.dims, args.stride, d("logvar"), counter_of(d),
+                                       args.operation, d("dz"), d("dmean"), d("dlogvar"));
+  }
+};
+
+struct Concrete {
+  ConcreteForward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("classes", args.classes, 10);
+    v.size("temperature", args.temperature, 0.66);
+    v.size("operation", args.operation, 5);
+    v.input("logits", args.logits, {args.rows, args.classes});
+    v.counter("counter", args.counter);
+    v.output("y", args.y, {args.rows, args.classes});
+  }
+  void reference(Doubles& d) const {
+    reference::concrete_forward<double>(args.rows, args.classes, args.temperature, d("logits"), counter_of(d),
+                                        args.operation, d("y"));
+  }
+};
+
+struct ConcreteGradient {
+  ConcreteBackward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("classes", args.classes, 10);
+    v.size("temperature", args.temperature, 0.66);
+    v.input("y", args.y, {args.rows, args.classes}, {.kind = Fill::Kind::probabilities, .row = args.classes});
+    v.input("dy", args.dy, {args.rows, args.classes});
+    v.output("dlogits", args.dlogits, {args.rows, args.classes});
+  }
+  void reference(Doubles& d) const {
+    reference::concrete_backward<double>(args.rows, args.classes, args.temperature, d("y"), d("dy"),
+                                         d("dlogits"));
+  }
+};
+
+std::vector<Shape> latents() {
+  std::vector<Shape> list = matrices("dims");
+  for (std::size_t i = 0; i < list.size(); ++i)
+    list[i]["stride"] = list[i]["dims"] * (1 + i % 2) + (i % 3 == 2 ? 1 : 0);
+  return list;
+}
+
+}  // namespace
+
+void add_sampling(ContractList& list) {
+  using T = KernelTable;
+  add<Reparameterize>(list, "reparameterize_forward", &T::reparameterize_forward, latents());
+  add<ReparameterizeGradient>(list, "reparameterize_backward", &T::reparameterize_backward, latents());
+  add<Concrete>(list, "concrete_forward", &T::concrete_forward, matrices("classes"));
+  add<ConcreteGradient>(list, "concrete_backward", &T::concrete_backward, matrices("classes"));
+}
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,53 @@
+#include "kernels/softmax/softmax_reference.hpp"
+#include "tools/lab/contracts/contracts.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+using namespace kernels;
+
+struct Forward {
+  SoftmaxForward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("classes", args.classes, 10);
+    v.input("logits", args.logits, {args.rows, args.classes}, scaled(3));
+    if (v.option("probabilities", true))
+      v.output("probabilities", args.probabilities, {args.rows, args.classes});
+    if (v.option("log_probabilities", true))
+      v.output("log_probabilities", args.log_probabilities, {args.rows, args.classes});
+  }
+  void reference(Doubles& d) const {
+    reference::softmax_forward(args.rows, args.classes, d("logits"), d("probabilities"),
+                               d("log_probabilities"));
+  }
+};
+
+struct Backward {
+  SoftmaxBackward args;
+  void describe(Visit& v) {
+    v.size("rows", args.rows, 1024);
+    v.size("classes", args.classes, 10);
+    const std::vector<std::int64_t> dims{args.rows, args.classes};
+    v.input("probabilities", args.probabilities, dims,
+            {.kind = Fill::Kind::probabilities, .row = args.classes});
+    if (v.option("dprobabilities", true)) v.input("dprobabilities", args.dprobabilities, dims);
+    if (v.option("dlog_probabilities", true))
+      v.input("dlog_probabilities", args.dlog_probabilities, dims, fan(args.classes));
+    v.output("dlogits", args.dlogits, dims);
+  }
+  void reference(Doubles& d) const {
+    reference::softmax_backward(args.rows, args.classes, d("probabilities"), d("dprobabilities"),
+                                d("dlog_probabilities"), d("dlogits"));
+  }
+};
+
+}  // namespace
+
+void add_softmax(ContractList& list) {
+  add<Forward>(list, "softmax_forward", &KernelTable::softmax_forward, matrices("classes"));
+  add<Backward>(list, "softmax_backward", &KernelTable::softmax_backward, matrices("classes"));
+}
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,55 @@
+// `cuelbo kernels list`.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/device_module.hpp"
+#include "engine/error.hpp"
+#include "tools/command_line.hpp"
+#include "tools/lab/commands.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+struct ListOptions {
+  bool json = false;
+};
+
+// Both modules hold the same variants; the one for the CPU needs no GPU to be loaded.
+std::vector<KernelVariant> all_variants() {
+  for (const DeviceReport& device : list_devices())
+    if (device.usable && device.name != "cpu") return load_device_module(device.name).variants();
+  return load_device_module("simt").variants();  // says what is missing
+}
+
+int run_list(const ListOptions& options) {
+  const std::vector<KernelVariant> variants = all_variants();
+  if (options.json) {
+    nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
+    for (const KernelVariant& v : variants) {
+      if (kernels.empty() || kernels.back()["kernel"] != v.kernel)
+        kernels.push_back({{"kernel", v.kernel}, {"variants", nlohmann::ordered_json::array()}});
+      kernels.back()["variants"].push_back({{"name", v.name}, {"description", v.description}});
+    }
+    fmt::print("{}\n", kernels.dump(2));
+    return exit_done;
+  }
+  std::string kernel;
+  for (const KernelVariant& v : variants) {
+    if (v.kernel != kernel) fmt::print("{}\n", v.kernel);
+    kernel = v.kernel;
+    fmt::print("  {:<14} {}\n", v.name, v.description);
+  }
+  return exit_done;
+}
+
+}  // namespace
+
+void add_kernels_list(CLI::App& kernels, Run& run) {
+  add_command<ListOptions>(
+      kernels, run, "list", "Every kernel with its variants, from the obvious one to the best",
+      [](CLI::App& command, ListOptions& options) { command.add_flag("--json", options.json, "Print JSON"); },
+      run_list);
+}
+
+}  // namespace cuelbo
