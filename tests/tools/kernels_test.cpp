@@ -32,14 +32,14 @@ class Kernels : public TinyTest {
   }
 };
 
-TEST_F(Kernels, ListShowsEveryKernelWithAnObviousAndAGoodVariant) {
+TEST_F(Kernels, ListShowsEveryKernelWithItsVariants) {
   const Outcome outcome = run({"kernels", "list", "--json"});
   EXPECT_TRUE(succeeds(outcome));
   const json kernels = json::parse(outcome.out);
   EXPECT_EQ(kernels.size(), 37U);
   const std::string text = run({"kernels", "list"}).out;
   for (const json& kernel : kernels) {
-    EXPECT_GE(kernel["variants"].size(), 2U) << kernel["kernel"];
+    EXPECT_GE(kernel["variants"].size(), 1U) << kernel["kernel"];
     std::set<std::string> names;
     for (const json& variant : kernel["variants"]) {
       names.insert(variant["name"]);

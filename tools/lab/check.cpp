@@ -180,7 +180,7 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
       const double a = load(actual, k), error = std::abs(a - e[k]) / (1 + std::abs(e[k]));
       if (a == e[k]) continue;
       if (error > result.error || std::isnan(error)) result.error = error;
-      if (result.fault.empty() && (exact || !(error <= contract.tolerance())))
+      if (result.fault.empty() && ((exact && e[k] == std::round(e[k])) || !(error <= contract.tolerance())))
         result.fault = fmt::format("{}[{}] is {:.9g}, the reference {:.9g}{}", buffer.name, k, a, e[k],
                                    exact ? ", and integers are exact" : "");
     }

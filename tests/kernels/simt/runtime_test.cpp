@@ -40,7 +40,10 @@ class Array {
 
 class Simt : public testing::TestWithParam<ThreadOrder> {
  protected:
-  Simt() { simt::set_order(GetParam(), 17); }
+  Simt() {
+    simt::set_order(GetParam(), 17);
+    simt::set_deferred(true);
+  }
   ~Simt() override {
     EXPECT_FALSE(simt::take_finding());
     simt::set_order(ThreadOrder::forward, 0);
