@@ -18,7 +18,8 @@ function(cuelbo_device_module name)
   target_link_options(cuelbo_${name}_module PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
 
-if(CUELBO_CUDA_INCLUDE)
+# Builds with sanitizers leave it out for now.
+if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
   cuelbo_sources(cuelbo_simt_runtime kernels/runtime/simt)
   # g++ takes a file's language from its name, which nvcc has a claim on: it gets sources that include the .cu files.
   set(simt_sources "")

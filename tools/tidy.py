@@ -23,6 +23,7 @@ EXTRA = [
     for argument in (
         "-Wno-unknown-warning-option",
         "-Wno-ignored-optimization-argument",
+        "-Wno-unused-command-line-argument",
         "-flax-vector-conversions=none",
         "-D__builtin_shuffle(x,...)=(x)",
         "-Wno-deprecated-declarations",
