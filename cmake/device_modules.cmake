@@ -33,10 +33,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
   target_include_directories(cuelbo_simt PUBLIC "${PROJECT_SOURCE_DIR}")
   target_include_directories(cuelbo_simt SYSTEM PUBLIC "${CUELBO_CUDA_INCLUDE}")
   target_compile_definitions(cuelbo_simt PUBLIC CUELBO_SIMT=1)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-    # __shared__ variables are thread-local, and reached without a call.
-    target_compile_options(cuelbo_simt PUBLIC -mtls-dialect=gnu2)
-  endif()
+  # Not -mtls-dialect=gnu2, fast as it is: glibc before 2.40 lets it clobber vector registers in a loaded module.
   # g++ ignores `#pragma unroll`; this unrolls what a kernel expects to be unrolled. It cannot follow what a tile holds.
   target_compile_options(cuelbo_simt PRIVATE -Wno-unknown-pragmas -Wno-maybe-uninitialized --param=max-completely-peeled-insns=4000
                          --param=max-completely-peel-times=64)

@@ -1,6 +1,7 @@
 #include "kernels/reparameterize/reparameterize.hpp"
 
 #include "kernels/runtime/noise.cuh"
+#include "kernels/runtime/pack.cuh"
 #include "kernels/variants.hpp"
 
 namespace cuelbo::kernels::cuda {
@@ -37,31 +38,41 @@ __global__ void backward_one(ReparameterizeBackward a) {
   a.dlogvar[wide] = a.dz[i] * expf(a.logvar[wide] / 2) * noise / 2;
 }
 
-// One thread a Philox call, which is four elements.
+// One thread a Philox call, which is four elements: of one row and 16 bytes apiece (width 4), or each by itself.
+template <int width>
 __global__ void forward_four(ReparameterizeForward a) {
   const std::int64_t call = global_thread(), count = a.rows * a.dims;
   if (4 * call >= count) return;
   const float4 noise = normals(*a.counter, a.operation, call);
 #pragma unroll
-  for (int k = 0; k < 4; ++k) {
+  for (int k = 0; k < 4; k += width) {
     const std::int64_t i = 4 * call + k;
     if (i >= count) break;
     const std::int64_t wide = i / a.dims * a.stride + i % a.dims;
-    a.z[i] = a.mean[wide] + expf(a.logvar[wide] / 2) * component(noise, k);
+    const Pack<width> mean = load<width>(a.mean + wide), logvar = load<width>(a.logvar + wide);
+    Pack<width> z;
+#pragma unroll
+    for (int e = 0; e < width; ++e) z[e] = mean[e] + expf(logvar[e] / 2) * component(noise, k + e);
+    store(a.z + i, z);
   }
 }
 
+template <int width>
 __global__ void backward_four(ReparameterizeBackward a) {
   const std::int64_t call = global_thread(), count = a.rows * a.dims;
   if (4 * call >= count) return;
   const float4 noise = normals(*a.counter, a.operation, call);
 #pragma unroll
-  for (int k = 0; k < 4; ++k) {
+  for (int k = 0; k < 4; k += width) {
     const std::int64_t i = 4 * call + k;
     if (i >= count) break;
     const std::int64_t wide = i / a.dims * a.stride + i % a.dims;
-    a.dmean[wide] = a.dz[i];
-    a.dlogvar[wide] = a.dz[i] * expf(a.logvar[wide] / 2) * component(noise, k) / 2;
+    const Pack<width> dz = load<width>(a.dz + i), logvar = load<width>(a.logvar + wide);
+    Pack<width> dlogvar;
+#pragma unroll
+    for (int e = 0; e < width; ++e) dlogvar[e] = dz[e] * expf(logvar[e] / 2) * component(noise, k + e) / 2;
+    store(a.dmean + wide, dz);
+    store(a.dlogvar + wide, dlogvar);
   }
 }
 
@@ -71,14 +82,29 @@ void run(const Args& a, Stream stream) {
   if (count > 0) launch(kernel, blocks(divide_up<std::int64_t>(count, elements)), block, 0, stream, a);
 }
 
+// Four neighbours are in one row, and every row starts at a multiple of 16 bytes.
+template <class Args, class... Pointers>
+bool in_packs(const Args& a, Pointers... pointers) {
+  return a.dims % 4 == 0 && a.stride % 4 == 0 && all_aligned_to_16(pointers...);
+}
+
+void forward_philox4(const ReparameterizeForward& a, Stream stream) {
+  with_width(in_packs(a, a.mean, a.logvar, a.z),
+             [&](auto width) { run<forward_four<width()>, 4>(a, stream); });
+}
+void backward_philox4(const ReparameterizeBackward& a, Stream stream) {
+  with_width(in_packs(a, a.logvar, a.dz, a.dmean, a.dlogvar),
+             [&](auto width) { run<backward_four<width()>, 4>(a, stream); });
+}
+
 }  // namespace
 
 Variants<ReparameterizeForward> reparameterize_forward_variants() {
   static constexpr Variant<ReparameterizeForward> variants[] = {
       {"scalar", "one thread an element, a Philox call each", {run<forward_one, 1, ReparameterizeForward>}},
       {"philox4",
-       "one thread the four elements of a Philox call",
-       {run<forward_four, 4, ReparameterizeForward>}}};
+       "one thread the four elements of a Philox call, 16-byte loads and stores",
+       {forward_philox4}}};
   return variants;
 }
 
@@ -86,8 +112,8 @@ Variants<ReparameterizeBackward> reparameterize_backward_variants() {
   static constexpr Variant<ReparameterizeBackward> variants[] = {
       {"scalar", "one thread an element, noise made again", {run<backward_one, 1, ReparameterizeBackward>}},
       {"philox4",
-       "one thread the four elements of a Philox call",
-       {run<backward_four, 4, ReparameterizeBackward>}}};
+       "one thread the four elements of a Philox call, 16-byte loads and stores",
+       {backward_philox4}}};
   return variants;
 }
 
