@@ -134,7 +134,9 @@ std::vector<Shape> shapes() {
 
 void add_elbo_decomposition(ContractList& list) {
   add<Forward>(list, "elbo_decomposition_forward", &KernelTable::elbo_decomposition_forward, shapes());
-  add<Backward>(list, "elbo_decomposition_backward", &KernelTable::elbo_decomposition_backward, shapes());
+  // A log_q of some hundred nats has an error of 3e-5 in fp32, and every share of the mixture has it too.
+  add<Backward>(list, "elbo_decomposition_backward", &KernelTable::elbo_decomposition_backward, shapes(),
+                {.tolerance = 2e-4});
 }
 
 }  // namespace cuelbo::lab
