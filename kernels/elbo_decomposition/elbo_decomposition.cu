@@ -243,14 +243,18 @@ void elbo_backward_thread(const ElboDecompositionBackward& a, Stream stream) {
 Variants<ElboDecompositionForward> elbo_decomposition_forward_variants() {
   static constexpr Variant<ElboDecompositionForward> variants[] = {
       {"thread", "one thread a row and block, online log-sum-exp over the columns", {elbo_forward_thread}},
-{"tiled", "columns through shared memory in tiles, slices of them combined in order", {elbo_forward_tiled, elbo_forward_tiled_workspace}}};
+      {"tiled",
+       "columns through shared memory in tiles, slices of them combined in order",
+       {elbo_forward_tiled, elbo_forward_tiled_workspace}}};
   return variants;
 }
 
 Variants<ElboDecompositionBackward> elbo_decomposition_backward_variants() {
   static constexpr Variant<ElboDecompositionBackward> variants[] = {
       {"thread", "one thread a gradient, pairs recomputed from the saved sums", {elbo_backward_thread}},
-{"tiled", "a pass of rows and one of columns, the other side in tiles; partial sums added in order", {elbo_backward_tiled, elbo_backward_tiled_workspace}}};
+      {"tiled",
+       "a pass of rows and one of columns, the other side in tiles; partial sums added in order",
+       {elbo_backward_tiled, elbo_backward_tiled_workspace}}};
   return variants;
 }
 

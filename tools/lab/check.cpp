@@ -78,7 +78,7 @@ class Memory {
   DeviceMemory memory_;
 };
 
-std::vector<double> values(const Buffer& buffer, Inputs inputs, std::uint64_t seed) {
+std::vector<double> values(const Buffer& buffer, bool integers, std::uint64_t seed) {
   std::mt19937_64 generator(seed);
   std::normal_distribution<double> normal;
   std::uniform_real_distribution<double> uniform;
@@ -89,8 +89,8 @@ std::vector<double> values(const Buffer& buffer, Inputs inputs, std::uint64_t se
     switch (fill.kind) {
       case Fill::Kind::normal:
         // −3 … 3: sums of products stay exact in fp32.
-        x = inputs == Inputs::integers ? static_cast<double>(generator() % 7) - 3
-                                       : fill.scale * normal(generator) + fill.offset;
+        x = integers ? static_cast<double>(generator() % 7) - 3
+                     : fill.scale * normal(generator) + fill.offset;
         break;
       case Fill::Kind::uniform: x = fill.scale * uniform(generator) + fill.offset; break;
       case Fill::Kind::probabilities: x = std::exp(normal(generator)); break;
@@ -136,6 +136,7 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
                   const Shape& shape, Inputs inputs) {
   Memory memory(device, contract.buffers(shape), contract.workspace(table, shape),
                 inputs == Inputs::integers ? sizeof(float) : 0);
+  const bool exact = inputs == Inputs::integers && contract.exact_on_integers();
   Doubles expected;
   const std::size_t count = memory.buffers().size() - 1;  // without the workspace
   for (std::size_t i = 0; i < count; ++i) {
@@ -145,7 +146,7 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
       v.assign(static_cast<std::size_t>(buffer.count()), 0);
       continue;
     }
-    v = values(buffer, inputs, i + 1);
+    v = values(buffer, exact, i + 1);
     // The reference computes with what fp32 holds.
     if (buffer.type == Type::f32)
       for (double& x : v) x = static_cast<double>(static_cast<float>(x));
@@ -168,7 +169,6 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
   memory.download();
   contract.reference(shape, expected);
 
-  const bool exact = inputs == Inputs::integers && contract.exact_on_integers();
   result.fault = memory.wrong_write();
   for (std::size_t i = 0; i < count; ++i) {
     const Buffer& buffer = memory.buffers()[i];

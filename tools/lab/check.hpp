@@ -10,7 +10,7 @@ namespace cuelbo::lab {
 
 enum class Inputs : std::uint8_t {
   real,     // compared within the contract's tolerance; buffers aligned to 256 bytes
-  integers  // compared exactly where the contract allows; buffers aligned to 4 bytes only
+  integers  // small ones, compared exactly, if the contract allows; buffers aligned to 4 bytes only
 };
 
 struct CheckResult {
