@@ -2,7 +2,8 @@
 
 #include <math_constants.h>
 
-#include "kernels/runtime/cuda.hpp"
+#include "kernels/elbo_decomposition/block_table.cuh"
+#include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
 #include "kernels/variants.hpp"
 
 namespace cuelbo::kernels::cuda {
@@ -13,51 +14,8 @@ namespace {
 // and columns are computed again and again, and nothing is kept between threads.
 
 constexpr unsigned block = 128;
-constexpr int table_size = 64;  // blocks of the table that one launch takes
-
-// A part of the block table, by value: the contract's table is host memory.
-struct Table {
-  DensityBlock blocks[table_size];
-  std::int32_t first_saved[table_size];  // column of log_class_sums
-  std::int32_t first = 0, count = 0;     // this part stands at column `first` of log_q
-  std::int32_t saved = 0;                // columns of log_class_sums
-};
 
 __device__ std::int64_t global_thread() { return std::int64_t{blockIdx.x} * block + threadIdx.x; }
-
-__device__ std::int64_t class_columns(const ElboDecompositionShape& s) {
-  std::int64_t n = 0;
-  for (std::int32_t c = 0; c < s.group_count; ++c) n += s.classes[c];
-  return n;
-}
-
-__device__ std::int64_t class_count(const ElboDecompositionShape& s, const DensityBlock& v) {
-  std::int64_t n = 1;
-  for (std::int32_t c = v.group_begin; c < v.group_end; ++c) n *= s.classes[c];
-  return n;
-}
-
-__device__ bool discrete(const DensityBlock& v) { return v.group_begin < v.group_end; }
-
-// Π of a table row's probabilities for class k of a block's groups, of which the last group's class changes fastest; the
-// group that `without`, a column of the row, belongs to is left out. Zero if k has another class of that group.
-__device__ float class_product(const ElboDecompositionShape& s, const DensityBlock& v, const float* row,
-                               std::int64_t k, std::int64_t without = -1) {
-  std::int64_t column = 0;
-  for (std::int32_t c = 0; c < v.group_end; ++c) column += s.classes[c];
-  float product = 1;
-  for (std::int32_t c = v.group_end - 1; c >= v.group_begin; --c) {
-    column -= s.classes[c];
-    const std::int64_t at = column + k % s.classes[c];
-    if (without < column || without >= column + s.classes[c]) {
-      product *= row[at];
-    } else if (without != at) {
-      return 0;
-    }
-    k /= s.classes[c];
-  }
-  return product;
-}
 
 __device__ float weight(const ElboDecompositionShape& s, const std::int32_t* own, std::int64_t b,
                         std::int64_t j) {
@@ -97,14 +55,14 @@ struct OnlineLogSumExp {
 };
 
 // Thread: a row and a block of the table.
-__global__ void forward_each(ElboDecompositionForward a, Table table) {
+__global__ void forward_each(ElboDecompositionForward a, BlockTable table) {
   const std::int64_t i = global_thread();
   if (i >= a.shape.rows * table.count) return;
   const std::int64_t b = i / table.count, classes = class_columns(a.shape);
   const auto at = static_cast<std::int32_t>(i % table.count);
   const DensityBlock v = table.blocks[at];
   float result = 0;
-  for (std::int64_t k = 0; k < class_count(a.shape, v); ++k) {
+  for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
     OnlineLogSumExp mixture;
     float largest = -CUDART_INF_F;  // of the pairs, whatever their class
     for (std::int64_t j = 0; j < a.shape.columns; ++j) {
@@ -129,7 +87,7 @@ __global__ void forward_each(ElboDecompositionForward a, Table table) {
 }
 
 // ∂log q̂[b, V] / ∂(Σ_{d∈V} ℓ[b, j, d]): the share of column j in the mixture.
-__device__ float share(const ElboDecompositionBackward& a, const Table& table, std::int32_t at,
+__device__ float share(const ElboDecompositionBackward& a, const BlockTable& table, std::int32_t at,
                        std::int64_t b, std::int64_t j) {
   const DensityBlock& v = table.blocks[at];
   const float term = log_density(a, v, b, j) + logf(weight(a.shape, a.own, b, j));
@@ -137,7 +95,7 @@ __device__ float share(const ElboDecompositionBackward& a, const Table& table, s
   const std::int64_t classes = class_columns(a.shape);
   const float* const log_sums = a.log_class_sums + b * table.saved + table.first_saved[at];
   float sum = 0;
-  for (std::int64_t k = 0; k < class_count(a.shape, v); ++k) {
+  for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
     const float q = class_product(a.shape, v, a.row_probabilities + b * classes, k);
     const float p = class_product(a.shape, v, a.probabilities + j * classes, k);
     if (q != 0 && p != 0) sum += q * p * expf(term - log_sums[k]);
@@ -148,7 +106,7 @@ __device__ float share(const ElboDecompositionBackward& a, const Table& table, s
 __device__ bool has_dim(const DensityBlock& v, std::int64_t d) { return v.dim_begin <= d && d < v.dim_end; }
 
 // Thread: a row and a dimension.
-__global__ void backward_z(ElboDecompositionBackward a, Table table) {
+__global__ void backward_z(ElboDecompositionBackward a, BlockTable table) {
   const std::int64_t i = global_thread(), dims = a.shape.dims;
   if (i >= a.shape.rows * dims) return;
   const std::int64_t b = i / dims, d = i % dims;
@@ -164,7 +122,7 @@ __global__ void backward_z(ElboDecompositionBackward a, Table table) {
 }
 
 // Thread: a column and a dimension.
-__global__ void backward_parameters(ElboDecompositionBackward a, Table table) {
+__global__ void backward_parameters(ElboDecompositionBackward a, BlockTable table) {
   const std::int64_t i = global_thread(), dims = a.shape.dims;
   if (i >= a.shape.columns * dims) return;
   const std::int64_t j = i / dims, d = i % dims;
@@ -184,7 +142,7 @@ __global__ void backward_parameters(ElboDecompositionBackward a, Table table) {
 }
 
 __device__ bool has_class_column(const ElboDecompositionShape& s, const DensityBlock& v,
-                                 std::int64_t column) {
+                                 std::int32_t column) {
   std::int64_t begin = 0;
   for (std::int32_t c = 0; c < v.group_begin; ++c) begin += s.classes[c];
   std::int64_t end = begin;
@@ -193,8 +151,8 @@ __device__ bool has_class_column(const ElboDecompositionShape& s, const DensityB
 }
 
 // Whether class k of the block's groups has the class that a column of the probability tables stands for.
-__device__ bool is_of_class(const ElboDecompositionShape& s, const DensityBlock& v, std::int64_t k,
-                            std::int64_t column) {
+__device__ bool is_of_class(const ElboDecompositionShape& s, const DensityBlock& v, std::int32_t k,
+                            std::int32_t column) {
   std::int64_t first = 0;
   for (std::int32_t c = 0; c < v.group_end; ++c) first += s.classes[c];
   for (std::int32_t c = v.group_end - 1; c >= v.group_begin; --c) {
@@ -206,17 +164,18 @@ __device__ bool is_of_class(const ElboDecompositionShape& s, const DensityBlock&
 }
 
 // Thread: a row and a column of the probability tables.
-__global__ void backward_row_probabilities(ElboDecompositionBackward a, Table table) {
+__global__ void backward_row_probabilities(ElboDecompositionBackward a, BlockTable table) {
   const std::int64_t i = global_thread(), classes = class_columns(a.shape);
   if (i >= a.shape.rows * classes) return;
-  const std::int64_t b = i / classes, c = i % classes;
+  const std::int64_t b = i / classes;
+  const auto c = static_cast<std::int32_t>(i % classes);
   float sum = table.first == 0 ? 0.0F : a.drow_probabilities[i];
   for (std::int32_t at = 0; at < table.count; ++at) {
     const DensityBlock& v = table.blocks[at];
     if (!has_class_column(a.shape, v, c)) continue;
     const float g = a.dlog_q[b * a.shape.block_count + table.first + at];
     const float* const log_sums = a.log_class_sums + b * table.saved + table.first_saved[at];
-    for (std::int64_t k = 0; k < class_count(a.shape, v); ++k)
+    for (std::int32_t k = 0; k < class_count(a.shape, v); ++k)
       if (is_of_class(a.shape, v, k, c))
         sum += g * log_sums[k] * class_product(a.shape, v, a.row_probabilities + b * classes, k, c);
   }
@@ -224,10 +183,11 @@ __global__ void backward_row_probabilities(ElboDecompositionBackward a, Table ta
 }
 
 // Thread: a mixture column and a column of the probability tables.
-__global__ void backward_probabilities(ElboDecompositionBackward a, Table table) {
+__global__ void backward_probabilities(ElboDecompositionBackward a, BlockTable table) {
   const std::int64_t i = global_thread(), classes = class_columns(a.shape);
   if (i >= a.shape.columns * classes) return;
-  const std::int64_t j = i / classes, c = i % classes;
+  const std::int64_t j = i / classes;
+  const auto c = static_cast<std::int32_t>(i % classes);
   float sum = table.first == 0 ? 0.0F : a.dprobabilities[i];
   for (std::int32_t at = 0; at < table.count; ++at) {
     const DensityBlock& v = table.blocks[at];
@@ -236,7 +196,7 @@ __global__ void backward_probabilities(ElboDecompositionBackward a, Table table)
       const float g = a.dlog_q[b * a.shape.block_count + table.first + at];
       const float term = log_density(a, v, b, j) + logf(weight(a.shape, a.own, b, j));
       const float* const log_sums = a.log_class_sums + b * table.saved + table.first_saved[at];
-      for (std::int64_t k = 0; k < class_count(a.shape, v); ++k) {
+      for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
         if (!is_of_class(a.shape, v, k, c)) continue;
         const float q = class_product(a.shape, v, a.row_probabilities + b * classes, k);
         if (q != 0)
@@ -248,61 +208,53 @@ __global__ void backward_probabilities(ElboDecompositionBackward a, Table table)
   a.dprobabilities[i] = sum;
 }
 
-template <class F>
-void for_each_part(const ElboDecompositionShape& s, F&& f) {
-  Table table;
-  table.saved = static_cast<std::int32_t>(saved_columns(s));
-  std::int32_t saved = 0;
-  for (std::int32_t v = 0; v < s.block_count; ++v) {
-    table.blocks[table.count] = s.blocks[v];
-    table.first_saved[table.count++] = saved;
-    if (s.blocks[v].group_begin < s.blocks[v].group_end)
-      saved += static_cast<std::int32_t>(block_classes(s, s.blocks[v]));
-    if (table.count < table_size && v + 1 < s.block_count) continue;
-    f(table);
-    table.first += table.count;
-    table.count = 0;
-  }
-}
-
 unsigned blocks(std::int64_t threads) {
   return static_cast<unsigned>(divide_up<std::int64_t>(threads, block));
 }
 
-void forward(const ElboDecompositionForward& a, Stream stream) {
+}  // namespace
+
+void elbo_forward_thread(const ElboDecompositionForward& a, Stream stream) {
   if (a.shape.rows == 0) return;
-  for_each_part(a.shape, [&](const Table& table) {
+  for_each_part(a.shape, [&](const BlockTable& table) {
     launch(forward_each, blocks(a.shape.rows * table.count), block, 0, stream, a, table);
   });
 }
 
-void backward(const ElboDecompositionBackward& a, Stream stream) {
+void elbo_row_probabilities(const ElboDecompositionBackward& a, const BlockTable& table, Stream stream) {
+  const std::int64_t count = a.shape.rows * class_column_count(a.shape);
+  if (count > 0) launch(backward_row_probabilities, blocks(count), block, 0, stream, a, table);
+}
+
+void elbo_backward_thread(const ElboDecompositionBackward& a, Stream stream) {
   if (a.shape.rows == 0) return;
   const ElboDecompositionShape& s = a.shape;
   const std::int64_t classes = class_column_count(s);
-  for_each_part(s, [&](const Table& table) {
+  for_each_part(s, [&](const BlockTable& table) {
     if (s.dims > 0) {
       launch(backward_z, blocks(s.rows * s.dims), block, 0, stream, a, table);
       launch(backward_parameters, blocks(s.columns * s.dims), block, 0, stream, a, table);
     }
-    if (classes > 0) {
-      launch(backward_row_probabilities, blocks(s.rows * classes), block, 0, stream, a, table);
-      launch(backward_probabilities, blocks(s.columns * classes), block, 0, stream, a, table);
-    }
+    elbo_row_probabilities(a, table, stream);
+    if (classes > 0) launch(backward_probabilities, blocks(s.columns * classes), block, 0, stream, a, table);
   });
 }
 
-}  // namespace
-
 Variants<ElboDecompositionForward> elbo_decomposition_forward_variants() {
   static constexpr Variant<ElboDecompositionForward> variants[] = {
-      {"thread", "one thread a row and block, online log-sum-exp over the columns", {forward}}};
+      {"thread", "one thread a row and block, online log-sum-exp over the columns", {elbo_forward_thread}},
+      {"tiled",
+       "columns through shared memory in tiles, slices of them combined in order",
+       {elbo_forward_tiled, elbo_forward_tiled_workspace}}};
   return variants;
 }
 
 Variants<ElboDecompositionBackward> elbo_decomposition_backward_variants() {
   static constexpr Variant<ElboDecompositionBackward> variants[] = {
-      {"thread", "one thread a gradient, pairs recomputed from the saved sums", {backward}}};
+      {"thread", "one thread a gradient, pairs recomputed from the saved sums", {elbo_backward_thread}},
+      {"tiled",
+       "a pass of rows and one of columns, the other side in tiles; partial sums added in order",
+       {elbo_backward_tiled, elbo_backward_tiled_workspace}}};
   return variants;
 }
 

@@ -1,0 +1,22 @@
+// The launchers that the two files of the CUDA ladder share.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/elbo_decomposition/elbo_decomposition.hpp"
+
+namespace cuelbo::kernels::cuda {
+
+struct BlockTable;
+
+void elbo_forward_thread(const ElboDecompositionForward& a, Stream stream);
+void elbo_backward_thread(const ElboDecompositionBackward& a, Stream stream);
+// drow_probabilities, of which no pair is part.
+void elbo_row_probabilities(const ElboDecompositionBackward& a, const BlockTable& table, Stream stream);
+
+void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream);
+std::size_t elbo_forward_tiled_workspace(const ElboDecompositionForward& a);
+void elbo_backward_tiled(const ElboDecompositionBackward& a, Stream stream);
+std::size_t elbo_backward_tiled_workspace(const ElboDecompositionBackward& a);
+
+}  // namespace cuelbo::kernels::cuda
