@@ -1,4 +1,5 @@
 #include "tests/kernels/elbo_decomposition_problem.hpp"
+#include "tests/support/every_path.hpp"
 
 namespace cuelbo::test {
 namespace {
@@ -110,17 +111,63 @@ TEST_P(ElboDecomposition, AgreesWithBruteForceInDouble) {
   }
 }
 
-TEST_P(ElboDecomposition, IsTheSameForAnyNumberOfThreads) {
+TEST_P(ElboDecomposition, IsTheSameOnEverySchedule) {
   const ElboProblem p = problem();
   for (const auto& path : kernel_paths()) {
     SCOPED_TRACE(path.name);
     const ElboResult alone = run_kernel(p, *path.table);
-    for (const int threads : {1, 2, 3}) {
-      const ElboResult result = run_kernel(p, *path.table, workers(threads));
+    for_each_schedule([&](const char* name, kernels::Stream stream) {
+      SCOPED_TRACE(name);
+      const ElboResult result = run_kernel(p, *path.table, stream);
       for (std::size_t i = 0; i < alone.all().size(); ++i)
         EXPECT_TRUE(identical(*alone.all()[i], *result.all()[i])) << i;
-    }
+    });
   }
+}
+
+// What needs more than one tile, one part of a block table or one pass over the dimensions.
+void expect_agreement_on_every_path(const ElboProblem& p) {
+  const ElboReference expected = run_reference(p);
+  for (const auto& path : kernel_paths()) {
+    SCOPED_TRACE(path.name);
+    expect_agreement(run_kernel(p, *path.table), expected);
+  }
+}
+
+TEST(ElboDecompositionLarge, ManyColumns) {
+  expect_agreement_on_every_path(
+      make_problem({.rows = 17, .columns = 5000, .dims = 2, .classes = {3}, .estimator = Estimator::mss},
+                   hfvae_blocks(2, 1, 1)));
+}
+
+TEST(ElboDecompositionLarge, ManyRows) {
+  expect_agreement_on_every_path(
+      make_problem({.rows = 5000, .columns = 17, .dims = 2, .classes = {3}}, hfvae_blocks(2, 1, 1)));
+}
+
+TEST(ElboDecompositionLarge, ManyBlocksWithMixtures) {
+  Blocks blocks;
+  for (std::int32_t i = 0; i < 72; ++i)
+    blocks.push_back(
+        {.dim_begin = i % 4, .dim_end = 4, .group_begin = i % 2, .group_end = i % 3 == 0 ? i % 2 : 2});
+  expect_agreement_on_every_path(
+      make_problem({.rows = 50, .columns = 50, .dims = 4, .classes = {3, 5}}, blocks));
+}
+
+TEST(ElboDecompositionLarge, ManyDimensions) {
+  for (const std::int32_t dims : {65, 129, 200}) {
+    SCOPED_TRACE(dims);
+    expect_agreement_on_every_path(
+        make_problem({.rows = 20, .columns = 20, .dims = dims, .classes = {3}},
+                     {{.dim_begin = 0, .dim_end = dims, .group_begin = 0, .group_end = 1},
+                      {.dim_begin = 3, .dim_end = dims / 2}}));
+  }
+}
+
+TEST(ElboDecompositionLarge, OwnColumnsThatAreNotThere) {
+  ElboProblem p = make_problem({.rows = 33, .columns = 50, .dims = 3}, hfvae_blocks(3, 2));
+  for (std::size_t i = 0; i < p.own.size(); i += 3) p.own[i] = i % 2 == 0 ? -1 : 50;
+  expect_agreement_on_every_path(p);
 }
 
 // log q̂ in terms of the columns as a set: their order, with `own` following, is no more than rounding.

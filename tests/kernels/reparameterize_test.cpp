@@ -94,7 +94,7 @@ std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCount
                                        .counter = &counter,
                                        .operation = operation,
                                        .z = z.data()},
-                                      workers(2));
+                                      {});
   return z;
 }
 

@@ -15,7 +15,7 @@ namespace cuelbo::test {
 
 using Outputs = std::vector<KernelBuffer>;
 
-// Calls f(name, stream) for every way to run a kernel that may not change a bit.
+// Calls f(name, stream) for every way to run a kernel that may not change a bit; one of them with aligned buffers.
 template <class F>
 void for_each_schedule(F&& f) {
 #if defined(CUELBO_SIMT)
@@ -26,12 +26,16 @@ void for_each_schedule(F&& f) {
     EXPECT_FALSE(finding) << to_string(*finding);
   };
   in_order("reverse", simt::ThreadOrder::reverse);
-  in_order("random", simt::ThreadOrder::random);
+  aligned_buffers = true;
+  in_order("random, aligned", simt::ThreadOrder::random);
+  aligned_buffers = false;
   in_order("forward", simt::ThreadOrder::forward);
 #else
   static kernels::ThreadPool one(1), two(2), three(3);
   f("1 thread", one.stream());
-  f("2 threads", two.stream());
+  aligned_buffers = true;
+  f("2 threads, aligned", two.stream());
+  aligned_buffers = false;
   f("3 threads", three.stream());
 #endif
 }

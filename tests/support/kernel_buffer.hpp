@@ -18,10 +18,16 @@
 
 namespace cuelbo::test {
 
+// Whether buffers made from now on are aligned to 16 bytes, which vector loads need, or to a float only.
+inline bool aligned_buffers = false;
+
 // Floats between two guards. An output starts as NaN, so that what a kernel leaves out shows.
 class KernelBuffer {
  public:
-  explicit KernelBuffer(std::size_t size) : size_(size), storage_(size + 2 * guard, guard_value()) {
+  explicit KernelBuffer(std::size_t size)
+      : size_(size),
+        guard_(aligned_buffers ? 64 : 67),
+        storage_(size + 2 * static_cast<std::size_t>(guard_), guard_value()) {
     std::fill_n(data(), size, std::numeric_limits<float>::quiet_NaN());
   }
   KernelBuffer(const std::vector<float>& values)
@@ -29,24 +35,24 @@ class KernelBuffer {
     std::copy(values.begin(), values.end(), data());
   }
 
-  float* data() { return storage_.data() + guard; }
-  const float* data() const { return storage_.data() + guard; }
+  float* data() { return storage_.data() + guard_; }
+  const float* data() const { return storage_.data() + guard_; }
   std::size_t size() const { return size_; }
   float operator[](std::size_t i) const { return data()[i]; }
   std::vector<float> values() const { return {data(), data() + size_}; }
 
   bool intact() const {
     const auto is_guard = [](float x) { return std::bit_cast<std::uint32_t>(x) == guard_bits; };
-    return std::all_of(storage_.begin(), storage_.begin() + guard, is_guard) &&
-           std::all_of(storage_.end() - guard, storage_.end(), is_guard);
+    return std::all_of(storage_.begin(), storage_.begin() + guard_, is_guard) &&
+           std::all_of(storage_.end() - guard_, storage_.end(), is_guard);
   }
 
  private:
-  static constexpr std::ptrdiff_t guard = 67;  // odd, so that data is aligned to a float only
   static constexpr std::uint32_t guard_bits = 0x7fe5a5a5;
   static float guard_value() { return std::bit_cast<float>(guard_bits); }
 
   std::size_t size_;
+  std::ptrdiff_t guard_;  // in front and behind
   std::vector<float> storage_;
 };
 

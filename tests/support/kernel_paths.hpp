@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "kernels/runtime/cpu.hpp"
-#include "kernels/runtime/thread_pool.hpp"
 
 #if defined(CUELBO_SIMT)
 #include "kernels/runtime/simt/runtime.hpp"
@@ -46,17 +45,6 @@ inline std::vector<KernelPath> make_kernel_paths() {
 }
 
 #endif
-
-// A stream of the paths' device with so many CPU threads (1 to 3), on which results do not depend.
-inline kernels::Stream workers(int threads) {
-#if defined(CUELBO_SIMT)
-  simt::set_workers(threads);
-  return {};
-#else
-  static kernels::ThreadPool one(1), two(2), three(3);
-  return threads == 1 ? one.stream() : threads == 2 ? two.stream() : three.stream();
-#endif
-}
 
 inline std::span<const KernelPath> kernel_paths() {
   static const std::vector<KernelPath> paths = make_kernel_paths();

@@ -290,6 +290,11 @@ bool BlockRunner::try_complete(int warp, unsigned mask, WarpCall::Perform perfor
   for (int lane = 0; lane < warp_size; ++lane)
     if (calls[lane] != nullptr)
       threads_[static_cast<std::size_t>(warp * warp_size + lane)].state = State::ready;
+  // The first thread in order goes on first, so that warps drift as far apart as barriers let them: that is what shows a
+  // missing one. Threads in front of this warp's wait, or they would be running.
+  cursor_ = task_->order == ThreadOrder::forward   ? warp * warp_size
+            : task_->order == ThreadOrder::reverse ? std::max(0, count_ - (warp + 1) * warp_size)
+                                                   : 0;
   return true;
 }
 

@@ -115,6 +115,36 @@ TEST(SimtOrder, AMissingBarrierShowsInOneOfTheOrders) {
   EXPECT_GT(wrong, 0);
 }
 
+// Each thread gets the sum over the block, twice: the second sum must not overwrite what others still read of the first.
+template <bool with_barrier>
+__global__ void two_sums(int* y) {
+  __shared__ int of_warp[4];
+  int sum = 1;
+  for (int round = 0; round < 2; ++round) {
+    for (int distance = 16; distance > 0; distance /= 2) sum += __shfl_xor_sync(~0U, sum, distance);
+    if (with_barrier) __syncthreads();
+    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sum;
+    __syncthreads();
+    sum = of_warp[0] + of_warp[1] + of_warp[2] + of_warp[3];
+  }
+  y[threadIdx.x] = sum;
+}
+
+TEST(SimtOrder, AMissingSecondBarrierShowsInOneOfTheOrders) {
+  Array<int> y(128);
+  int wrong = 0;
+  for (const ThreadOrder order : {ThreadOrder::forward, ThreadOrder::reverse, ThreadOrder::random}) {
+    simt::set_order(order, 3);
+    launch(two_sums<true>, 1, 128, 0, {}, y.data());
+    EXPECT_THAT(y.host(), testing::Each(128 * 128));
+    launch(two_sums<false>, 1, 128, 0, {}, y.data());
+    const auto host = y.host();
+    wrong += std::ranges::any_of(host, [](int sum) { return sum != 128 * 128; });
+  }
+  simt::set_order(ThreadOrder::forward, 0);
+  EXPECT_GT(wrong, 0);
+}
+
 __global__ void shuffles(int* y) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const unsigned all = ~0U;

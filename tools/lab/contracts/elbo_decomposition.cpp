@@ -124,7 +124,9 @@ std::vector<Shape> shapes() {
                                           {65, 67, 5, 1, 10},
                                           {3, 257, 10, 2, 0},
                                           {257, 129, 3, 3, 2},
-                                          {128, 128, 64, 8, 0}})
+                                          {128, 128, 64, 8, 0},
+                                          {17, 5000, 2, 1, 3},
+                                          {5000, 17, 2, 1, 3}})
     list.push_back(
         {{"rows", rows}, {"columns", columns}, {"dims", dims}, {"groups", groups}, {"classes", classes}});
   return list;
