@@ -136,13 +136,15 @@ void expect_agreement_on_every_path(const ElboProblem& p) {
 
 TEST(ElboDecompositionLarge, ManyColumns) {
   expect_agreement_on_every_path(
-      make_problem({.rows = 17, .columns = 5000, .dims = 2, .classes = {3}, .estimator = Estimator::mss},
+      make_problem({.rows = 17, .columns = 9000, .dims = 2, .classes = {3}, .estimator = Estimator::mss},
                    hfvae_blocks(2, 1, 1)));
+  expect_agreement_on_every_path(make_problem({.rows = 17, .columns = 9000, .dims = 2}, hfvae_blocks(2, 2)));
 }
 
 TEST(ElboDecompositionLarge, ManyRows) {
   expect_agreement_on_every_path(
-      make_problem({.rows = 5000, .columns = 17, .dims = 2, .classes = {3}}, hfvae_blocks(2, 1, 1)));
+      make_problem({.rows = 9000, .columns = 17, .dims = 2, .classes = {3}}, hfvae_blocks(2, 1, 1)));
+  expect_agreement_on_every_path(make_problem({.rows = 9000, .columns = 17, .dims = 2}, hfvae_blocks(2, 2)));
 }
 
 TEST(ElboDecompositionLarge, ManyBlocksWithMixtures) {

@@ -125,8 +125,10 @@ std::vector<Shape> shapes() {
                                           {3, 257, 10, 2, 0},
                                           {257, 129, 3, 3, 2},
                                           {128, 128, 64, 8, 0},
-                                          {17, 5000, 2, 1, 3},
-                                          {5000, 17, 2, 1, 3}})
+                                          {17, 9000, 2, 1, 3},
+                                          {17, 9000, 2, 2, 0},
+                                          {9000, 17, 2, 1, 3},
+                                          {9000, 17, 2, 2, 0}})
     list.push_back(
         {{"rows", rows}, {"columns", columns}, {"dims", dims}, {"groups", groups}, {"classes", classes}});
   return list;
