@@ -1,4 +1,4 @@
-// The launchers that the two files of the CUDA ladder share.
+// The launchers that the files of the CUDA ladder share.
 #pragma once
 
 #include <cstddef>

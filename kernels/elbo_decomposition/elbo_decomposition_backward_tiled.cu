@@ -1,356 +1,10 @@
-// Tiles: a thread owns a row (or, for the gradients of columns, a column) and meets the other side in tiles that pass
-// through shared memory, eight at a time in registers. The other side is cut into slices, one for a block of threads; a
-// slice leaves partial results in the workspace, which a second kernel combines in the order of the slices. What only one
-// thread ever touches stays in the workspace from tile to tile, so any table of blocks fits.
 #include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
 
-#include <cmath>
-#include <limits>
-
-#include "kernels/elbo_decomposition/block_table.cuh"
-#include "kernels/runtime/pack.cuh"
+#include "kernels/elbo_decomposition/pair_tiles.cuh"
 
 namespace cuelbo::kernels::cuda {
 
 namespace {
-
-constexpr int tile = 32;     // columns or rows in shared memory
-constexpr int eight = 8;     // of them in registers; also classes of a mixture
-constexpr int widest = 128;  // threads
-constexpr std::size_t most_shared = std::size_t{96} << 10;
-constexpr unsigned finish_block = 256;
-constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
-
-// ---- how the work is cut; by the shape alone
-
-struct Cut {
-  int threads = 0;  // of a block; each owns one of `own`. 0: dimensions too many for shared memory
-  std::int64_t own = 0, other = 0;
-  std::int64_t tiles = 0, slices = 0, slice = 0;  // blocks of threads, slices, length of a slice
-  unsigned shares = 1;  // into which the table is dealt, where there is little else to share
-  std::size_t shared_bytes = 0;
-
-  dim3 grid() const { return {static_cast<unsigned>(tiles * slices), shares}; }
-  std::int64_t parts() const { return slices * shares; }
-};
-
-// Shared memory has floats_of_own for each thread and floats_of_tile for the tile.
-Cut cut(const ElboDecompositionShape& s, std::int64_t own, std::int64_t other, std::int64_t floats_of_own,
-        std::int64_t floats_of_tile) {
-  constexpr std::int64_t enough_blocks = 256;
-  Cut c{.own = own, .other = other};
-  const auto bytes = [&](int threads) {
-    return static_cast<std::size_t>(threads * floats_of_own + floats_of_tile) * sizeof(float);
-  };
-  int threads = widest;
-  while (threads > tile && (threads / 2 >= own || bytes(threads) > most_shared)) threads /= 2;
-  if (bytes(threads) > most_shared) return c;
-  c.threads = threads;
-  c.shared_bytes = bytes(threads);
-  c.tiles = divide_up<std::int64_t>(own, threads);
-  const std::int64_t other_tiles = divide_up<std::int64_t>(other, tile);
-  std::int64_t slices = enough_blocks / c.tiles;
-  slices = slices < 1 ? 1 : slices > other_tiles ? other_tiles : slices;
-  c.slice = divide_up(other_tiles, slices) * tile;
-  c.slices = divide_up(other, c.slice);
-  std::int64_t shares = enough_blocks / (c.tiles * c.slices);
-  const std::int64_t most = s.block_count < table_size ? s.block_count : table_size;
-  c.shares = static_cast<unsigned>(shares < 1 ? 1 : shares > most ? most : shares);
-  return c;
-}
-
-// This block of threads in its cut.
-struct Place {
-  std::int64_t own;         // of this thread; may lie beyond the last
-  std::int64_t begin, end;  // slice of the others
-  std::int64_t slice;
-  bool valid;
-
-  __device__ explicit Place(const Cut& c) {
-    const auto tiles = static_cast<unsigned>(c.tiles);  // 32 bits: divisions of 64 are calls
-    slice = blockIdx.x / tiles;
-    own = std::int64_t{blockIdx.x % tiles} * c.threads + threadIdx.x;
-    valid = own < c.own;
-    begin = slice * c.slice;
-    end = begin + c.slice < c.other ? begin + c.slice : c.other;
-  }
-  __device__ std::int64_t part() const { return slice * gridDim.y + blockIdx.y; }
-};
-
-// ---- pairs
-
-struct LogWeights {
-  float own, next, other;
-};
-
-LogWeights log_weights(const ElboDecompositionShape& s) {
-  const auto log = [](double w) { return static_cast<float>(std::log(w)); };
-  return {log(s.own_weight), log(s.next_weight), log(s.other_weight)};
-}
-
-// The columns of one row that have a weight of their own; −1: none.
-struct Neighbours {
-  std::int64_t own, next;
-};
-
-constexpr int neighbour_floats = sizeof(Neighbours) / sizeof(float);
-
-__device__ Neighbours neighbours(const ElboDecompositionShape& s, const std::int32_t* own, std::int64_t row) {
-  if (row >= s.rows) return {-1, -1};
-  const std::int64_t o = own != nullptr ? own[row] : row;
-  if (o < 0 || o >= s.columns) return {-1, -1};
-  return {o, o + 1 == s.columns ? 0 : o + 1};
-}
-
-__device__ float log_weight(const LogWeights& w, const Neighbours& n, std::int64_t j) {
-  return j == n.own ? w.own : j == n.next ? w.next : w.other;
-}
-
-// log N(z; mean, σ²) = −(c + t²), t = (z − mean) · a, a = √½ / σ, c = log σ + ½ log 2π. All passes add up a pair in the
-// same way, so that a density less a saved sum loses nothing by it.
-struct Component {
-  float mean, a, c;
-  __device__ float t(float z) const { return (z - mean) * a; }
-};
-
-// (dims, n) each
-struct Components {
-  float *mean, *a, *c;
-  int n;
-
-  __device__ Component at(std::int32_t d, int j) const {
-    return {mean[d * n + j], a[d * n + j], c[d * n + j]};
-  }
-  template <class Args>
-  __device__ void set(const Args& args, std::int64_t column, int j, std::int32_t d) const {
-    constexpr float root_half = 0.70710678F, half_log_2pi = 0.91893853F;
-    const bool valid = column < args.shape.columns;
-    const std::int64_t i = column * args.shape.dims + d;
-    mean[d * n + j] = valid ? args.mean[i] : 0;
-    a[d * n + j] = valid ? root_half * expf(-0.5F * args.logvar[i]) : 0;
-    c[d * n + j] = valid ? 0.5F * args.logvar[i] + half_log_2pi : 0;
-  }
-};
-
-__device__ Components take_components(float*& memory, std::int64_t dims, int n) {
-  const Components c{memory, memory + dims * n, memory + 2 * dims * n, n};
-  memory += 3 * dims * n;
-  return c;
-}
-__device__ float* take(float*& memory, std::int64_t count) {
-  float* const p = memory;
-  memory += count;
-  return p;
-}
-
-__device__ void load_eight(const float* p, float* x) {
-  const Pack<4> low = load<4>(p), high = load<4>(p + 4);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    x[i] = low[i];
-    x[i + 4] = high[i];
-  }
-}
-
-// One row, z[d · stride], and eight columns of a tile: f(d, t, a), eight t and a each.
-template <class F>
-__device__ void for_each_dim(const DensityBlock& v, const float* z, int stride, const Components& columns,
-                             int j, F f) {
-  for (std::int32_t d = v.dim_begin; d < v.dim_end; ++d) {
-    float mean[eight], a[eight], t[eight];
-    load_eight(columns.mean + d * tile + j, mean);
-    load_eight(columns.a + d * tile + j, a);
-#pragma unroll
-    for (int i = 0; i < eight; ++i) t[i] = (z[d * stride] - mean[i]) * a[i];
-    f(d, t, a);
-  }
-}
-
-// x = log(weight · density) of one row and eight columns.
-__device__ void log_terms(const DensityBlock& v, const float* z, int stride, const Components& columns, int j,
-                          const float* weights, float* x) {
-  float sum[eight] = {};
-  for_each_dim(v, z, stride, columns, j, [&](std::int32_t d, const float* t, const float*) {
-    float c[eight];
-    load_eight(columns.c + d * tile + j, c);
-#pragma unroll
-    for (int i = 0; i < eight; ++i) sum[i] = fmaf(t[i], t[i], sum[i] + c[i]);
-  });
-#pragma unroll
-  for (int i = 0; i < eight; ++i) x[i] = weights[i] - sum[i];
-}
-
-// exp(x), at most 1: where |x| is so large that rounding leaves nothing of a difference, it stays finite. NaN stays.
-__device__ float share(float x) { return __expf(x > 0 ? 0 : x); }
-
-// Weights of a row for columns first + j … first + j + 7; 0 beyond the last.
-__device__ void log_weights_of_eight(const LogWeights& w, const Neighbours& n, std::int64_t first,
-                                     std::int64_t columns, float* weights) {
-#pragma unroll
-  for (int i = 0; i < eight; ++i)
-    weights[i] = first + i < columns ? log_weight(w, n, first + i) : minus_infinity;
-}
-
-// products[(j, 8)]: probability of classes k … k + 7 in column first + j.
-template <class Args>
-__device__ void fill_products(const Args& a, const DensityBlock& v, std::int32_t k, std::int64_t first,
-                              float* products) {
-  const std::int32_t classes = class_columns(a.shape), count = class_count(a.shape, v);
-  for (int i = static_cast<int>(threadIdx.x); i < tile * eight; i += static_cast<int>(blockDim.x)) {
-    const std::int64_t j = first + i / eight;
-    const std::int32_t at = k + i % eight;
-    products[i] =
-        j < a.shape.columns && at < count ? class_product(a.shape, v, a.probabilities + j * classes, at) : 0;
-  }
-}
-
-template <class Args>
-__device__ void fill_columns(const Args& a, std::int64_t first, const Components& columns) {
-  const int count = static_cast<int>(a.shape.dims) * tile;
-  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
-    columns.set(a, first + i % tile, i % tile, i / tile);
-}
-
-// ---- forward
-
-// Of each slice and row, row fastest: the largest term of every block, and Σ exp(term − largest): one sum for a Gaussian
-// block, one for each class of a mixture.
-struct Sums {
-  float *largest, *sums;
-  std::int64_t rows, blocks, columns;  // blocks of the whole table, sums of a row
-
-  __device__ float& largest_at(std::int64_t slice, std::int64_t block, std::int64_t row) const {
-    return largest[(slice * blocks + block) * rows + row];
-  }
-  __device__ float& sum_at(std::int64_t slice, std::int64_t column, std::int64_t row) const {
-    return sums[(slice * columns + column) * rows + row];
-  }
-};
-
-// The sums of a table part's block: Gaussian blocks come after the classes.
-__device__ std::int64_t first_sum(const BlockTable& table, std::int32_t at) {
-  const DensityBlock& v = table.blocks[at];
-  return discrete(v) ? table.first_saved[at] : table.saved + table.first + at;
-}
-
-__device__ float finite(float x) { return x == minus_infinity ? 0 : x; }
-
-__global__ void __launch_bounds__(widest)
-    forward_slice(ElboDecompositionForward a, BlockTable table, LogWeights weights, Cut c, Sums out) {
-  const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
-  const auto dims = static_cast<std::int32_t>(a.shape.dims);
-  const Place place(c);
-  float* memory = dynamic_shared<float>();
-  const Components columns = take_components(memory, dims, tile);
-  float* const products = take(memory, tile * eight);
-  float* const z = take(memory, dims * n) + me;          // (dims, threads)
-  float* const densities = take(memory, tile * n) + me;  // (tile, threads)
-  const Neighbours near = neighbours(a.shape, a.own, place.own);
-  for (std::int32_t d = 0; d < dims; ++d) z[d * n] = place.valid ? a.z[place.own * dims + d] : 0;
-
-  for (std::int64_t first = place.begin; first < place.end; first += tile) {
-    __syncthreads();
-    fill_columns(a, first, columns);
-    __syncthreads();
-    for (auto at = static_cast<std::int32_t>(blockIdx.y); at < table.count;
-         at += static_cast<std::int32_t>(gridDim.y)) {
-      const DensityBlock& v = table.blocks[at];
-      const bool resume = place.valid && first > place.begin;
-      const float before = resume ? out.largest_at(place.slice, table.first + at, place.own) : minus_infinity;
-      const std::int64_t column = first_sum(table, at);
-      float largest = before;
-      if (!discrete(v)) {
-        float sum = resume ? out.sum_at(place.slice, column, place.own) : 0;
-        for (int j = 0; j < tile; j += eight) {
-          float w[eight], x[eight];
-          log_weights_of_eight(weights, near, first + j, c.other, w);
-          log_terms(v, z, n, columns, j, w, x);
-          float now = largest;
-#pragma unroll
-          for (int i = 0; i < eight; ++i) now = fmaxf(now, x[i]);
-          float more = 0;
-#pragma unroll
-          for (int i = 0; i < eight; ++i) more += __expf(x[i] - finite(now));
-          sum = sum * __expf(largest - finite(now)) + more;
-          largest = now;
-        }
-        if (place.valid) out.sum_at(place.slice, column, place.own) = sum;
-      } else {
-        for (int j = 0; j < tile; j += eight) {
-          float w[eight], x[eight];
-          log_weights_of_eight(weights, near, first + j, c.other, w);
-          log_terms(v, z, n, columns, j, w, x);
-#pragma unroll
-          for (int i = 0; i < eight; ++i) {
-            densities[(j + i) * n] = x[i];
-            largest = fmaxf(largest, x[i]);
-          }
-        }
-        for (int j = 0; j < tile; ++j) densities[j * n] = __expf(densities[j * n] - finite(largest));
-        const float scale = __expf(before - finite(largest));
-        const std::int32_t classes = class_count(a.shape, v);
-        for (std::int32_t k = 0; k < classes; k += eight) {
-          __syncthreads();
-          fill_products(a, v, k, first, products);
-          __syncthreads();
-          float sum[eight] = {};
-          for (int j = 0; j < tile; ++j) {
-            float p[eight];
-            load_eight(products + j * eight, p);
-#pragma unroll
-            for (int i = 0; i < eight; ++i) sum[i] = fmaf(densities[j * n], p[i], sum[i]);
-          }
-#pragma unroll
-          for (int i = 0; i < eight; ++i) {
-            if (!place.valid || k + i >= classes) continue;
-            float& total = out.sum_at(place.slice, column + k + i, place.own);
-            total = resume ? total * scale + sum[i] : sum[i];
-          }
-        }
-      }
-      if (place.valid) out.largest_at(place.slice, table.first + at, place.own) = largest;
-    }
-  }
-}
-
-__device__ std::int64_t finish_thread() { return std::int64_t{blockIdx.x} * finish_block + threadIdx.x; }
-
-// Thread: a row and a block of the table.
-__global__ void __launch_bounds__(finish_block)
-    forward_finish(ElboDecompositionForward a, BlockTable table, std::int64_t slices, Sums sums) {
-  const std::int64_t i = finish_thread(), rows = a.shape.rows;
-  if (i >= rows * table.count) return;
-  const std::int64_t row = i % rows;
-  const auto at = static_cast<std::int32_t>(i / rows);
-  const DensityBlock& v = table.blocks[at];
-  float largest = minus_infinity;
-  for (std::int64_t s = 0; s < slices; ++s)
-    largest = fmaxf(largest, sums.largest_at(s, table.first + at, row));
-  const auto log_sum = [&](std::int64_t column) {
-    float sum = 0;
-    for (std::int64_t s = 0; s < slices; ++s)
-      sum +=
-          sums.sum_at(s, column, row) * __expf(sums.largest_at(s, table.first + at, row) - finite(largest));
-    return finite(largest) + logf(sum);
-  };
-  float result = 0;
-  if (discrete(v)) {
-    constexpr float least = -126 * 0.69314718F;  // beside the largest pair: what fp32 holds
-    const float* const q_row = a.row_probabilities + row * class_columns(a.shape);
-    for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
-      float x = log_sum(table.first_saved[at] + k);
-      if (x < largest + least) x = largest + least;
-      if (a.log_class_sums != nullptr) a.log_class_sums[row * table.saved + table.first_saved[at] + k] = x;
-      const float q = class_product(a.shape, v, q_row, k);
-      if (q != 0) result += q * x;
-    }
-  } else {
-    result = log_sum(first_sum(table, at));
-  }
-  a.log_q[row * a.shape.block_count + table.first + at] = result;
-}
-
-// ---- backward
 
 // Of the mixtures, row fastest. With S_k the sum of class k, the gradient of a pair is Σ_k dlog_q q_k w e Q_k / S_k:
 // factor k is dlog_q q_k exp(level) / S_k, level the largest log S of the row.
@@ -390,7 +44,7 @@ __device__ float relative_density(float x) {
 }
 
 // Σ_j gradient · t · a of each row: partial (parts, dims, rows).
-__global__ void __launch_bounds__(widest)
+__global__ void __launch_bounds__(widest, blocks_an_sm)
     backward_rows(ElboDecompositionBackward a, BlockTable table, LogWeights weights, Cut c, Factors factors,
                   float* partial) {
   const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
@@ -494,7 +148,7 @@ __device__ void log_terms_of_rows(const DensityBlock& v, const Components& own, 
   for (int i = 0; i < eight; ++i) x[i] = weights[i] - sum[i];
 }
 
-__global__ void __launch_bounds__(widest)
+__global__ void __launch_bounds__(widest, blocks_an_sm)
     backward_columns(ElboDecompositionBackward a, BlockTable table, LogWeights weights, Cut c,
                      Factors factors, ColumnPartials out) {
   const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
@@ -658,19 +312,6 @@ __global__ void __launch_bounds__(finish_block) backward_finish(Finish f) {
 
 // ---- launches
 
-template <auto kernel, class... Arguments>
-void launch_finish(std::int64_t threads, Stream stream, const Arguments&... arguments) {
-  if (threads == 0) return;
-  const auto blocks = static_cast<unsigned>(divide_up<std::int64_t>(threads, finish_block));
-  launch(kernel, blocks, finish_block, 0, stream, arguments...);
-}
-
-bool has_work(const ElboDecompositionShape& s) { return s.rows > 0 && s.columns > 0 && s.block_count > 0; }
-
-Cut forward_cut(const ElboDecompositionShape& s) {
-  const std::int64_t mixture = saved_columns(s) > 0 ? tile : 0;
-  return cut(s, s.rows, s.columns, s.dims + mixture, (3 * s.dims + eight) * tile);
-}
 Cut row_cut(const ElboDecompositionShape& s) {
   const std::int64_t mixture = saved_columns(s) > 0 ? tile : 0;
   return cut(s, s.rows, s.columns, 2 * s.dims + mixture, (3 * s.dims + eight) * tile);
@@ -679,9 +320,6 @@ Cut column_cut(const ElboDecompositionShape& s) {
   const std::int64_t mixture = saved_columns(s) > 0 ? 2 * tile : 0;
   return cut(s, s.columns, s.rows, 5 * s.dims + mixture, (s.dims + neighbour_floats + eight + 2) * tile);
 }
-
-// Of one slice and row.
-std::int64_t sum_columns(const ElboDecompositionShape& s) { return saved_columns(s) + s.block_count; }
 
 struct BackwardFloats {
   std::int64_t levels, factors, rows, columns;
@@ -695,30 +333,6 @@ BackwardFloats backward_floats(const ElboDecompositionShape& s, const Cut& row, 
 }
 
 }  // namespace
-
-std::size_t elbo_forward_tiled_workspace(const ElboDecompositionForward& a) {
-  if (!has_work(a.shape)) return 0;
-  const Cut c = forward_cut(a.shape);
-  const std::int64_t floats = c.slices * a.shape.rows * (a.shape.block_count + sum_columns(a.shape));
-  return c.threads == 0 ? 0 : static_cast<std::size_t>(floats) * sizeof(float);
-}
-
-void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) {
-  const ElboDecompositionShape& s = a.shape;
-  const Cut c = has_work(s) ? forward_cut(s) : Cut{};
-  if (c.threads == 0) return elbo_forward_thread(a, stream);
-  auto* const largest = static_cast<float*>(a.workspace);
-  const Sums sums{.largest = largest,
-                  .sums = largest + c.slices * s.block_count * s.rows,
-                  .rows = s.rows,
-                  .blocks = s.block_count,
-                  .columns = sum_columns(s)};
-  for_each_part(s, [&](const BlockTable& table) {
-    launch(forward_slice, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
-           log_weights(s), c, sums);
-    launch_finish<forward_finish>(s.rows * table.count, stream, a, table, c.slices, sums);
-  });
-}
 
 std::size_t elbo_backward_tiled_workspace(const ElboDecompositionBackward& a) {
   if (!has_work(a.shape)) return 0;

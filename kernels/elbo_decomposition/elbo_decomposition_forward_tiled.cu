@@ -1,0 +1,180 @@
+#include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
+
+#include "kernels/elbo_decomposition/pair_tiles.cuh"
+
+namespace cuelbo::kernels::cuda {
+
+namespace {
+
+// Of each slice and row, row fastest: the largest term of every block, and Σ exp(term − largest): one sum for a Gaussian
+// block, one for each class of a mixture.
+struct Sums {
+  float *largest, *sums;
+  std::int64_t rows, blocks, columns;  // blocks of the whole table, sums of a row
+
+  __device__ float& largest_at(std::int64_t slice, std::int64_t block, std::int64_t row) const {
+    return largest[(slice * blocks + block) * rows + row];
+  }
+  __device__ float& sum_at(std::int64_t slice, std::int64_t column, std::int64_t row) const {
+    return sums[(slice * columns + column) * rows + row];
+  }
+};
+
+// The sums of a table part's block: Gaussian blocks come after the classes.
+__device__ std::int64_t first_sum(const BlockTable& table, std::int32_t at) {
+  const DensityBlock& v = table.blocks[at];
+  return discrete(v) ? table.first_saved[at] : table.saved + table.first + at;
+}
+
+__device__ float finite(float x) { return x == minus_infinity ? 0 : x; }
+
+__global__ void __launch_bounds__(widest, blocks_an_sm)
+    forward_slice(ElboDecompositionForward a, BlockTable table, LogWeights weights, Cut c, Sums out) {
+  const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
+  const auto dims = static_cast<std::int32_t>(a.shape.dims);
+  const Place place(c);
+  float* memory = dynamic_shared<float>();
+  const Components columns = take_components(memory, dims, tile);
+  float* const products = take(memory, tile * eight);
+  float* const z = take(memory, dims * n) + me;          // (dims, threads)
+  float* const densities = take(memory, tile * n) + me;  // (tile, threads)
+  const Neighbours near = neighbours(a.shape, a.own, place.own);
+  for (std::int32_t d = 0; d < dims; ++d) z[d * n] = place.valid ? a.z[place.own * dims + d] : 0;
+
+  for (std::int64_t first = place.begin; first < place.end; first += tile) {
+    __syncthreads();
+    fill_columns(a, first, columns);
+    __syncthreads();
+    for (auto at = static_cast<std::int32_t>(blockIdx.y); at < table.count;
+         at += static_cast<std::int32_t>(gridDim.y)) {
+      const DensityBlock& v = table.blocks[at];
+      const bool resume = place.valid && first > place.begin;
+      const float before = resume ? out.largest_at(place.slice, table.first + at, place.own) : minus_infinity;
+      const std::int64_t column = first_sum(table, at);
+      float largest = before;
+      if (!discrete(v)) {
+        float sum = resume ? out.sum_at(place.slice, column, place.own) : 0;
+        for (int j = 0; j < tile; j += eight) {
+          float w[eight], x[eight];
+          log_weights_of_eight(weights, near, first + j, c.other, w);
+          log_terms(v, z, n, columns, j, w, x);
+          float now = largest;
+#pragma unroll
+          for (int i = 0; i < eight; ++i) now = fmaxf(now, x[i]);
+          float more = 0;
+#pragma unroll
+          for (int i = 0; i < eight; ++i) more += __expf(x[i] - finite(now));
+          sum = sum * __expf(largest - finite(now)) + more;
+          largest = now;
+        }
+        if (place.valid) out.sum_at(place.slice, column, place.own) = sum;
+      } else {
+        for (int j = 0; j < tile; j += eight) {
+          float w[eight], x[eight];
+          log_weights_of_eight(weights, near, first + j, c.other, w);
+          log_terms(v, z, n, columns, j, w, x);
+#pragma unroll
+          for (int i = 0; i < eight; ++i) {
+            densities[(j + i) * n] = x[i];
+            largest = fmaxf(largest, x[i]);
+          }
+        }
+        for (int j = 0; j < tile; ++j) densities[j * n] = __expf(densities[j * n] - finite(largest));
+        const float scale = __expf(before - finite(largest));
+        const std::int32_t classes = class_count(a.shape, v);
+        for (std::int32_t k = 0; k < classes; k += eight) {
+          __syncthreads();
+          fill_products(a, v, k, first, products);
+          __syncthreads();
+          float sum[eight] = {};
+          for (int j = 0; j < tile; ++j) {
+            float p[eight];
+            load_eight(products + j * eight, p);
+#pragma unroll
+            for (int i = 0; i < eight; ++i) sum[i] = fmaf(densities[j * n], p[i], sum[i]);
+          }
+#pragma unroll
+          for (int i = 0; i < eight; ++i) {
+            if (!place.valid || k + i >= classes) continue;
+            float& total = out.sum_at(place.slice, column + k + i, place.own);
+            total = resume ? total * scale + sum[i] : sum[i];
+          }
+        }
+      }
+      if (place.valid) out.largest_at(place.slice, table.first + at, place.own) = largest;
+    }
+  }
+}
+
+// Thread: a row and a block of the table.
+__global__ void __launch_bounds__(finish_block)
+    forward_finish(ElboDecompositionForward a, BlockTable table, std::int64_t slices, Sums sums) {
+  const std::int64_t i = finish_thread(), rows = a.shape.rows;
+  if (i >= rows * table.count) return;
+  const std::int64_t row = i % rows;
+  const auto at = static_cast<std::int32_t>(i / rows);
+  const DensityBlock& v = table.blocks[at];
+  float largest = minus_infinity;
+  for (std::int64_t s = 0; s < slices; ++s)
+    largest = fmaxf(largest, sums.largest_at(s, table.first + at, row));
+  const auto log_sum = [&](std::int64_t column) {
+    float sum = 0;
+    for (std::int64_t s = 0; s < slices; ++s)
+      sum +=
+          sums.sum_at(s, column, row) * __expf(sums.largest_at(s, table.first + at, row) - finite(largest));
+    return finite(largest) + logf(sum);
+  };
+  float result = 0;
+  if (discrete(v)) {
+    constexpr float least = -126 * 0.69314718F;  // beside the largest pair: what fp32 holds
+    const float* const q_row = a.row_probabilities + row * class_columns(a.shape);
+    for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
+      float x = log_sum(table.first_saved[at] + k);
+      if (x < largest + least) x = largest + least;
+      if (a.log_class_sums != nullptr) a.log_class_sums[row * table.saved + table.first_saved[at] + k] = x;
+      const float q = class_product(a.shape, v, q_row, k);
+      if (q != 0) result += q * x;
+    }
+  } else {
+    result = log_sum(first_sum(table, at));
+  }
+  a.log_q[row * a.shape.block_count + table.first + at] = result;
+}
+
+// ---- launches
+
+Cut forward_cut(const ElboDecompositionShape& s) {
+  const std::int64_t mixture = saved_columns(s) > 0 ? tile : 0;
+  return cut(s, s.rows, s.columns, s.dims + mixture, (3 * s.dims + eight) * tile);
+}
+
+// Of one slice and row.
+std::int64_t sum_columns(const ElboDecompositionShape& s) { return saved_columns(s) + s.block_count; }
+
+}  // namespace
+
+std::size_t elbo_forward_tiled_workspace(const ElboDecompositionForward& a) {
+  if (!has_work(a.shape)) return 0;
+  const Cut c = forward_cut(a.shape);
+  const std::int64_t floats = c.slices * a.shape.rows * (a.shape.block_count + sum_columns(a.shape));
+  return c.threads == 0 ? 0 : static_cast<std::size_t>(floats) * sizeof(float);
+}
+
+void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) {
+  const ElboDecompositionShape& s = a.shape;
+  const Cut c = has_work(s) ? forward_cut(s) : Cut{};
+  if (c.threads == 0) return elbo_forward_thread(a, stream);
+  auto* const largest = static_cast<float*>(a.workspace);
+  const Sums sums{.largest = largest,
+                  .sums = largest + c.slices * s.block_count * s.rows,
+                  .rows = s.rows,
+                  .blocks = s.block_count,
+                  .columns = sum_columns(s)};
+  for_each_part(s, [&](const BlockTable& table) {
+    launch(forward_slice, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
+           log_weights(s), c, sums);
+    launch_finish<forward_finish>(s.rows * table.count, stream, a, table, c.slices, sums);
+  });
+}
+
+}  // namespace cuelbo::kernels::cuda
