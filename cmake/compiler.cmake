@@ -25,7 +25,9 @@ set(cuelbo_cxx_options -ffp-contract=off -fno-math-errno -fno-trapping-math
                        -Wall -Wextra -Wpedantic -Wshadow -Werror
                        -Wno-missing-field-initializers)  # designated initializers leave the rest at its default
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${cuelbo_cxx_options}>")
-add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
+# A kernel that spills registers or keeps an array in local memory does not compile.
+add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>"
+                    "$<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=--warn-on-spills,--warn-on-local-memory-usage,--warning-as-error>")
 
 if(CUELBO_SANITIZE)
   # Instrumented code makes g++ 12 see uninitialised members in std::function.

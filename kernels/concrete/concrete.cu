@@ -95,7 +95,7 @@ struct Share {
 
 __global__ void forward_team(ConcreteForward a, int team) {
   const Share share(a.rows, a.classes, team);
-  float maximum = __int_as_float(static_cast<int>(0xff800000U));  // −∞
+  float maximum = minus_infinity;
   PhiloxCounter words;
   share.for_each(
       [&](std::int64_t call) { words = noise_words(*a.counter, a.operation, call); },

@@ -1,7 +1,5 @@
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"
 
-#include <math_constants.h>
-
 #include "kernels/elbo_decomposition/block_table.cuh"
 #include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
 #include "kernels/variants.hpp"
@@ -41,9 +39,9 @@ __device__ float log_density(const Args& a, const DensityBlock& v, std::int64_t 
 
 // log Σ exp, one term at a time. A term of −∞ changes nothing; NaN stays.
 struct OnlineLogSumExp {
-  float maximum = -CUDART_INF_F, sum = 0;
+  float maximum = minus_infinity, sum = 0;
   __device__ void add(float x) {
-    if (x == -CUDART_INF_F) return;
+    if (x == minus_infinity) return;
     if (x <= maximum) {
       sum += expf(x - maximum);
     } else {
@@ -64,7 +62,7 @@ __global__ void forward_each(ElboDecompositionForward a, BlockTable table) {
   float result = 0;
   for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
     OnlineLogSumExp mixture;
-    float largest = -CUDART_INF_F;  // of the pairs, whatever their class
+    float largest = minus_infinity;  // of the pairs, whatever their class
     for (std::int64_t j = 0; j < a.shape.columns; ++j) {
       const float q = discrete(v) ? class_product(a.shape, v, a.probabilities + j * classes, k) : 1.0F;
       const float pair = log_density(a, v, b, j) + logf(weight(a.shape, a.own, b, j));

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "kernels/elbo_decomposition/block_table.cuh"
 #include "kernels/runtime/pack.cuh"
@@ -19,7 +18,6 @@ inline constexpr int blocks_an_sm =
     4;  // leaves a thread 128 registers; without it ptxas stops at 64 and spills
 inline constexpr std::size_t most_shared = std::size_t{96} << 10;
 inline constexpr unsigned finish_block = 256;
-inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 
 // ---- how the work is cut; by the shape alone
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <cuda_runtime_api.h>
 
@@ -18,6 +19,9 @@
 #endif
 
 namespace cuelbo::kernels {
+
+// Device code may read a constant, but not call numeric_limits.
+inline constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 
 inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
 
