@@ -42,6 +42,7 @@ endif()
 
 if(CUELBO_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES "${CUELBO_CUDA_ARCHITECTURES}")
+  find_program(CMAKE_CUDA_COMPILER nvcc PATHS ENV CUDA_PATH /usr/local/cuda ${cuelbo_cuda_wheels} PATH_SUFFIXES bin)
   enable_language(CUDA)
   # CMake 3.25 does not find out that nvcc 13 has C++20.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
