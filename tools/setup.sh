@@ -76,13 +76,17 @@ install_cuda() {
     return
   fi
   echo "setup: installing ${wheels[*]} 13.0 into build/cuda-toolkit"
-  { [[ -x build/cuda-toolkit/bin/python ]] || python3 -m venv build/cuda-toolkit; } &&
-    build/cuda-toolkit/bin/pip install --quiet --disable-pip-version-check "${wheels[@]/%/==13.0.*}" &&
-    # The name that linkers look for is not in the wheel.
-    ln -sf libcudart.so.13 build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13/lib/libcudart.so || {
+  if ! { [[ -x build/cuda-toolkit/bin/python ]] || python3 -m venv build/cuda-toolkit; } ||
+    ! build/cuda-toolkit/bin/pip install --quiet --disable-pip-version-check "${wheels[@]/%/==13.0.*}"; then
     echo "setup: could not install them; what needs CUDA's headers is left out" >&2
     ! $cuda
-  }
+    return
+  fi
+  # The name that linkers look for is not in the wheel.
+  local folder
+  for folder in build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13/lib; do
+    ln -sf libcudart.so.13 "$folder/libcudart.so"
+  done
 }
 
 install_packages
