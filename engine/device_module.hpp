@@ -9,11 +9,15 @@
 #include <vector>
 
 #include "engine/device.hpp"
+#include "kernels/variants.hpp"
 
 namespace cuelbo {
 
 struct KernelVariant {
   std::string kernel, name, description;
+  kernels::Precision precision = kernels::Precision::fp32;
+  std::string library;   // whose kernel it calls; empty: our own
+  bool trained = false;  // programs use it
 };
 
 struct DeviceModule {
@@ -29,7 +33,7 @@ struct DeviceModule {
 };
 
 // Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 1;
+inline constexpr std::uint32_t device_module_interface = 2;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 

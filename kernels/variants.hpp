@@ -1,5 +1,5 @@
-// The CUDA variants of every kernel: a ladder from the obvious one (0) to the best. Each .cu file defines those of its
-// contracts.
+// The CUDA variants of every kernel: a ladder from the obvious one (0) to the best, then other precisions and libraries.
+// Each .cu file defines those of its contracts.
 #pragma once
 
 #include <span>
@@ -8,15 +8,30 @@
 
 namespace cuelbo::kernels {
 
+// What the operands of products are rounded to, to nearest; sums are fp32. Programs are made of fp32 variants.
+enum class Precision : std::uint8_t { fp32, tf32, bf16 };
+
 template <class Args>
 struct Variant {
   const char* name;         // as in `linear_forward/tiled`
   const char* description;  // what sets it apart, in one line
   Kernel<Args> kernel;
+  Precision precision = Precision::fp32;
+  const char* library =
+      nullptr;  // whose kernel it calls, as "cuBLAS": for comparison; not executed on the CPU
 };
 
 template <class Args>
 using Variants = std::span<const Variant<Args>>;
+
+// Our own fp32 variants come first; programs use the last of them.
+template <class Args>
+std::size_t fp32_count(Variants<Args> variants) {
+  std::size_t n = 0;
+  while (n < variants.size() && variants[n].precision == Precision::fp32 && variants[n].library == nullptr)
+    ++n;
+  return n;
+}
 
 namespace cuda {
 

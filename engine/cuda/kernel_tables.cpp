@@ -10,8 +10,9 @@ namespace cuelbo::cuda {
 const kernels::KernelTable& default_table() {
   static const kernels::KernelTable table = [] {
     kernels::KernelTable best;
-    kernels::cuda::for_each_kernel(
-        [&](const char*, auto member, auto variants) { best.*member = variants.back().kernel; });
+    kernels::cuda::for_each_kernel([&](const char*, auto member, auto variants) {
+      best.*member = variants[fp32_count(variants) - 1].kernel;
+    });
     return best;
   }();
   return table;
@@ -20,7 +21,13 @@ const kernels::KernelTable& default_table() {
 std::vector<KernelVariant> list_variants() {
   std::vector<KernelVariant> list;
   kernels::cuda::for_each_kernel([&](const char* kernel, auto, auto variants) {
-    for (const auto& variant : variants) list.push_back({kernel, variant.name, variant.description});
+    for (const auto& v : variants)
+      list.push_back({.kernel = kernel,
+                      .name = v.name,
+                      .description = v.description,
+                      .precision = v.precision,
+                      .library = v.library == nullptr ? "" : v.library,
+                      .trained = &v == &variants[fp32_count(variants) - 1]});
   });
   return list;
 }

@@ -8,7 +8,7 @@
 
 namespace cuelbo::cuda {
 
-const kernels::KernelTable& default_table();  // the last variant of every kernel
+const kernels::KernelTable& default_table();  // the best fp32 variant of ours of every kernel
 std::vector<KernelVariant> list_variants();
 const kernels::KernelTable* table_with(std::string_view kernel,
                                        std::string_view variant);  // null: no such variant

@@ -9,6 +9,7 @@ namespace cuelbo::kernels {
 // Where a kernel runs: a ThreadPool* on the CPU, a cudaStream_t on CUDA.
 struct Stream {
   void* handle = nullptr;
+  void* libraries = nullptr;  // of CUDA, for variants that call one: kernels/runtime/libraries.hpp
 };
 
 // Compulsory work of one call: every operand moved once, every multiply-add counted as two operations.

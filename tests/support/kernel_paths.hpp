@@ -22,14 +22,15 @@ struct KernelPath {
 
 #if defined(CUELBO_SIMT)
 
-// Table n has variant n of every kernel, or its last.
+// Table n has fp32 variant n of every kernel, or its last.
 inline std::vector<KernelPath> make_kernel_paths() {
   static kernels::KernelTable tables[16];
   std::size_t rungs = 0;
   kernels::cuda::for_each_kernel([&](const char*, auto member, auto variants) {
-    rungs = std::max(rungs, variants.size());
-    for (std::size_t n = 0; n < std::size(tables) && !variants.empty(); ++n)
-      tables[n].*member = variants[std::min(n, variants.size() - 1)].kernel;
+    const std::size_t count = kernels::fp32_count(variants);
+    rungs = std::max(rungs, count);
+    for (std::size_t n = 0; n < std::size(tables); ++n)
+      tables[n].*member = variants[std::min(n, count - 1)].kernel;
   });
   std::vector<KernelPath> paths;
   for (std::size_t n = 0; n < rungs; ++n) paths.push_back({"variant " + std::to_string(n), &tables[n]});

@@ -1,6 +1,7 @@
 #include "tools/lab/check.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -130,10 +131,18 @@ float load(const std::byte* from, std::size_t i) {
   return value;
 }
 
+// To nearest: bf16 ties to even, tf32 ties away from zero, as the conversion instructions do.
+float rounded(float x, kernels::Precision precision) {
+  auto bits = std::bit_cast<std::uint32_t>(x);
+  if (precision == kernels::Precision::bf16) bits = (bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U;
+  if (precision == kernels::Precision::tf32) bits = (bits + 0x1000U) & 0xffffe000U;
+  return std::bit_cast<float>(bits);
+}
+
 }  // namespace
 
 CheckResult check(Device& device, const kernels::KernelTable& table, const Contract& contract,
-                  const Shape& shape, Inputs inputs) {
+                  const Shape& shape, Inputs inputs, kernels::Precision precision) {
   Memory memory(device, contract.buffers(shape), contract.workspace(table, shape),
                 inputs == Inputs::integers ? sizeof(float) : 0);
   const bool exact = inputs == Inputs::integers && contract.exact_on_integers();
@@ -167,6 +176,10 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
     return result;
   }
   memory.download();
+  for (const Buffer& buffer : memory.buffers())
+    if (buffer.factor)
+      for (double& x : expected[buffer.name])
+        x = static_cast<double>(rounded(static_cast<float>(x), precision));
   contract.reference(shape, expected);
 
   result.fault = memory.wrong_write();

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/device.hpp"
+#include "kernels/variants.hpp"
 #include "tools/lab/contract.hpp"
 
 namespace cuelbo::lab {
@@ -20,7 +21,8 @@ struct CheckResult {
 };
 
 // Every buffer stands between sentinels; outputs and workspace begin as NaN, inputs must come back unchanged.
+// The reference computes with factors rounded as `precision` says.
 CheckResult check(Device& device, const kernels::KernelTable& table, const Contract& contract,
-                  const Shape& shape, Inputs inputs);
+                  const Shape& shape, Inputs inputs, kernels::Precision precision);
 
 }  // namespace cuelbo::lab

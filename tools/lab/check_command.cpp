@@ -45,7 +45,7 @@ Shape parse_shape(const std::string& text) {
 }
 
 struct Tally {
-  int checks = 0, faults = 0;
+  int known = 0, checks = 0, faults = 0;  // known: variants of that name
 };
 
 class Checker {
@@ -56,38 +56,43 @@ class Checker {
         device_(open_device({.name = options.device, .threads = options.threads})),
         orders_(module_.set_order == nullptr ? 1 : 3) {}
 
-  Tally run(const Contract& contract, const std::string& variant) const {
-    const kernels::KernelTable* const table = module_.table(contract.name(), variant);
+  Tally run(const Contract& contract, const KernelVariant& variant) const {
+    const std::string name = contract.name() + "/" + variant.name;
+    // The CPU has no GPU library to call.
+    if (!variant.library.empty() && module_.set_order != nullptr) {
+      fmt::print("{:<7} {}  calls {}: not executed on {}\n", "-", name, variant.library, options_.device);
+      return {.known = 1};
+    }
+    const kernels::KernelTable* const table = module_.table(contract.name(), variant.name);
     const std::vector<Shape> shapes =
         options_.shape.empty() ? contract.checked_shapes() : std::vector<Shape>{parse_shape(options_.shape)};
-    Tally tally;
+    Tally tally{.known = 1};
     double worst = 0;
     for (const Shape& given : shapes) {
       const Shape shape = contract.complete(given);
       for (const Inputs inputs : {Inputs::real, Inputs::integers}) {
         ++tally.checks;
-        const lab::CheckResult result = in_all_orders(*table, contract, shape, inputs);
+        const lab::CheckResult result = in_all_orders(*table, contract, shape, inputs, variant.precision);
         worst = std::max(worst, result.error);
         if (result.fault.empty()) continue;
         ++tally.faults;
-        fmt::print("{}/{}  {}: {}\n", contract.name(), variant, lab::to_string(shape), result.fault);
+        fmt::print("{}  {}: {}\n", name, lab::to_string(shape), result.fault);
         break;
       }
     }
-    fmt::print("{:<7} {}/{}  {} checks, error {:.1e} of {:.0e} allowed\n",
-               tally.faults == 0 ? "passed" : "FAILED", contract.name(), variant, tally.checks, worst,
-               contract.tolerance());
+    fmt::print("{:<7} {}  {} checks, error {:.1e} of {:.0e} allowed\n",
+               tally.faults == 0 ? "passed" : "FAILED", name, tally.checks, worst, contract.tolerance());
     return tally;
   }
 
  private:
   // A kernel without races gives the same bits in every order.
   lab::CheckResult in_all_orders(const kernels::KernelTable& table, const Contract& contract,
-                                 const Shape& shape, Inputs inputs) const {
+                                 const Shape& shape, Inputs inputs, kernels::Precision precision) const {
     lab::CheckResult first;
     for (int order = 0; order < orders_; ++order) {
       if (module_.set_order != nullptr) module_.set_order(order, 1);
-      lab::CheckResult result = lab::check(*device_, table, contract, shape, inputs);
+      lab::CheckResult result = lab::check(*device_, table, contract, shape, inputs, precision);
       if (!result.fault.empty()) return result;
       if (order == 0)
         first = std::move(result);
@@ -119,12 +124,13 @@ int run_check(const CheckOptions& options) {
     if (!kernel.empty() && kernel != contract->name()) continue;
     for (const KernelVariant& v : variants) {
       if (v.kernel != contract->name() || (!variant.empty() && variant != v.name)) continue;
-      const Tally tally = checker.run(*contract, v.name);
+      const Tally tally = checker.run(*contract, v);
+      all.known += tally.known;
       all.checks += tally.checks;
       all.faults += tally.faults;
     }
   }
-  if (all.checks == 0)
+  if (all.known == 0)
     usage_fail("there is no kernel '{}'{}; `cuelbo kernels list` shows them", options.kernel,
                did_you_mean(kernel, names));
   fmt::print("{} checks on {}, {} failed\n", all.checks, options.device, all.faults);

@@ -35,6 +35,7 @@ struct Buffer {
   Type type = Type::f32;
   std::vector<std::int64_t> dims;
   Fill fill;
+  bool factor = false;  // of products: what variants of lower precision round
 
   std::int64_t count() const;
   std::size_t bytes() const;
@@ -70,6 +71,9 @@ class Visit {
   template <class T>
   void input(const char* name, const T*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
     pointer = static_cast<const T*>(add({name, Role::input, type<T>(), std::move(dims), fill}));
+  }
+  void factor(const char* name, const float*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
+    pointer = static_cast<const float*>(add({name, Role::input, Type::f32, std::move(dims), fill, true}));
   }
   void output(const char* name, float*& pointer, std::vector<std::int64_t> dims) {
     pointer = static_cast<float*>(add({name, Role::output, Type::f32, std::move(dims), {}}));

@@ -22,6 +22,11 @@ std::vector<KernelVariant> all_variants() {
   return load_device_module("simt").variants();  // says what is missing
 }
 
+const char* name_of(kernels::Precision precision) {
+  constexpr const char* names[] = {"fp32", "tf32", "bf16"};
+  return names[static_cast<int>(precision)];
+}
+
 int run_list(const ListOptions& options) {
   const std::vector<KernelVariant> variants = all_variants();
   if (options.json) {
@@ -29,7 +34,12 @@ int run_list(const ListOptions& options) {
     for (const KernelVariant& v : variants) {
       if (kernels.empty() || kernels.back()["kernel"] != v.kernel)
         kernels.push_back({{"kernel", v.kernel}, {"variants", nlohmann::ordered_json::array()}});
-      kernels.back()["variants"].push_back({{"name", v.name}, {"description", v.description}});
+      kernels.back()["variants"].push_back(
+          {{"name", v.name},
+           {"description", v.description},
+           {"precision", name_of(v.precision)},
+           {"library", v.library.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(v.library)},
+           {"used_by_programs", v.trained}});
     }
     fmt::print("{}\n", kernels.dump(2));
     return exit_done;
@@ -38,8 +48,9 @@ int run_list(const ListOptions& options) {
   for (const KernelVariant& v : variants) {
     if (v.kernel != kernel) fmt::print("{}\n", v.kernel);
     kernel = v.kernel;
-    fmt::print("  {:<14} {}\n", v.name, v.description);
+    fmt::print("{} {:<20} {}\n", v.trained ? '*' : ' ', v.name, v.description);
   }
+  fmt::print("* what programs use\n");
   return exit_done;
 }
 

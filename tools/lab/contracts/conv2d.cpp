@@ -40,8 +40,8 @@ struct Forward {
     describe_shape(v, args.shape);
     v.size("activation", args.activation, 1);
     v.size("gradient_activation", args.gradient_activation, 0);
-    v.input("large", args.large, large(s));
-    v.input("weight", args.weight, weight(s), fan(s.kernel * s.kernel * s.large_channels));
+    v.factor("large", args.large, large(s));
+    v.factor("weight", args.weight, weight(s), fan(s.kernel * s.kernel * s.large_channels));
     if (v.option("bias", true)) v.input("bias", args.bias, {s.small_channels});
     if (args.gradient_activation != Activation::identity) v.input("saved", args.saved, small(s));
     v.output("small", args.small, small(s));
@@ -58,8 +58,8 @@ struct BackwardData {
     describe_shape(v, args.shape);
     v.size("activation", args.activation, 0);
     v.size("gradient_activation", args.gradient_activation, 1);
-    v.input("small", args.small, small(s));
-    v.input("weight", args.weight, weight(s), fan(s.kernel * s.kernel * s.small_channels));
+    v.factor("small", args.small, small(s));
+    v.factor("weight", args.weight, weight(s), fan(s.kernel * s.kernel * s.small_channels));
     if (v.option("bias", false)) v.input("bias", args.bias, {s.large_channels});
     if (args.gradient_activation != Activation::identity) v.input("saved", args.saved, large(s));
     v.output("large", args.large, large(s));
@@ -74,8 +74,8 @@ struct BackwardWeight {
   void describe(Visit& v) {
     const Conv2dShape& s = args.shape;
     describe_shape(v, args.shape);
-    v.input("large", args.large, large(s));
-    v.input("small", args.small, small(s), fan(s.batch * s.small_height * s.small_width));
+    v.factor("large", args.large, large(s));
+    v.factor("small", args.small, small(s), fan(s.batch * s.small_height * s.small_width));
     v.output("dweight", args.dweight, weight(s));
   }
   void reference(Doubles& d) const {

@@ -14,8 +14,8 @@ struct Forward {
     v.size("in", args.in, 784);
     v.size("out", args.out, 400);
     v.size("activation", args.activation, 1);
-    v.input("x", args.x, {args.rows, args.in});
-    v.input("weight", args.weight, {args.out, args.in}, fan(args.in));
+    v.factor("x", args.x, {args.rows, args.in});
+    v.factor("weight", args.weight, {args.out, args.in}, fan(args.in));
     if (v.option("bias", true)) v.input("bias", args.bias, {args.out});
     v.output("y", args.y, {args.rows, args.out});
   }
@@ -31,8 +31,8 @@ struct BackwardData {
     v.size("in", args.in, 784);
     v.size("out", args.out, 400);
     v.size("activation", args.activation, 1);
-    v.input("dy", args.dy, {args.rows, args.out});
-    v.input("weight", args.weight, {args.out, args.in}, fan(args.out));
+    v.factor("dy", args.dy, {args.rows, args.out});
+    v.factor("weight", args.weight, {args.out, args.in}, fan(args.out));
     if (args.activation != Activation::identity) v.input("x", args.x, {args.rows, args.in});
     v.output("dx", args.dx, {args.rows, args.in});
   }
@@ -47,8 +47,8 @@ struct BackwardWeight {
     v.size("rows", args.rows, 128);
     v.size("in", args.in, 784);
     v.size("out", args.out, 400);
-    v.input("x", args.x, {args.rows, args.in});
-    v.input("dy", args.dy, {args.rows, args.out}, fan(args.rows));
+    v.factor("x", args.x, {args.rows, args.in});
+    v.factor("dy", args.dy, {args.rows, args.out}, fan(args.rows));
     v.output("dweight", args.dweight, {args.out, args.in});
     if (v.option("bias", true)) v.output("dbias", args.dbias, {args.out});
   }
