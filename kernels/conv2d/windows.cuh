@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/conv2d/conv2d.hpp"
-#include "kernels/linear/gemm_tile.cuh"
+#include "kernels/linear/product.cuh"
 
 namespace cuelbo::kernels::cuda {
 
@@ -25,8 +25,9 @@ struct Divider {
 
 // Where windows lie: tap (ty, tx) of the window at pixel (y, x) is image element
 // (first_y + y · step + ty · direction, first_x + x · step + tx · direction).
+template <class T>
 struct WindowShape {
-  const float* image;           // (images, height, width, channels)
+  const T* image;               // (images, height, width, channels)
   int height, width, channels;  // of the image
   int windows, across, down;    // all of them, and those of a row and a column of one image
   int first_y, first_x, step, direction;
@@ -37,18 +38,17 @@ struct WindowShape {
     return static_cast<unsigned>(y) < static_cast<unsigned>(height) &&
            static_cast<unsigned>(x) < static_cast<unsigned>(width);
   }
-  __device__ const float* pixel(int y, int x) const {
-    return image + (std::int64_t{y} * width + x) * channels;
-  }
+  __device__ const T* pixel(int y, int x) const { return image + (std::int64_t{y} * width + x) * channels; }
   __device__ std::int64_t image_size() const { return std::int64_t{height} * width * channels; }
 };
 
 // Outer index: window; k: element of it.
-template <int width_>
+template <int width_, class T = float>
 struct Windows {
+  using Element = T;
   static constexpr bool along_k = true;
   static constexpr int width = width_;
-  WindowShape shape;
+  WindowShape<T> shape;
   Divider by_channels, by_taps_x;
 
   struct Line {
@@ -61,20 +61,22 @@ struct Windows {
     const int image = row / shape.down, y = row % shape.down;
     return {image * shape.image_size(), shape.first_y + y * shape.step, shape.first_x + x * shape.step};
   }
-  __device__ Pack<width> load(const Line& line, int k) const {
+  __device__ const T* base() const { return shape.image; }
+  __device__ const T* address(const Line& line, int k) const {
     const int tap = by_channels.quotient(k), ty = by_taps_x.quotient(tap), tx = tap - ty * shape.taps_x;
     const int y = line.y + ty * shape.direction, x = line.x + tx * shape.direction;
-    if (ty >= shape.taps_y || !shape.contains(y, x)) return {};
-    return cuda::load<width>(shape.pixel(y, x) + line.image + (k - tap * shape.channels));
+    if (ty >= shape.taps_y || !shape.contains(y, x)) return nullptr;
+    return shape.pixel(y, x) + line.image + (k - tap * shape.channels);
   }
 };
 
 // Outer index: element of the window; k: window.
-template <int width_>
+template <int width_, class T = float>
 struct WindowElements {
+  using Element = T;
   static constexpr bool along_k = false;
   static constexpr int width = width_;
-  WindowShape shape;
+  WindowShape<T> shape;
   Divider by_across, by_down;
 
   struct Line {
@@ -86,22 +88,24 @@ struct WindowElements {
     return {shape.first_y + ty * shape.direction, shape.first_x + tx * shape.direction,
             element % shape.channels};
   }
-  __device__ Pack<width> load(const Line& line, int window) const {
+  __device__ const T* base() const { return shape.image; }
+  __device__ const T* address(const Line& line, int window) const {
     const int row = by_across.quotient(window), image = by_down.quotient(row);
     const int y = line.y + (row - image * shape.down) * shape.step;
     const int x = line.x + (window - row * shape.across) * shape.step;
-    if (window >= shape.windows || !shape.contains(y, x)) return {};
-    return cuda::load<width>(shape.pixel(y, x) + image * shape.image_size() + line.channel);
+    if (window >= shape.windows || !shape.contains(y, x)) return nullptr;
+    return shape.pixel(y, x) + image * shape.image_size() + line.channel;
   }
 };
 
-// The windows of the large image that conv2d multiplies with its weight.
-inline WindowShape windows_of_large(const Conv2dShape& s, const float* large) {
+// The windows of the large image that conv2d multiplies with its weight. `channels`: of the image as it is stored.
+template <class T>
+WindowShape<T> windows_of_large(const Conv2dShape& s, const T* large, std::int64_t channels) {
   const auto i = [](std::int64_t v) { return static_cast<int>(v); };
   return {.image = large,
           .height = i(s.large_height),
           .width = i(s.large_width),
-          .channels = i(s.large_channels),
+          .channels = i(channels),
           .windows = i(s.batch * s.small_height * s.small_width),
           .across = i(s.small_width),
           .down = i(s.small_height),

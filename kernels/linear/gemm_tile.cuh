@@ -1,92 +1,9 @@
-// Matrix products Σ_k A(m, k) · B(n, k) that linear and conv2d are made of, two ways: a tile of shared memory with one
-// output a thread, and register tiles. The matrices may be implicit: an operand tells how an element is loaded.
-//
-// An operand has
-//   width     how many neighbours one load takes: 1, or 4 where memory allows
-//   along_k   whether neighbours lie along k or along the outer index (m of A, n of B)
-//   line(o)   what all elements of outer index o share, made once a thread
-//   load(line, k)   the pack that begins at (o, k); zeros outside the matrix
-// A problem has extents m, n, k, operands a and b, and output.store(slice, m, n, pack).
+// Products by fp32 arithmetic, two ways: a tile of shared memory with one output a thread, and register tiles.
 #pragma once
 
-#include "kernels/activation/activation.cuh"
-#include "kernels/runtime/elementwise.cuh"
+#include "kernels/linear/product.cuh"
 
 namespace cuelbo::kernels::cuda {
-
-// A stored matrix: element (o, k) is p[o · stride + k] if along_k, else p[k · stride + o].
-template <bool along_k_, int width_>
-struct Matrix {
-  static constexpr bool along_k = along_k_;
-  static constexpr int width = width_;
-  const float* p;
-  int outer, depth;
-  std::int64_t stride;
-
-  using Line = const float*;
-  __device__ Line line(int o) const { return o >= outer ? nullptr : along_k ? p + o * stride : p + o; }
-  __device__ Pack<width> load(Line line, int k) const {
-    if (line == nullptr || k >= depth) return {};
-    return cuda::load<width>(line + (along_k ? k : k * stride));
-  }
-};
-
-// y = activation(sum + bias) ⊙ gradient_activation'(saved)
-struct Epilogue {
-  const float* bias;  // by column, or null
-  Activation activation, gradient_activation;
-  const float* saved;  // laid out like y; not read if gradient_activation is identity
-
-  __device__ float operator()(float sum, std::int64_t index, std::int64_t column) const {
-    if (bias != nullptr) sum += bias[column];
-    float y = activate(activation, sum);
-    if (gradient_activation != Activation::identity)
-      y *= derivative_from_output(gradient_activation, saved[index]);
-    return y;
-  }
-};
-
-// y[index … ] = finished pack, of which the columns below `columns` exist.
-template <int width>
-__device__ inline void store_finished(float* y, const Epilogue& epilogue, bool packs, std::int64_t index,
-                                      int column, int columns, Pack<width> sum) {
-#pragma unroll
-  for (int j = 0; j < width; ++j)
-    if (column + j < columns) sum[j] = epilogue(sum[j], index + j, column + j);
-  if (packs && column + width <= columns) {
-    store(y + index, sum);
-  } else {
-#pragma unroll
-    for (int j = 0; j < width; ++j)
-      if (column + j < columns) y[index + j] = sum[j];
-  }
-}
-
-// A row-major matrix; slices of k go one after another.
-struct RowMajor {
-  float* y;
-  int rows, columns;
-  bool packs;  // every fourth element is aligned to 16 bytes
-  Epilogue epilogue;
-
-  template <int width>
-  __device__ void store(int slice, int row, int column, const Pack<width>& sum) const {
-    if (row >= rows) return;
-    const std::int64_t size = std::int64_t{rows} * columns, index = std::int64_t{row} * columns + column;
-    store_finished(y + slice * size, epilogue, packs, index, column, columns, sum);
-  }
-};
-
-inline bool packs_fit(const float* y, std::int64_t columns) { return columns % 4 == 0 && aligned_to_16(y); }
-
-template <class A, class B, class Output = RowMajor>
-struct Product {
-  int m, n, k;
-  A a;
-  B b;
-  Output output;
-  __device__ const Product& part(unsigned) const { return *this; }
-};
 
 // ---- shared tiles: one output a thread
 
@@ -106,8 +23,8 @@ __global__ void __launch_bounds__(shared_tile* shared_tile) gemm_shared_tile(Pro
   const auto b_line = product.b.line(first_n + b_outer);
   float sum = 0;
   for (int k = 0; k < product.k; k += shared_tile) {
-    a_tile[a_outer][a_k] = product.a.load(a_line, k + a_k)[0];
-    b_tile[b_outer][b_k] = product.b.load(b_line, k + b_k)[0];
+    a_tile[a_outer][a_k] = load_or_zeros(product.a, a_line, k + a_k)[0];
+    b_tile[b_outer][b_k] = load_or_zeros(product.b, b_line, k + b_k)[0];
     __syncthreads();
 #pragma unroll
     for (int j = 0; j < shared_tile; ++j) sum += a_tile[y][j] * b_tile[x][j];
@@ -166,7 +83,7 @@ struct Stage {
   __device__ void fetch(const Operand& operand, int k) {
 #pragma unroll
     for (int i = 0; i < count; ++i)
-      if (exists(i)) held[i] = operand.load(line[i], k + k_of(i));
+      if (exists(i)) held[i] = load_or_zeros(operand, line[i], k + k_of(i));
   }
   __device__ void put(float* tile) const {
 #pragma unroll
@@ -241,78 +158,14 @@ __global__ void __launch_bounds__(T::threads, 2)
                          sum[i]);
 }
 
-// How k is cut where an output has too few tiles to fill a device: by the shape only, so that sums do not depend on the
-// device.
-struct Slices {
-  int count, depth;
-};
-template <class T>
-Slices slices_of(std::int64_t m, std::int64_t n, std::int64_t k) {
-  constexpr std::int64_t enough_blocks = 256, least_depth = 64;
-  const std::int64_t tiles = divide_up<std::int64_t>(m, T::m) * divide_up<std::int64_t>(n, T::n);
-  std::int64_t count = divide_up(enough_blocks, tiles < 1 ? 1 : tiles);
-  if (count > k / least_depth) count = k / least_depth;
-  if (count < 2) return {1, static_cast<int>(k)};
-  const std::int64_t depth = divide_up(k, count * T::k) * T::k;
-  return {static_cast<int>(divide_up(k, depth)), static_cast<int>(depth)};
-}
-
-template <class T, class Problem>
-void launch_gemm_register_tile(const Problem& problem, std::int64_t m, std::int64_t n, Slices slices,
-                               unsigned parts, Stream stream) {
+template <int m_, int n_, int thread_m, int thread_n, class Problem>
+void launch_tiles(Tile<m_, n_, thread_m, thread_n>, const Problem& problem, std::int64_t m, std::int64_t n,
+                  Slices slices, unsigned parts, Stream stream) {
+  using T = Tile<m_, n_, thread_m, thread_n>;
   const auto tiles_m = divide_up<std::int64_t>(m, T::m), tiles_n = divide_up<std::int64_t>(n, T::n);
   const dim3 grid(static_cast<unsigned>(tiles_m * tiles_n), static_cast<unsigned>(slices.count), parts);
   launch(gemm_register_tile<T, Problem>, grid, T::threads, 0, stream, problem, static_cast<int>(tiles_n),
          slices.depth);
-}
-
-// ---- sums of slices
-
-struct SumSlices {
-  const float* partial;  // (slices, count)
-  std::int64_t count;
-  int slices, columns;
-  float* y;
-  Epilogue epilogue;
-
-  template <int>
-  __device__ void at(std::int64_t i) const {
-    float sum = 0;
-    for (int s = 0; s < slices; ++s) sum += partial[s * count + i];
-    y[i] = epilogue(sum, i, i % columns);
-  }
-};
-
-inline std::size_t slices_workspace(Slices slices, std::int64_t m, std::int64_t n) {
-  return slices.count == 1 ? 0 : sizeof(float) * static_cast<std::size_t>(slices.count * m * n);
-}
-
-// A product with a row-major output, its slices by way of the workspace.
-template <class T, class A, class B>
-void launch_sliced_gemm(Product<A, B> product, Slices slices, void* workspace, Stream stream) {
-  const RowMajor output = product.output;
-  if (slices.count > 1) {
-    product.output.y = static_cast<float*>(workspace);
-    product.output.packs = product.n % 4 == 0;
-    product.output.epilogue = {};
-  }
-  launch_gemm_register_tile<T>(product, product.m, product.n, slices, 1, stream);
-  if (slices.count == 1) return;
-  const std::int64_t count = std::int64_t{product.m} * product.n;
-  launch_for_each_element<1>(count,
-                             SumSlices{.partial = product.output.y,
-                                       .count = count,
-                                       .slices = slices.count,
-                                       .columns = product.n,
-                                       .y = output.y,
-                                       .epilogue = output.epilogue},
-                             stream);
-}
-
-// Rows, columns and depths are ints inside kernels.
-template <class... Extents>
-bool fit_int(Extents... extents) {
-  return ((extents < (std::int64_t{1} << 30)) && ...);
 }
 
 }  // namespace cuelbo::kernels::cuda

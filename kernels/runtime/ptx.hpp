@@ -112,6 +112,17 @@ __device__ inline void mma_tf32(float (&d)[4], const std::uint32_t (&a)[4], cons
 #endif
 }
 
+// Rounded to tf32: to nearest, ties away from zero.
+__device__ inline std::uint32_t to_tf32(float x) {
+#if defined(CUELBO_SIMT)
+  return (__float_as_uint(x) + 0x1000U) & 0xffffe000U;
+#else
+  std::uint32_t y;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+  return y;
+#endif
+}
+
 // ---- special functions: one instruction, relative error 2⁻²² or so
 
 __device__ inline float exp2_approx(float x) {

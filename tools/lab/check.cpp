@@ -132,11 +132,12 @@ float load(const std::byte* from, std::size_t i) {
 }
 
 // To nearest: bf16 ties to even, tf32 ties away from zero, as the conversion instructions do.
-float rounded(float x, kernels::Precision precision) {
-  auto bits = std::bit_cast<std::uint32_t>(x);
-  if (precision == kernels::Precision::bf16) bits = (bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U;
-  if (precision == kernels::Precision::tf32) bits = (bits + 0x1000U) & 0xffffe000U;
-  return std::bit_cast<float>(bits);
+double to_bf16(double x) {
+  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(x));
+  return std::bit_cast<float>((bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U);
+}
+double to_tf32(double x) {
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(static_cast<float>(x)) + 0x1000U) & 0xffffe000U);
 }
 
 }  // namespace
@@ -177,9 +178,8 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
   }
   memory.download();
   for (const Buffer& buffer : memory.buffers())
-    if (buffer.factor)
-      for (double& x : expected[buffer.name])
-        x = static_cast<double>(rounded(static_cast<float>(x), precision));
+    if (buffer.factor && precision != kernels::Precision::fp32)
+      expected.round(buffer.name, precision == kernels::Precision::bf16 ? to_bf16 : to_tf32);
   contract.reference(shape, expected);
 
   result.fault = memory.wrong_write();

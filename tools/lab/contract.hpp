@@ -51,8 +51,18 @@ class Doubles {
     return found == values_.end() || found->second.empty() ? nullptr : found->second.data();
   }
 
+  // A factor as it is multiplied, rounded by the variant's precision, and as it was.
+  void round(const std::string& name, double (*rounded)(double)) {
+    originals_[name] = values_[name];
+    for (double& x : values_[name]) x = rounded(x);
+  }
+  double* original(const std::string& name) {
+    const auto found = originals_.find(name);
+    return found == originals_.end() ? (*this)(name) : found->second.data();
+  }
+
  private:
-  std::map<std::string, std::vector<double>> values_;
+  std::map<std::string, std::vector<double>> values_, originals_;
 };
 
 // Goes through a contract's members once: sets the sizes, notes the buffers and, if there are addresses, sets the pointers.

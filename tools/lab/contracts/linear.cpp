@@ -53,7 +53,9 @@ struct BackwardWeight {
     if (v.option("bias", true)) v.output("dbias", args.dbias, {args.out});
   }
   void reference(Doubles& d) const {
-    reference::linear_backward_weight(args, d("x"), d("dy"), d("dweight"), d("dbias"));
+    // The bias gradient has no factors: it sums dy as it is.
+    reference::linear_backward_weight(args, d("x"), d.original("dy"), d("dweight"), d("dbias"));
+    reference::linear_backward_weight<double>(args, d("x"), d("dy"), d("dweight"), nullptr);
   }
 };
 
