@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs the tests.
-# --full adds the checks of the sources, the sanitizers, every instruction set, Python readers and the demo.
+# --full adds the checks of the sources, the sanitizers, every instruction set, CUDA for all architectures, Python readers
+# and the demo.
 # Usage: bash tools/test.sh [--full]
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -79,9 +80,20 @@ threads_tests() {
   run_tests tsan tsan --tests-regex '^((kernels|engine)_tests|models_tests\..*[Pp]refetch)'
 }
 
+# nvcc refuses warnings, spills and local memory. Without a GPU the program has to say what is missing.
+cuda_device() {
+  local cuelbo=build/cuda/bin/cuelbo output status=0
+  build cuda --target cuelbo cuelbo_cuda_module || return 1
+  "$cuelbo" devices || return 1
+  "$cuelbo" devices | grep -q '^cuda *usable' && return 0
+  output=$("$cuelbo" train hfvae-dsprites --device cuda --steps 1 --output build/cuda/run 2>&1) || status=$?
+  printf '%s\n' "$output"
+  ((status == 1)) && [[ $output == *cuda* && ! -e build/cuda/run ]]
+}
+
 mkdir -p "$results"
 if $full; then
-  stage setup bash tools/setup.sh --dev
+  stage setup bash tools/setup.sh --dev --cuda
   stage python make_venv
 else
   stage setup bash tools/setup.sh
@@ -93,6 +105,7 @@ if stage build build release; then
   $full && stage isa other_isas
 fi
 if $full; then
+  stage cuda cuda_device
   stage lint bash tools/lint.sh
   stage asan-build build asan && stage asan run_tests asan asan
   stage tsan-build build tsan --target kernels_tests engine_tests models_tests && stage tsan threads_tests
