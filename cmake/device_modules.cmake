@@ -18,26 +18,57 @@ function(cuelbo_device_module name)
   target_link_options(cuelbo_${name}_module PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
 
-# Builds with sanitizers leave it out for now.
+# Builds with sanitizers leave them out for now.
 if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
-  cuelbo_sources(cuelbo_simt_runtime kernels/runtime/simt)
   # g++ takes a file's language from its name, which nvcc has a claim on: it gets sources that include the .cu files.
-  set(simt_sources "")
+  set(simt_kernels "")
   foreach(file IN LISTS cuelbo_cuda_kernels)
     file(RELATIVE_PATH path "${PROJECT_SOURCE_DIR}" "${file}")
     string(REGEX REPLACE "\\.cu$" ".cpp" source "${PROJECT_BINARY_DIR}/generated/simt/${path}")
     file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"${path}\"\n")
-    list(APPEND simt_sources "${source}")
+    list(APPEND simt_kernels "${source}")
   endforeach()
-  add_library(cuelbo_simt OBJECT ${cuelbo_simt_runtime} ${simt_sources})
-  target_include_directories(cuelbo_simt PUBLIC "${PROJECT_SOURCE_DIR}")
-  target_include_directories(cuelbo_simt SYSTEM PUBLIC "${CUELBO_CUDA_INCLUDE}")
-  target_compile_definitions(cuelbo_simt PUBLIC CUELBO_SIMT=1)
+
+  add_library(cuelbo_simt_options INTERFACE)
+  target_include_directories(cuelbo_simt_options INTERFACE "${PROJECT_SOURCE_DIR}")
+  target_include_directories(cuelbo_simt_options SYSTEM INTERFACE "${CUELBO_CUDA_INCLUDE}")
+  target_compile_definitions(cuelbo_simt_options INTERFACE CUELBO_SIMT=1)
+  # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which stands in for ThreadSanitizer's
+  # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
+  set(cuelbo_simt_instrumented -O1 -g1 -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -fno-tree-sra
+                               -fno-reorder-blocks -Wno-tsan -fno-profile-arcs -fno-test-coverage)
+
+  # cuelbo_simt_objects(<name> SOURCES <source>… OPTIONS <compiler option>…)
+  function(cuelbo_simt_objects name)
+    cmake_parse_arguments(arg "" "" "SOURCES;OPTIONS" ${ARGN})
+    add_library(${name} OBJECT ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE cuelbo_simt_options)
+    target_compile_options(${name} PRIVATE -Wno-unknown-pragmas -Wno-maybe-uninitialized ${arg_OPTIONS})
+  endfunction()
+  cuelbo_sources(simt_runtime kernels/runtime/simt kernels/runtime/simt/checked)
+  cuelbo_sources(simt_checker kernels/runtime/simt/checked)
   # Not -mtls-dialect=gnu2, fast as it is: glibc before 2.40 lets it clobber vector registers in a loaded module.
   # g++ ignores `#pragma unroll`; this unrolls what a kernel expects to be unrolled. It cannot follow what a tile holds.
-  target_compile_options(cuelbo_simt PRIVATE -Wno-unknown-pragmas -Wno-maybe-uninitialized --param=max-completely-peeled-insns=4000
-                         --param=max-completely-peel-times=64)
+  cuelbo_simt_objects(cuelbo_simt_runtime SOURCES ${simt_runtime})
+  cuelbo_simt_objects(cuelbo_simt_kernels SOURCES ${simt_kernels}
+                      OPTIONS --param=max-completely-peeled-insns=4000 --param=max-completely-peel-times=64)
+  cuelbo_simt_objects(cuelbo_simt_checker SOURCES ${simt_checker})
+  cuelbo_simt_objects(cuelbo_simt_checked_kernels SOURCES ${simt_kernels} OPTIONS ${cuelbo_simt_instrumented})
+
+  # cuelbo_simt_library(<name> <objects>…). Of an inline function the linker keeps the first copy: the runtime comes first,
+  # so that its own accesses are never announced.
+  function(cuelbo_simt_library name)
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE cuelbo_simt_options)
+    foreach(objects IN LISTS ARGN)
+      target_sources(${name} INTERFACE $<TARGET_OBJECTS:${objects}>)
+    endforeach()
+  endfunction()
+  cuelbo_simt_library(cuelbo_simt cuelbo_simt_runtime cuelbo_simt_kernels)
+  cuelbo_simt_library(cuelbo_simt_checked_runtime cuelbo_simt_runtime cuelbo_simt_checker)
+  cuelbo_simt_library(cuelbo_simt_checked cuelbo_simt_runtime cuelbo_simt_checker cuelbo_simt_checked_kernels)
   cuelbo_device_module(simt LINK cuelbo_simt)
+  cuelbo_device_module(simt_checked LINK cuelbo_simt_checked)
 endif()
 
 if(CUELBO_CUDA)

@@ -37,13 +37,14 @@ std::unique_ptr<Device> open_device(const DeviceOptions& options) {
   if (options.name == "auto")
     return report_module("cuda").usable ? load_device_module("cuda").open(0, options)
                                         : open_cpu_device(options.threads);
-  if (options.name == "simt") return load_device_module("simt").open(0, options);
+  if (options.name == "simt" || options.name == "simt-checked")
+    return load_device_module(options.name).open(0, options);
   if (const auto index = gpu_index(options.name)) return load_device_module("cuda").open(*index, options);
-  usage_fail("there is no device '{}': use auto, cpu, cuda, cuda:N or simt", options.name);
+  usage_fail("there is no device '{}': use auto, cpu, cuda, cuda:N, simt or simt-checked", options.name);
 }
 
 std::vector<DeviceReport> list_devices() {
-  return {report_cpu_device(), report_module("cuda"), report_module("simt")};
+  return {report_cpu_device(), report_module("cuda"), report_module("simt"), report_module("simt-checked")};
 }
 
 }  // namespace cuelbo

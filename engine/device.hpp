@@ -75,7 +75,7 @@ class DeviceMemory {
 };
 
 struct DeviceOptions {
-  std::string name = "auto";  // auto | cpu | cuda | cuda:n | simt
+  std::string name = "auto";  // auto | cpu | cuda | cuda:n | simt | simt-checked
   int threads = 0;            // of the CPU, for cpu and simt; 0: all that this process may use
 };
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -20,7 +21,9 @@ std::filesystem::path module_folder() {
 }
 
 const DeviceModule* load(const std::string& name) {
-  const std::filesystem::path file = module_folder() / ("libcuelbo_" + name + ".so");
+  std::string library_name = "libcuelbo_" + name + ".so";
+  std::ranges::replace(library_name, '-', '_');
+  const std::filesystem::path file = module_folder() / library_name;
   if (!std::filesystem::exists(file))
     fail("the device '{}' was not built: '{}' is missing; {}", name, file.string(),
          name == "cuda" ? "it needs nvcc: cmake --preset cuda && cmake --build --preset cuda"

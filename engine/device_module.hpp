@@ -37,7 +37,7 @@ inline constexpr std::uint32_t device_module_interface = 2;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 
-// The module "cuda" or "simt", from libcuelbo_<name>.so in the folder of the program or in CUELBO_MODULE_PATH. It stays
+// The module "cuda", "simt" or "simt-checked", from libcuelbo_<name>.so (with _ for -) in the folder of the program or in CUELBO_MODULE_PATH. It stays
 // loaded. Throws Error that says what is missing.
 const DeviceModule& load_device_module(std::string_view name);
 

@@ -12,7 +12,7 @@ struct DevicesOptions {};
 
 int run_devices(const DevicesOptions&) {
   for (const DeviceReport& device : list_devices())
-    fmt::print("{:<6} {:<12} {}\n", device.name, device.usable ? "usable" : "not here", device.detail);
+    fmt::print("{:<12} {:<9} {}\n", device.name, device.usable ? "usable" : "not here", device.detail);
   return exit_done;
 }
 

@@ -123,7 +123,7 @@ void add_train(CLI::App& app, Run& run) {
         command.add_option("--seed", options.seed, "Seed of weights, splits and noise")
             ->check(CLI::NonNegativeNumber);
         command.add_option("--steps", options.steps, "Optimizer steps in all")->check(CLI::PositiveNumber);
-        command.add_option("--device", options.device, "auto, cpu, cuda, cuda:N or simt");
+        command.add_option("--device", options.device, "auto, cpu, cuda, cuda:N, simt or simt-checked");
         command
             .add_option("--threads", options.threads, "CPU threads, 0 for all; results do not depend on it")
             ->check(CLI::NonNegativeNumber);

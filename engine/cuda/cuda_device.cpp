@@ -1,5 +1,5 @@
 // A GPU as a device: one stream, memory of cudaMalloc, programs captured into graphs. The same code, compiled against the
-// SIMT runtime, is the device `simt`.
+// SIMT runtime, is the device `simt`; with its kernels instrumented, `simt-checked`.
 #include "engine/cuda/cuda_device.hpp"
 
 #include "engine/cuda/check.hpp"
@@ -10,7 +10,7 @@ namespace cuelbo::cuda {
 namespace {
 
 #if defined(CUELBO_SIMT)
-constexpr const char* device_name = "simt";
+const char* const device_name = simt::observer == nullptr ? "simt" : "simt-checked";
 #else
 constexpr const char* device_name = "cuda";
 #endif
@@ -96,12 +96,14 @@ class CudaDevice final : public Device {
 
 std::unique_ptr<Device> open_device(int, const DeviceOptions& options) {
   simt::set_workers(options.threads);
-  return std::make_unique<CudaDevice>(0, "simt (CUDA kernels executed on the CPU)");
+  return std::make_unique<CudaDevice>(0, fmt::format("{} (CUDA kernels executed on the CPU)", device_name));
 }
 
 DeviceReport report_device() {
-  return {
-      .name = device_name, .usable = true, .detail = "CUDA kernels executed on the CPU, for checking; slow"};
+  return {.name = device_name,
+          .usable = true,
+          .detail = simt::observer == nullptr ? "CUDA kernels executed on the CPU, for checking; slow"
+                                              : "the same, which finds races and bad addresses; slower"};
 }
 
 #else

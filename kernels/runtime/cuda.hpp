@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 
 #include <cuda_runtime_api.h>
 
@@ -50,7 +51,10 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));
 #if defined(CUELBO_SIMT)
-  simt::enqueue({.body = [=] { kernel(static_cast<Parameters>(arguments)...); },
+  const auto call = [=]() CUELBO_NOT_OBSERVED { kernel(static_cast<Parameters>(arguments)...); };
+  using Call = decltype(call);
+  simt::enqueue({.body = [](const void* c) CUELBO_NOT_OBSERVED { (*static_cast<Call*>(c))(); },
+                 .arguments = std::make_shared<Call>(call),
                  .grid = grid,
                  .block = block,
                  .shared_bytes = shared_bytes,

@@ -19,7 +19,7 @@ __device__ inline unsigned shared_address(const void* pointer) {
 // ---- asynchronous copies from global to shared memory
 
 // 16 bytes, the first `filled` of them copied and the rest zero; both addresses aligned to 16. Bypasses L1.
-__device__ inline void cp_async_16(void* shared, const void* global, unsigned filled = 16) {
+__device__ __forceinline__ void cp_async_16(void* shared, const void* global, unsigned filled = 16) {
 #if defined(CUELBO_SIMT)
   simt::BlockRunner::current().copy_async({.to = shared, .from = global, .bytes = 16, .filled = filled});
 #else
@@ -30,7 +30,7 @@ __device__ inline void cp_async_16(void* shared, const void* global, unsigned fi
 }
 
 // 4 bytes, for operands that are aligned no better.
-__device__ inline void cp_async_4(void* shared, const void* global, unsigned filled = 4) {
+__device__ __forceinline__ void cp_async_4(void* shared, const void* global, unsigned filled = 4) {
 #if defined(CUELBO_SIMT)
   simt::BlockRunner::current().copy_async({.to = shared, .from = global, .bytes = 4, .filled = filled});
 #else
@@ -41,7 +41,7 @@ __device__ inline void cp_async_4(void* shared, const void* global, unsigned fil
 }
 
 // Ends a group of copies of this thread.
-__device__ inline void cp_async_commit() {
+__device__ __forceinline__ void cp_async_commit() {
 #if defined(CUELBO_SIMT)
   simt::BlockRunner::current().commit_async_copies();
 #else
@@ -51,7 +51,7 @@ __device__ inline void cp_async_commit() {
 
 // Waits for this thread's groups, all but the newest `groups_left`. Other threads see the copies after a barrier.
 template <int groups_left>
-__device__ inline void cp_async_wait() {
+__device__ __forceinline__ void cp_async_wait() {
 #if defined(CUELBO_SIMT)
   simt::BlockRunner::current().wait_async_copies(groups_left);
 #else
@@ -63,7 +63,7 @@ __device__ inline void cp_async_wait() {
 
 // Four 8×8 matrices of 16-bit elements from shared memory: lane l names row l % 8 of matrix l / 8 (16 bytes, aligned) and
 // receives of each matrix the elements 2·(l % 4), + 1 of row l / 4.
-__device__ inline void ldmatrix_x4(std::uint32_t (&r)[4], const void* row) {
+__device__ __forceinline__ void ldmatrix_x4(std::uint32_t (&r)[4], const void* row) {
 #if defined(CUELBO_SIMT)
   simt::load_matrices<4, false>(r, row);
 #else
@@ -75,7 +75,7 @@ __device__ inline void ldmatrix_x4(std::uint32_t (&r)[4], const void* row) {
 }
 
 // The same, each matrix transposed: elements (2·(l % 4), l / 4) and (2·(l % 4) + 1, l / 4).
-__device__ inline void ldmatrix_x4_trans(std::uint32_t (&r)[4], const void* row) {
+__device__ __forceinline__ void ldmatrix_x4_trans(std::uint32_t (&r)[4], const void* row) {
 #if defined(CUELBO_SIMT)
   simt::load_matrices<4, true>(r, row);
 #else

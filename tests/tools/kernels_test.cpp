@@ -93,13 +93,13 @@ TEST_F(Kernels, TrainingOnSimtIsRepeatable) {
 
 TEST_F(Kernels, ADeviceThatIsNotHereSaysWhatIsMissing) {
   const Outcome devices = run({"devices"});
-  EXPECT_THAT(devices.out, HasSubstr("simt   usable"));
-  if (devices.out.find("cuda   usable") != std::string::npos) GTEST_SKIP() << "a GPU is here";
+  EXPECT_THAT(devices.out, AllOf(HasSubstr("simt         usable"), HasSubstr("simt-checked usable")));
+  if (devices.out.find("cuda         usable") != std::string::npos) GTEST_SKIP() << "a GPU is here";
   const Outcome outcome = run({"train", "tiny.toml", "--device", "cuda", "--output", "gpu"});
   EXPECT_TRUE(fails(outcome, 1, "cuda"));
   EXPECT_FALSE(std::filesystem::exists(path("gpu")));
   EXPECT_TRUE(fails(run({"train", "tiny.toml", "--device", "gpu", "--output", "gpu"}), 2,
-                    "use auto, cpu, cuda, cuda:N or simt"));
+                    "use auto, cpu, cuda, cuda:N, simt or simt-checked"));
 }
 
 }  // namespace

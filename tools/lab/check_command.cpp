@@ -111,7 +111,7 @@ class Checker {
 
 int run_check(const CheckOptions& options) {
   if (options.device == "cpu" || options.device == "auto")
-    usage_fail("--device {}: variants run on simt, cuda or cuda:N", options.device);
+    usage_fail("--device {}: variants run on simt, simt-checked, cuda or cuda:N", options.device);
   const Checker checker(options);
   const auto variants = load_device_module(options.device.substr(0, options.device.find(':'))).variants();
   const std::size_t slash = options.kernel.find('/');
@@ -144,7 +144,7 @@ void add_kernels_check(CLI::App& kernels, Run& run) {
       kernels, run, "check", "Compare variants with the double-precision reference",
       [](CLI::App& command, CheckOptions& options) {
         command.add_option("KERNEL", options.kernel, "KERNEL or KERNEL/VARIANT; all if left out");
-        command.add_option("--device", options.device, "simt, cuda or cuda:N")->capture_default_str();
+        command.add_option("--device", options.device, "simt, simt-checked (races, uninitialised memory, bad addresses), cuda or cuda:N")->capture_default_str();
         command.add_option("--shape", options.shape,
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
         command.add_option("--threads", options.threads, "CPU threads of simt, 0 for all")

@@ -22,18 +22,20 @@ namespace {
 std::byte no_block;
 constinit thread_local void* running_block = &no_block;  // not null: see coordinates.hpp
 
-std::string text(uint3 v) {
-  std::string result = "(";
-  result += std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z);
-  return result += ')';
-}
-std::string text(Location where) { return std::string(where.file) + ':' + std::to_string(where.line); }
 bool same(Location a, Location b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
 
 }  // namespace
 
+std::string to_string(uint3 v) {
+  std::string result = "(";
+  result += std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z);
+  return result += ')';
+}
+std::string to_string(Location where) {
+  return where.line == 0 ? where.file : std::string(where.file) + ':' + std::to_string(where.line);
+}
 std::string to_string(const Finding& f) {
-  return text(f.where) + ": block " + text(f.block) + ", thread " + text(f.thread) + ": " + f.text;
+  return to_string(f.where) + ": block " + to_string(f.block) + ", thread " + to_string(f.thread) + ": " + f.text;
 }
 
 BlockRunner::BlockRunner() = default;
@@ -69,16 +71,19 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   std::size_t space = shared_storage_.size();
   shared_ = std::align(alignment, rounded, begin, space);
   std::memset(shared_, poison, rounded);
+  // The first access to thread-local variables makes them; static shared memory is looked for afterwards.
+  blockIdx = block_index;
+  blockDim = task.block;
+  gridDim = task.grid;
   const std::span<std::byte> statics = static_shared_memory();
   std::ranges::fill(statics, std::byte{poison});
+  if (observer != nullptr)
+    observer->begin_block(*this, block_index, {static_cast<std::byte*>(shared_), task.shared_bytes}, statics);
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_POISON_MEMORY_REGION(static_cast<std::byte*>(shared_) + task.shared_bytes,
                             rounded - task.shared_bytes);
 #endif
 
-  blockIdx = block_index;
-  blockDim = task.block;
-  gridDim = task.grid;
   void* const before = std::exchange(running_block, this);
   running_ = next_runnable();
   active_ = &main_;
@@ -131,7 +136,9 @@ void BlockRunner::run_thread(int t) {
   Thread& thread = threads_[static_cast<std::size_t>(t)];
   thread.state = State::ready;
   threadIdx = index_of(t);
+  if (observer != nullptr) observer->enter_kernel(active_->stack());
   task_->body(task_->context);
+  if (observer != nullptr) observer->leave_kernel();
   thread.state = State::exited;
   last_exited_ = running_;
   --live_;
@@ -186,6 +193,22 @@ uint3 BlockRunner::index_of(int t) const {
   return {i % size.x, i / size.x % size.y, i / size.x / size.y};
 }
 
+// While the runtime acts for a thread, the kernel is left.
+class BlockRunner::OutsideKernel {
+ public:
+  explicit OutsideKernel(const BlockRunner& runner) : runner_(runner) {
+    if (observer != nullptr) observer->leave_kernel();
+  }
+  ~OutsideKernel() {
+    if (observer != nullptr) observer->enter_kernel(runner_.active_->stack());
+  }
+  OutsideKernel(const OutsideKernel&) = delete;
+  OutsideKernel& operator=(const OutsideKernel&) = delete;
+
+ private:
+  const BlockRunner& runner_;
+};
+
 // ---- findings
 
 void BlockRunner::report(int thread, Location where, std::string what) {
@@ -195,6 +218,7 @@ void BlockRunner::report(int thread, Location where, std::string what) {
 }
 
 void BlockRunner::fail(Location where, std::string what) {
+  if (observer != nullptr) observer->leave_kernel();
   report(running_, where, std::move(what));
   leave(main_);
   __builtin_unreachable();
@@ -210,14 +234,15 @@ void BlockRunner::report_stuck() {
   const Location where = threads_[static_cast<std::size_t>(in_warp)].where;
   std::string what = "a warp operation waits for lanes of its mask that never make it";
   if (at_barrier >= 0)
-    what += "; thread " + text(index_of(at_barrier)) + " waits at the barrier of " +
-            text(threads_[static_cast<std::size_t>(at_barrier)].where);
+    what += "; thread " + to_string(index_of(at_barrier)) + " waits at the barrier of " +
+            to_string(threads_[static_cast<std::size_t>(at_barrier)].where);
   report(in_warp, where, what);
 }
 
 // ---- barriers
 
 void BlockRunner::barrier(Location where) {
+  const OutsideKernel outside(*this);
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
   thread.state = State::at_barrier;
   thread.where = where;
@@ -234,7 +259,7 @@ void BlockRunner::release_barrier() {
     const Location where = threads_[static_cast<std::size_t>(first)].where;
     if (!same(thread.where, where))
       report(t, thread.where,
-             "barrier divergence: thread " + text(index_of(first)) + " waits at " + text(where));
+             "barrier divergence: thread " + to_string(index_of(first)) + " waits at " + to_string(where));
     thread.state = State::ready;
   }
   if (live_ < count_)
@@ -242,6 +267,7 @@ void BlockRunner::release_barrier() {
            "this thread has exited and does not reach the barrier that others wait at");
   arrived_ = cursor_ = 0;
   shuffle_order();
+  if (observer != nullptr) observer->barrier();
 }
 
 // ---- warp operations
@@ -255,6 +281,7 @@ unsigned BlockRunner::live_lanes() const {
 }
 
 void BlockRunner::warp_operation(WarpCall& call) {
+  const OutsideKernel outside(*this);
   if ((call.mask >> lane() & 1) == 0)
     fail(call.where, "a warp operation whose mask leaves out the lane that makes it");
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
@@ -287,6 +314,7 @@ bool BlockRunner::try_complete(int warp, unsigned mask, WarpCall::Perform perfor
     calls[lane] = thread.call;
   }
   perform(calls, mask);
+  if (observer != nullptr) observer->warp_operation(warp, mask);
   for (int lane = 0; lane < warp_size; ++lane)
     if (calls[lane] != nullptr)
       threads_[static_cast<std::size_t>(warp * warp_size + lane)].state = State::ready;
@@ -300,18 +328,23 @@ bool BlockRunner::try_complete(int warp, unsigned mask, WarpCall::Perform perfor
 
 // ---- asynchronous copies
 
-void BlockRunner::copy_async(const AsyncCopy& copy) {
+void BlockRunner::copy_async(AsyncCopy copy) {
+  const OutsideKernel outside(*this);
+  copy.site = __builtin_return_address(0);
+  if (observer != nullptr) observer->copy_started(copy);
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
   thread.copies.push_back(copy);
   ++thread.uncommitted;
 }
 
 void BlockRunner::commit_async_copies() {
+  const OutsideKernel outside(*this);
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
   thread.groups.push_back(std::exchange(thread.uncommitted, 0));
 }
 
 void BlockRunner::wait_async_copies(std::size_t groups_left) {
+  const OutsideKernel outside(*this);
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
   if (thread.groups.size() <= groups_left) return;
   const auto end = thread.groups.end() - static_cast<std::ptrdiff_t>(groups_left);
@@ -320,6 +353,7 @@ void BlockRunner::wait_async_copies(std::size_t groups_left) {
   for (auto copy = thread.copies.begin(); copy != thread.copies.begin() + copies; ++copy) {
     if (copy->filled > 0) std::memcpy(copy->to, copy->from, copy->filled);
     std::memset(static_cast<std::byte*>(copy->to) + copy->filled, 0, copy->bytes - copy->filled);
+    if (observer != nullptr) observer->copy_finished(*copy);
   }
   thread.copies.erase(thread.copies.begin(), thread.copies.begin() + copies);
   thread.groups.erase(thread.groups.begin(), end);

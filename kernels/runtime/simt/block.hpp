@@ -13,6 +13,7 @@
 #include <vector_types.h>
 
 #include "kernels/runtime/simt/fiber.hpp"
+#include "kernels/runtime/simt/observer.hpp"
 
 namespace cuelbo::simt {
 
@@ -30,6 +31,8 @@ struct Finding {
   Location where;
   uint3 block{}, thread{};
 };
+std::string to_string(uint3 index);        // (x, y, z)
+std::string to_string(Location location);  // file:line
 std::string to_string(const Finding& finding);  // file:line: block (x, y, z), thread (x, y, z): what
 
 // Order in which the threads of a block run between barriers. A correct kernel gives the same bits in each.
@@ -51,6 +54,7 @@ struct AsyncCopy {
   void* to = nullptr;
   const void* from = nullptr;
   unsigned bytes = 0, filled = 0;  // copies `filled` bytes, writes zeros after them
+  const void* site = nullptr;      // in the code, which copy_async notes
 };
 
 struct BlockTask {
@@ -76,15 +80,17 @@ class BlockRunner {
   // ---- for the running thread
 
   static BlockRunner& current();
-  void* shared_memory() const { return shared_; }
+  CUELBO_NOT_OBSERVED void* shared_memory() const { return shared_; }
   void barrier(Location where);
   void warp_operation(WarpCall& call);
-  int lane() const { return running_ % warp_size; }
+  int running() const { return running_; }
+  CUELBO_NOT_OBSERVED int lane() const { return running_ % warp_size; }
   unsigned live_lanes() const;
-  void copy_async(const AsyncCopy& copy);
+  void copy_async(AsyncCopy copy);
   void commit_async_copies();
   void wait_async_copies(std::size_t groups_left);
   [[noreturn]] void fail(Location where, std::string what);
+  uint3 index_of(int t) const;  // threadIdx of the t-th thread
 
  private:
   enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, exited };
@@ -98,6 +104,8 @@ class BlockRunner {
     std::size_t uncommitted = 0;
   };
 
+  class OutsideKernel;
+
   static void fiber_main(void* argument);
   void run_thread(int t);
   void leave(Fiber& next);
@@ -110,7 +118,6 @@ class BlockRunner {
   void shuffle_order();
   void report(int thread, Location where, std::string what);
   void report_stuck();
-  uint3 index_of(int t) const;
   Fiber& free_fiber();
 
   const BlockTask* task_ = nullptr;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -95,9 +96,9 @@ class Runtime {
 
   void set_workers(int workers) {
     pool_ = std::make_unique<kernels::ThreadPool>(
-        one_worker    ? 1
-        : workers > 0 ? workers
-                      : static_cast<int>(std::thread::hardware_concurrency()));
+        one_worker || observer != nullptr ? 1
+        : workers > 0                     ? workers
+                                          : static_cast<int>(std::thread::hardware_concurrency()));
     runners_.clear();
     for (int i = 0; i < pool_->threads(); ++i) runners_.push_back(std::make_unique<BlockRunner>());
   }
@@ -115,9 +116,12 @@ class Runtime {
     constexpr std::size_t alignment = 256;
     if (memory == nullptr) return remember(cudaErrorInvalidValue);
     // Exactly the bytes asked for, so that a sanitizer sees an access behind them.
-    if (bytes > (std::size_t{1} << 46) ||
-        posix_memalign(memory, alignment, std::max<std::size_t>(bytes, 1)) != 0)
-      return remember(cudaErrorMemoryAllocation);
+    if (bytes > (std::size_t{1} << 46)) return remember(cudaErrorMemoryAllocation);
+    if (observer != nullptr)
+      *memory = observer->allocate(alignment, bytes);
+    else if (posix_memalign(memory, alignment, std::max<std::size_t>(bytes, 1)) != 0)
+      *memory = nullptr;
+    if (*memory == nullptr) return remember(cudaErrorMemoryAllocation);
     std::memset(*memory, poison, bytes);
     (pinned ? pinned_ : device_)[static_cast<std::byte*>(*memory)] = bytes;
     return cudaSuccess;
@@ -127,7 +131,10 @@ class Runtime {
     run_all();
     if ((pinned ? pinned_ : device_).erase(static_cast<std::byte*>(memory)) == 0)
       return remember(cudaErrorInvalidValue);
-    std::free(memory);
+    if (observer != nullptr)
+      observer->release(memory);
+    else
+      std::free(memory);
     return status();
   }
   bool is_pageable(const void* memory) const {
@@ -222,17 +229,21 @@ class Runtime {
 
   void run(const Copy& copy) {
     if (copy.bytes > 0) std::memmove(copy.to, copy.from, copy.bytes);
+    if (observer != nullptr) observer->written(copy.to, copy.bytes);
   }
-  void run(const Set& set) { std::memset(set.to, set.value, set.bytes); }
+  void run(const Set& set) {
+    std::memset(set.to, set.value, set.bytes);
+    if (observer != nullptr) observer->written(set.to, set.bytes);
+  }
   void run(const Record& record) { record.event->done = std::max(record.event->done, record.ticket); }
   void run(const Wait&) {}
 
   // After a finding nothing runs any more, as on a GPU whose context is lost.
   void run(const KernelLaunch& launch) {
     if (finding_) return;
-    const auto call = [](const void* body) { (*static_cast<const std::function<void()>*>(body))(); };
-    const BlockTask task{.body = call,
-                         .context = &launch.body,
+    if (observer != nullptr) observer->begin_launch();
+    const BlockTask task{.body = launch.body,
+                         .context = launch.arguments.get(),
                          .grid = launch.grid,
                          .block = launch.block,
                          .shared_bytes = launch.shared_bytes,

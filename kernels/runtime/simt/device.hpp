@@ -105,15 +105,16 @@ struct Meet {  // no value: __syncwarp
 };
 
 // Blocks run on several OS threads, so atomics of global memory are real ones.
-template <class T, class F>
-T atomic_update(T* address, F&& f) {
+template <bool reads = true, class T, class F>
+CUELBO_NOT_OBSERVED T atomic_update(T* address, F&& f) {
   using B = Bits<T>;
   static_assert(sizeof(T) == sizeof(B));
-  std::atomic_ref<B> cell(*reinterpret_cast<B*>(address));
-  B old = cell.load(std::memory_order_relaxed);
-  while (!cell.compare_exchange_weak(old, std::bit_cast<B>(f(std::bit_cast<T>(old))),
-                                     std::memory_order_relaxed)) {
-  }
+  if (observer != nullptr) observer->atomic(address, sizeof(T), reads, __builtin_return_address(0));
+  auto* const cell = reinterpret_cast<B*>(address);
+  B old = __atomic_load_n(cell, __ATOMIC_RELAXED), updated;
+  do {
+    updated = std::bit_cast<B>(f(std::bit_cast<T>(old)));
+  } while (!__atomic_compare_exchange_n(cell, &old, updated, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   return std::bit_cast<T>(old);
 }
 
@@ -183,34 +184,34 @@ inline unsigned __activemask() { return ::cuelbo::simt::BlockRunner::current().l
 // ---- atomics
 
 template <class T>
-T atomicAdd(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicAdd(T* address, std::type_identity_t<T> value) {
   return ::cuelbo::simt::atomic_update(address, [=](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
-T atomicMax(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicMax(T* address, std::type_identity_t<T> value) {
   return ::cuelbo::simt::atomic_update(address, [=](T old) { return old > value ? old : value; });
 }
 template <class T>
-T atomicMin(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicMin(T* address, std::type_identity_t<T> value) {
   return ::cuelbo::simt::atomic_update(address, [=](T old) { return old < value ? old : value; });
 }
 template <class T>
-T atomicExch(T* address, std::type_identity_t<T> value) {
-  return ::cuelbo::simt::atomic_update(address, [=](T) { return value; });
+__forceinline__ T atomicExch(T* address, std::type_identity_t<T> value) {
+  return ::cuelbo::simt::atomic_update<false>(address, [=](T) { return value; });
 }
 template <class T>
-T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
+__forceinline__ T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
   return ::cuelbo::simt::atomic_update(address, [=](T old) { return old == compare ? value : old; });
 }
 // Wraps to 0 after `last`, as CUDA's does.
-inline unsigned atomicInc(unsigned* address, unsigned last) {
+__forceinline__ unsigned atomicInc(unsigned* address, unsigned last) {
   return ::cuelbo::simt::atomic_update(address, [=](unsigned old) { return old >= last ? 0U : old + 1; });
 }
 
 // ---- loads, bits and arithmetic
 
 template <class T>
-T __ldg(const T* address) {
+__forceinline__ T __ldg(const T* address) {
   return *address;
 }
 inline float __int_as_float(int x) { return std::bit_cast<float>(x); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 namespace cuelbo::simt {
 
@@ -20,6 +21,12 @@ class Fiber {
 
   // Leaves this fiber, on which the caller runs, and goes on with `next`. Returns when something switches back.
   void switch_to(Fiber& next);
+
+  // Empty for the OS thread's own.
+  std::span<const std::byte> stack() const {
+    return mapping_ == nullptr ? std::span<const std::byte>()
+                               : std::span(static_cast<const std::byte*>(bottom_), size_);
+  }
 
  private:
   struct Context;  // registers, where no assembly serves

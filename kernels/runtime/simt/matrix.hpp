@@ -44,14 +44,16 @@ void perform_load_matrices(WarpCall* const lanes[warp_size], unsigned) {
 }
 
 template <int count, bool transposed>
-void load_matrices(std::uint32_t (&r)[count], const void* row,
+CUELBO_NOT_OBSERVED void load_matrices(std::uint32_t (&r)[count], const void* row,
                    Location where = {__builtin_FILE(), __builtin_LINE()}) {
+  BlockRunner& block = BlockRunner::current();
+  if (observer != nullptr && block.lane() < 8 * count) observer->read(row, 16, __builtin_return_address(0));
   LoadMatrices operands{.row = row};
   WarpCall call{.mask = ~0U,
                 .perform = &perform_load_matrices<count, transposed>,
                 .operands = &operands,
                 .where = where};
-  BlockRunner::current().warp_operation(call);
+  block.warp_operation(call);
   for (int m = 0; m < count; ++m) r[m] = operands.r[m];
 }
 

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,7 +16,8 @@ namespace cuelbo::simt {
 
 // A kernel launch: `body` runs the kernel for the current thread.
 struct KernelLaunch {
-  std::function<void()> body;
+  void (*body)(const void* arguments) = nullptr;
+  std::shared_ptr<const void> arguments;
   dim3 grid, block;
   std::size_t shared_bytes = 0;
   const void* kernel = nullptr;  // its address, which is its identity

@@ -1,0 +1,290 @@
+#include "kernels/runtime/simt/checked/checker.hpp"
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels/runtime/simt/shared_memory.hpp"
+
+namespace cuelbo::simt::checked {
+
+constinit Checker* checker = nullptr;
+
+namespace {
+
+const char* name(Kind kind) {
+  switch (kind) {
+    case Kind::read: return "read";
+    case Kind::write: return "write";
+    case Kind::atomic_update:
+    case Kind::atomic_write: return "atomic operation";
+    case Kind::copy_start:
+    case Kind::copy_finish: return "asynchronous copy";
+  }
+  return "";
+}
+const char* name(Space space) {
+  switch (space) {
+    case Space::static_shared: return "static shared memory";
+    case Space::dynamic_shared: return "dynamic shared memory";
+    case Space::global: return "global memory";
+  }
+  return "";
+}
+std::string text(const char* what, std::size_t bytes) {
+  return std::string(what) + " of " + std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
+}
+bool contains(std::span<const std::byte> bytes, Address address, std::size_t size) {
+  const Address offset = address - reinterpret_cast<Address>(bytes.data());
+  return offset < bytes.size() && size <= bytes.size() - offset;
+}
+
+}  // namespace
+
+Checker::Checker() : module_(this_module()) {
+  for (const std::span<const std::byte> segment : module_.writable) {  // __device__ variables
+    Region& region = memory_.add(reinterpret_cast<Address>(segment.data()), segment.size(), Space::global);
+    region.written.assign(segment.size(), true);
+  }
+}
+
+// ---- memory
+
+void* Checker::allocate(std::size_t alignment, std::size_t bytes) {
+  // Nothing else lies in the same page, and something between any two.
+  const std::size_t padded = (bytes / page_bytes + 2) * page_bytes;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, std::max(alignment, page_bytes), padded) != 0) return nullptr;
+  memory_.add(reinterpret_cast<Address>(memory), bytes, Space::global).written.assign(bytes, false);
+  return memory;
+}
+
+void Checker::release(void* memory) {
+  constexpr std::size_t most = std::size_t{64} << 20;
+  const auto address = reinterpret_cast<Address>(memory);
+  const std::size_t bytes = memory_.regions().at(address).end - address;
+  memory_.remove(address);
+  freed_.push_back({memory, bytes});
+  freed_bytes_ += bytes;
+  for (; freed_bytes_ > most; freed_.pop_front()) {
+    freed_bytes_ -= freed_.front().bytes;
+    std::free(freed_.front().memory);
+  }
+}
+
+void Checker::written(const void* memory, std::size_t bytes) {
+  const auto address = reinterpret_cast<Address>(memory);
+  Region* const region = memory_.find(address);
+  if (region == nullptr || region->written.empty()) return;
+  const auto first = region->written.begin() + static_cast<std::ptrdiff_t>(address - region->begin);
+  std::fill(first, first + static_cast<std::ptrdiff_t>(std::min(bytes, region->end - address)), true);
+}
+
+// ---- order
+
+void Checker::begin_launch() {
+  constexpr Time last = ~Time{0} / 4 * 3;
+  if (clocks_.now() > last) {
+    memory_.forget_times();
+    clocks_.restart();
+  }
+  clocks_.begin_launch();
+}
+
+void Checker::begin_block(BlockRunner& runner, uint3 index, std::span<std::byte> dynamic_shared,
+                          std::span<std::byte> static_shared) {
+  const auto place = [&](Address& begin, std::span<std::byte> memory, Space space) {
+    const auto address = reinterpret_cast<Address>(memory.data());
+    const auto known = memory_.regions().find(begin);
+    if (begin == address && known != memory_.regions().end() && known->second.end == address + memory.size())
+      return;
+    if (begin != 0) memory_.remove(begin);
+    begin = address;
+    if (begin != 0) memory_.add(begin, memory.size(), space);
+  };
+  place(dynamic_shared_, dynamic_shared, Space::dynamic_shared);
+  place(static_shared_, static_shared, Space::static_shared);
+  thread_locals_ = {static_shared.data() - module_.thread_local_bytes, module_.thread_local_bytes};
+  runner_ = &runner;
+  clocks_.begin_block(index);
+}
+
+// ---- accesses
+
+template <Kind kind>
+void Checker::access_range(const void* address, std::size_t bytes, const void* site) {
+  auto at = reinterpret_cast<Address>(address);
+  while (bytes > 0) {
+    const std::size_t part = std::min(bytes, page_bytes - at % page_bytes);
+    access<kind>(at, part, site);
+    at += part;
+    bytes -= part;
+  }
+}
+template void Checker::access_range<Kind::read>(const void*, std::size_t, const void*);
+template void Checker::access_range<Kind::write>(const void*, std::size_t, const void*);
+
+template <Kind kind>
+void Checker::access_atomically(const void* address, std::size_t bytes, const void* site) {
+  if (running_stack.contains(address)) return;
+  const RunningStack::Pause pause(running_stack);
+  check_alignment(address, bytes, kind, site);
+  const Region* const region = memory_.find(reinterpret_cast<Address>(address));
+  const bool shared = region != nullptr && is_shared(region->space);
+  clocks_.acquire(runner_->running(), address, shared);
+  access<kind>(reinterpret_cast<Address>(address), bytes, site);
+  clocks_.release(runner_->running(), address, shared);
+}
+
+void Checker::read(const void* address, std::size_t bytes, const void* site) {
+  check_alignment(address, bytes, Kind::read, site);
+  access_range<Kind::read>(address, bytes, site);
+}
+void Checker::atomic(void* address, std::size_t bytes, bool reads, const void* site) {
+  if (reads)
+    access_atomically<Kind::atomic_update>(address, bytes, site);
+  else
+    access_atomically<Kind::atomic_write>(address, bytes, site);
+}
+
+// The hardware may write at any time between the copy and its wait.
+void Checker::copy_started(const AsyncCopy& copy) {
+  check_alignment(copy.to, copy.bytes, Kind::copy_start, copy.site);
+  check_alignment(copy.from, copy.bytes, Kind::copy_start, copy.site);
+  access_range<Kind::read>(copy.from, copy.filled, copy.site);
+  access_range<Kind::copy_start>(copy.to, copy.bytes, copy.site);
+}
+void Checker::copy_finished(const AsyncCopy& copy) {
+  access_range<Kind::copy_finish>(copy.to, copy.bytes, copy.site);
+}
+
+// Keeps what a later write may race with: readers since the last barrier of one warp and of another, or of another block.
+void Checker::note_read(Cell& cell, const Access& now) {
+  const std::uint32_t bit = 1U << now.lane();
+  const auto warp = static_cast<std::uint8_t>(now.warp());
+  const auto begin = [&](int slot) {
+    cell.reads[slot] = {.time = clocks_.now(), .lanes = bit, .site = now.site};
+    cell.read_warp[slot] = warp;
+  };
+  const auto join = [&](Read& read) {
+    bool replaced = true;
+    for (std::uint32_t lanes = read.lanes & ~bit; lanes != 0 && replaced; lanes &= lanes - 1)
+      replaced = clocks_.ordered(now.warp(), now.lane(), std::countr_zero(lanes), read.time);
+    if (replaced)
+      read = {.time = clocks_.now(), .lanes = bit, .site = now.site};
+    else
+      read.lanes |= bit;
+  };
+  Read &first = cell.reads[0], &second = cell.reads[1];
+  if (first.time <= clocks_.barrier()) {
+    if (of_another_block(first.time) && !of_another_block(second.time)) {
+      second = first;
+      cell.read_warp[1] = cell.read_warp[0];
+    }
+    begin(0);
+  } else if (cell.read_warp[0] == warp) {
+    join(first);
+  } else if (second.time <= clocks_.barrier()) {
+    if (!of_another_block(second.time)) begin(1);
+  } else if (cell.read_warp[1] == warp) {
+    join(second);
+  }
+}
+
+void Checker::check_against_write(const Cell& cell, const Access& now) {
+  const Time time = cell.write_time;
+  const bool other_block = time <= clocks_.block_begin();
+  if (other_block && (now.shared() || !of_another_block(time))) return;
+  const int writer = static_cast<int>(cell.writer & Cell::thread_bits);
+  const bool atomic = (cell.writer & Cell::atomic) != 0;
+  if (!other_block) {
+    if ((cell.writer & Cell::in_flight) != 0)
+      race(now, "asynchronous copy, not waited for, of", writer, time, cell.write_site);
+    if (time <= clocks_.barrier() || writer == now.thread) return;
+    if (writer / warp_size == now.warp() && clocks_.ordered(now.warp(), now.lane(), writer % warp_size, time))
+      return;
+  }
+  if ((atomic && is_atomic(now.kind)) || clocks_.ordered_by_atomics(now.thread, writer, time)) return;
+  race(now, atomic ? "atomic operation of" : "write of", writer, time, cell.write_site);
+}
+
+void Checker::check_against_reads(const Cell& cell, const Access& now) {
+  for (int slot = 0; slot < 2; ++slot) {
+    const Read& read = cell.reads[slot];
+    const bool other_block = !now.shared() && of_another_block(read.time);
+    if (read.time <= clocks_.barrier() && !other_block) continue;
+    const int warp = cell.read_warp[slot];
+    std::uint32_t lanes = read.lanes;
+    if (warp == now.warp() && !other_block) lanes &= ~(1U << now.lane());
+    for (; lanes != 0; lanes &= lanes - 1) {
+      const int lane = std::countr_zero(lanes), reader = warp * warp_size + lane;
+      if (warp == now.warp() && !other_block && clocks_.ordered(warp, now.lane(), lane, read.time)) continue;
+      if (clocks_.ordered_by_atomics(now.thread, reader, read.time)) continue;
+      race(now, "read of", reader, read.time, read.site);
+    }
+  }
+}
+
+// A write that the compiler did not report shows in what the memory holds.
+void Checker::check_written(Address cell, std::size_t bytes, const Access& now) {
+  for (std::size_t i = 0; i < bytes; ++i)
+    if (reinterpret_cast<const unsigned char*>(cell)[i] != poison) return;
+  if (!now.shared() && now.region->written[cell - now.region->begin]) return;
+  leave_kernel();
+  fail(now.site, text(name(now.kind), now.bytes) + " of " + name(now.region->space) +
+                     (now.shared() ? " that this block has not written" : " that nothing has written"));
+}
+
+// ---- findings
+
+void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const void* site) {
+  if (contains(thread_locals_, address, bytes) && kind == Kind::read) return;  // threadIdx and its kin
+  for (const std::span<const std::byte> segment : module_.read_only)
+    if (contains(segment, address, bytes) && kind == Kind::read) return;
+  leave_kernel();
+  std::string what = text(name(kind), bytes);
+  const auto number = static_cast<Site>(reinterpret_cast<Address>(site) - module_.base);
+  for (const Freed& freed : freed_)
+    if (address - reinterpret_cast<Address>(freed.memory) < freed.bytes)
+      fail(number, what + " of freed memory");
+  what += " outside of all memory that kernels may use";
+  constexpr Address near = 4096;
+  for (const auto& [begin, region] : memory_.regions()) {
+    const std::string of = std::string(" ") + name(region.space) + " of " +
+                           std::to_string(region.end - region.begin) + " bytes";
+    if (address < begin && begin - address < near)
+      what += ", " + std::to_string(begin - address) + " bytes in front of" + of;
+    if (address < region.end && address + bytes > region.end)
+      what += ", across the end of" + of;
+    if (address >= region.end && address - region.end < near)
+      what += ", " + std::to_string(address - region.end) + " bytes behind" + of;
+  }
+  fail(number, what);
+}
+
+void Checker::misaligned(std::size_t bytes, Kind kind, const void* site) {
+  leave_kernel();
+  fail(static_cast<Site>(reinterpret_cast<Address>(site) - module_.base),
+       text(name(kind), bytes) + " at an address that is no multiple of " + std::to_string(bytes));
+}
+
+void Checker::race(const Access& now, const char* with, int thread, Time time, Site site) {
+  leave_kernel();
+  const bool other_block = time <= clocks_.block_begin();
+  const Location there = source_lines(module_, {&site, 1}).front();
+  std::string what = text(name(now.kind), now.bytes) + " races with the " + with;
+  if (other_block) what += " block " + to_string(clocks_.block_of(time)) + ",";
+  what += " thread " +
+          to_string(runner_->index_of(thread)) + " at " + to_string(there);
+  what += other_block                         ? "; between blocks"
+          : thread / warp_size == now.warp() ? "; within a warp"
+                                              : "; between warps";
+  fail(now.site, what + "; " + (now.shared() ? "shared memory" : "global memory"));
+}
+
+void Checker::fail(Site site, std::string what) {
+  runner_->fail(source_lines(module_, {&site, 1}).front(), std::move(what));
+}
+
+}  // namespace cuelbo::simt::checked

@@ -1,0 +1,72 @@
+// What happens before what, for the threads of a launch whose blocks run one after the other.
+//
+// Time is a counter that moves on at every synchronisation. Barriers, full warp operations and the beginnings of blocks and
+// launches need one number each; partial masks need what each lane knows of each other lane; atomics make a thread know
+// what the threads know that were at the same address before: vector clocks with an entry only for whom one knows.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernels/runtime/simt/block.hpp"
+
+namespace cuelbo::simt::checked {
+
+using Time = std::uint32_t;
+
+class Clocks {
+ public:
+  Time now() const { return now_; }
+  Time launch_begin() const { return launch_begin_; }  // all that is not later happened before
+  Time block_begin() const { return block_begin_; }    // what is not later belongs to other blocks
+  Time barrier() const { return barrier_; }            // the block's last one; its beginning counts
+
+  void begin_launch();
+  void begin_block(uint3 index);
+  void pass_barrier();
+  void warp_operation(int warp, unsigned mask);
+  // Around an atomic operation of `thread`: it learns what its predecessors at the address knew, and passes it on.
+  void acquire(int thread, const void* address, bool shared);
+  void release(int thread, const void* address, bool shared);
+  void restart();                                             // when time runs out; nothing is running
+
+  // Whether what `other`, a lane of the same warp, did at `time` happened before what `lane` does now. It was after the
+  // last barrier.
+  bool ordered(int warp, int lane, int other, Time time) const {
+    return time <= full_[warp] || time <= lanes_[warp][lane][other];
+  }
+  // The same for any thread, of this or an earlier block of the launch, through atomics.
+  bool ordered_by_atomics(int thread, int other, Time time) const;
+  uint3 block_of(Time time) const { return blocks_[block_at(time)].index; }
+
+ private:
+  struct Block {
+    Time begin = 0;
+    uint3 index{};
+  };
+  // Who, and up to when; sorted. The key of all threads of a block is in front of those of its threads.
+  using Known = std::vector<std::pair<std::uint64_t, Time>>;
+  static std::uint64_t key(std::size_t block, int thread) {
+    return block * (max_block_threads + 1) + static_cast<std::uint64_t>(thread + 1);
+  }
+  static constexpr int everyone = -1;
+  static Known merge(const Known& a, const Known& b);
+  static bool contains(const Known& known, std::uint64_t key, Time time);
+  static void coarsen(Known& known);
+  std::size_t block_at(Time time) const;
+
+  Time now_ = 1, launch_begin_ = 0, block_begin_ = 0, barrier_ = 0;
+  std::vector<Block> blocks_;  // of the launch, in the order in which they ran
+  Time full_[max_block_threads / warp_size] = {};
+  Time lanes_[max_block_threads / warp_size][warp_size][warp_size] = {};
+
+  bool atomics_ = false;       // whether this block made any
+  Known block_known_;          // at the last barrier
+  std::vector<Known> known_ = std::vector<Known>(max_block_threads);  // by each thread since
+  std::unordered_map<const void*, Known> released_shared_, released_global_;  // by atomics at an address
+};
+
+}  // namespace cuelbo::simt::checked

@@ -1,0 +1,108 @@
+#include "kernels/runtime/simt/checked/module.hpp"
+
+#include <link.h>
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <set>
+
+namespace cuelbo::simt::checked {
+
+namespace {
+
+int look_at(dl_phdr_info* info, std::size_t, void* argument) {
+  auto& module = *static_cast<Module*>(argument);
+  const auto code = reinterpret_cast<std::uintptr_t>(&look_at);
+  Module seen{.path = info->dlpi_name, .base = info->dlpi_addr};
+  bool mine = false;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = info->dlpi_phdr[i];
+    const std::uintptr_t address = info->dlpi_addr + segment.p_vaddr;
+    const std::span bytes(reinterpret_cast<const std::byte*>(address), segment.p_memsz);
+    if (segment.p_type == PT_LOAD) {
+      mine = mine || code - address < segment.p_memsz;
+      ((segment.p_flags & PF_W) != 0 ? seen.writable : seen.read_only).push_back(bytes);
+    }
+    if (segment.p_type == PT_TLS) seen.thread_local_bytes = segment.p_filesz;
+  }
+  if (!mine) return 0;
+  module = std::move(seen);
+  if (module.path.empty()) module.path = "/proc/self/exe";
+  return 1;
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result += '\'';
+}
+
+std::string hexadecimal(std::uint32_t number) {
+  char digits[16];
+  std::snprintf(digits, sizeof digits, "0x%x", number);
+  return digits;
+}
+
+// Output of a command; empty if it cannot be run.
+std::string output_of(const std::string& command) {
+  std::string output;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), &pclose);
+  char buffer[4096];
+  for (std::size_t n = 0; pipe != nullptr && (n = std::fread(buffer, 1, sizeof buffer, pipe.get())) > 0;)
+    output.append(buffer, n);
+  return output;
+}
+
+// Locations outlive what asks for them.
+const char* keep(std::string text) {
+  static std::set<std::string> kept;
+  return kept.insert(std::move(text)).first->c_str();
+}
+
+bool of_the_runtime(const std::string& file) {
+  return file.find("kernels/runtime/simt/") != std::string::npos || file.ends_with("kernels/runtime/ptx.hpp");
+}
+
+}  // namespace
+
+Module this_module() {
+  Module module;
+  dl_iterate_phdr(look_at, &module);
+  return module;
+}
+
+std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites) {
+  const std::string path = std::filesystem::canonical(module.path).string();
+  std::string command = "addr2line -a -i -e " + quoted(path);
+  std::vector<Location> lines;
+  for (const std::uint32_t site : sites) {
+    lines.push_back({.file = keep(path + "+" + hexadecimal(site))});
+    command += ' ' + hexadecimal(site - 1);  // the call, not what follows it
+  }
+  const std::string output = output_of(command + " 2>/dev/null");
+  std::size_t next = 0;  // 0x… of an address, then file:line of its frames, innermost first
+  bool found = false;
+  for (std::size_t begin = 0; begin < output.size();) {
+    const std::size_t end = std::min(output.find('\n', begin), output.size());
+    const std::string line = output.substr(begin, end - begin);
+    begin = end + 1;
+    if (line.starts_with("0x")) {
+      ++next;
+      found = false;
+      continue;
+    }
+    const std::size_t colon = line.rfind(':');
+    int number = 0;
+    if (found || next == 0 || next > lines.size() || colon == std::string::npos) continue;
+    std::from_chars(line.data() + colon + 1, line.data() + line.size(), number);
+    const std::string file = std::filesystem::path(line.substr(0, colon)).lexically_normal().string();
+    if (number == 0 || of_the_runtime(file)) continue;
+    lines[next - 1] = {.file = keep(file), .line = number};
+    found = true;
+  }
+  return lines;
+}
+
+}  // namespace cuelbo::simt::checked

@@ -1,0 +1,318 @@
+// Correct kernels of the kind that a careless checker complains of.
+#include <numeric>
+
+#include "kernels/runtime/ptx.hpp"
+#include "tests/kernels/simt/checked/checked_test.hpp"
+
+namespace cuelbo::kernels {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+
+class CorrectKernels : public Checked {};
+CUELBO_IN_ALL_ORDERS(CorrectKernels);
+
+std::vector<int> ones(std::size_t n) { return std::vector<int>(n, 1); }
+
+__global__ void halves_of_a_warp(int* y) {
+  __shared__ int values[32];
+  const unsigned half = threadIdx.x < 16 ? 0x0000ffffU : 0xffff0000U;
+  for (int round = 0; round < 3; ++round) {
+    values[threadIdx.x] = round;
+    __syncwarp(half);
+    y[threadIdx.x] = values[threadIdx.x ^ 15U];
+    __syncwarp(half);
+  }
+}
+TEST_P(CorrectKernels, HalvesOfAWarpMeetApart) {
+  Array<int> y(32);
+  EXPECT_EQ(found(halves_of_a_warp, 1, 32, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(2));
+}
+
+// What lane 0 wrote comes to lane 2 by lane 1.
+__global__ void chain_of_lanes(int* y) {
+  __shared__ int value;
+  if (threadIdx.x == 0) value = 7;
+  if (threadIdx.x <= 1) __syncwarp(0b011);
+  if (threadIdx.x >= 1) __syncwarp(0b110);
+  if (threadIdx.x == 2) *y = value;
+}
+TEST_P(CorrectKernels, OrderIsTransitive) {
+  Array<int> y(1);
+  EXPECT_EQ(found(chain_of_lanes, 1, 3, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(7));
+}
+
+__global__ void neighbours_in_a_word(unsigned short* y) {
+  __shared__ unsigned short halves[64];
+  __shared__ unsigned char bytes[64];
+  halves[threadIdx.x] = 1;
+  bytes[threadIdx.x] = 2;
+  __syncthreads();
+  y[threadIdx.x] = static_cast<unsigned short>(halves[threadIdx.x ^ 1U] + bytes[threadIdx.x ^ 3U]);
+}
+TEST_P(CorrectKernels, NeighboursInOneWordByDifferentThreads) {
+  Array<unsigned short> y(64);
+  EXPECT_EQ(found(neighbours_in_a_word, 1, 64, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(3));
+}
+
+__global__ void histogram(const int* x, int n, unsigned* counts) {
+  __shared__ unsigned bins[8];
+  if (threadIdx.x < 8) bins[threadIdx.x] = 0;
+  __syncthreads();
+  for (int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); i < n;
+       i += static_cast<int>(gridDim.x * blockDim.x))
+    atomicAdd(&bins[x[i] % 8], 1U);
+  __syncthreads();
+  if (threadIdx.x < 8) atomicAdd(&counts[threadIdx.x], bins[threadIdx.x]);
+}
+TEST_P(CorrectKernels, HistogramWithSharedAtomics) {
+  std::vector<int> values(800);
+  std::iota(values.begin(), values.end(), 0);
+  Array<int> x(values);
+  Array<unsigned> counts(std::vector<unsigned>(8, 0));
+  EXPECT_EQ(found(histogram, 3, 64, 0, x.data(), 800, counts.data()), "nothing");
+  EXPECT_THAT(counts.host(), Each(100U));
+}
+
+// The block that takes the last ticket adds what all the others have left.
+__global__ void last_block_sum(const int* x, int* partial, unsigned* tickets, int* sum) {
+  __shared__ int of_warp[2];
+  __shared__ bool last;
+  int value = x[blockIdx.x * 64 + threadIdx.x];
+  for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(~0U, value, distance);
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = value;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    partial[blockIdx.x] = of_warp[0] + of_warp[1];
+    __threadfence();
+    last = atomicInc(tickets, gridDim.x - 1) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (!last || threadIdx.x >= 32) return;
+  int total = threadIdx.x < gridDim.x ? partial[threadIdx.x] : 0;
+  for (int distance = 16; distance > 0; distance /= 2) total += __shfl_xor_sync(~0U, total, distance);
+  if (threadIdx.x == 0) *sum = total;
+}
+TEST_P(CorrectKernels, LastBlockReadsWhatTheOthersWrote) {
+  Array<int> x(ones(7 * 64)), partial(7), sum(1);
+  Array<unsigned> tickets(std::vector<unsigned>{0});
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(found(last_block_sum, 7, 64, 0, x.data(), partial.data(), tickets.data(), sum.data()),
+              "nothing");
+  EXPECT_THAT(sum.host(), Each(7 * 64));
+}
+
+// Every thread takes a ticket of its own; the last one reads what all threads wrote.
+__global__ void last_thread_sum(int* partial, unsigned* tickets, int* sum) {
+  const unsigned i = blockIdx.x * blockDim.x + threadIdx.x, n = gridDim.x * blockDim.x;
+  partial[i] = 1;
+  __threadfence();
+  if (atomicAdd(tickets, 1U) != n - 1) return;
+  int total = 0;
+  for (unsigned k = 0; k < n; ++k) total += partial[k];
+  *sum = total;
+}
+TEST_P(CorrectKernels, LastThreadReadsWhatTheOthersWrote) {
+  Array<int> partial(96), sum(1);
+  Array<unsigned> tickets(std::vector<unsigned>{0});
+  EXPECT_EQ(found(last_thread_sum, 2, 48, 0, partial.data(), tickets.data(), sum.data()), "nothing");
+  EXPECT_THAT(sum.host(), Each(96));
+}
+
+// One atomic for the lanes of a warp that pass the filter.
+__global__ void compact(const int* x, int* y, int* count) {
+  const unsigned lane = threadIdx.x % 32;
+  const int value = x[threadIdx.x];
+  const unsigned passed = __ballot_sync(~0U, static_cast<int>(value % 3 == 0));
+  if (value % 3 != 0) return;
+  const int leader = __ffs(static_cast<int>(passed)) - 1;
+  int first = 0;
+  if (static_cast<int>(lane) == leader) first = atomicAdd(count, __popc(passed));
+  first = __shfl_sync(passed, first, leader);
+  y[first + __popc(passed & ((1U << lane) - 1))] = value;
+}
+TEST_P(CorrectKernels, WarpAggregatedAtomics) {
+  std::vector<int> values(96);
+  std::iota(values.begin(), values.end(), 0);
+  Array<int> x(values), y(std::vector<int>(32, -1)), count(std::vector<int>{0});
+  EXPECT_EQ(found(compact, 1, 96, 0, x.data(), y.data(), count.data()), "nothing");
+  EXPECT_THAT(count.host(), ElementsAre(32));
+  EXPECT_THAT(y.host(), testing::Not(testing::Contains(-1)));
+}
+
+__global__ void double_buffer(const int* x, int* y, int rounds) {
+  __shared__ int buffer[2][64];
+  buffer[0][threadIdx.x] = x[0];
+  int sum = 0;
+  for (int round = 0; round < rounds; ++round) {
+    __syncthreads();
+    if (round + 1 < rounds) buffer[(round + 1) % 2][threadIdx.x] = x[round + 1];
+    sum += buffer[round % 2][63 - threadIdx.x];
+  }
+  y[threadIdx.x] = sum;
+}
+TEST_P(CorrectKernels, DoubleBufferWithOneBarrierARound) {
+  Array<int> x(ones(9)), y(64);
+  EXPECT_EQ(found(double_buffer, 1, 64, 0, x.data(), y.data(), 9), "nothing");
+  EXPECT_THAT(y.host(), Each(9));
+}
+
+// All threads read one word, and its writer changes it after a barrier only.
+__global__ void broadcast(const int* x, int* y) {
+  __shared__ int value;
+  int sum = 0;
+  for (int round = 0; round < 4; ++round) {
+    if (threadIdx.x == static_cast<unsigned>(round) * 33) value = x[0] * x[round];
+    __syncthreads();
+    sum += value;
+    __syncthreads();
+  }
+  y[threadIdx.x] = sum;
+}
+TEST_P(CorrectKernels, BroadcastReads) {
+  Array<int> x(ones(4)), y(128);
+  EXPECT_EQ(found(broadcast, 1, 128, 0, x.data(), y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(4));
+}
+
+__global__ void scale_in_place(float4* x, int n) {
+  for (int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); i < n;
+       i += static_cast<int>(gridDim.x * blockDim.x)) {
+    float4 v = x[i];
+    v.x *= 2;
+    v.w *= 2;
+    x[i] = v;
+  }
+}
+TEST_P(CorrectKernels, GridStrideLoopInPlaceLaunchAfterLaunch) {
+  Array<float> x(std::vector<float>(4 * 700, 1));
+  auto* const vectors = reinterpret_cast<float4*>(x.data());
+  launch(scale_in_place, 5, 33, 0, {}, vectors, 700);
+  EXPECT_EQ(found(scale_in_place, 3, 64, 0, vectors, 700), "nothing");
+  EXPECT_EQ(x.host()[0], 4);
+}
+
+__global__ void early_exit(const int* x, int* y, int n) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i >= n) return;
+  const unsigned here = __ballot_sync(__activemask(), 1);
+  int sum = x[i];
+  for (int distance = 16; distance > 0; distance /= 2) {
+    const int other = static_cast<int>(threadIdx.x % 32) ^ distance;
+    const int from = (here >> other & 1) != 0 ? other : static_cast<int>(threadIdx.x % 32);
+    const int value = __shfl_sync(here, sum, from);
+    sum = from == other ? sum + value : sum;
+  }
+  y[i] = sum;
+}
+TEST_P(CorrectKernels, EarlyExit) {
+  Array<int> x(ones(64)), y(64);
+  EXPECT_EQ(found(early_exit, 1, 128, 0, x.data(), y.data(), 64), "nothing");
+  EXPECT_THAT(y.host(), Each(32));
+}
+
+// Warps scan by shuffles, the first warp scans their sums.
+__global__ void scan(const int* x, int* y) {
+  __shared__ int of_warp[32];
+  const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
+  const auto scan_warp = [&](int value) {
+    for (int distance = 1; distance < 32; distance *= 2) {
+      const int before = __shfl_up_sync(~0U, value, static_cast<unsigned>(distance));
+      if (lane >= distance) value += before;
+    }
+    return value;
+  };
+  const int value = scan_warp(x[threadIdx.x]);
+  if (lane == 31) of_warp[warp] = value;
+  __syncthreads();
+  if (warp == 0) of_warp[lane] = scan_warp(lane < 4 ? of_warp[lane] : 0);
+  __syncthreads();
+  y[threadIdx.x] = value + (warp > 0 ? of_warp[warp - 1] : 0);
+}
+TEST_P(CorrectKernels, BlockWideScan) {
+  Array<int> x(ones(128)), y(128);
+  EXPECT_EQ(found(scan, 1, 128, 0, x.data(), y.data()), "nothing");
+  std::vector<int> expected(128);
+  std::iota(expected.begin(), expected.end(), 1);
+  EXPECT_EQ(y.host(), expected);
+}
+
+// One lane writes for its warp, shuffles order it.
+__global__ void shuffle_orders(int* y) {
+  __shared__ int values[64];
+  values[threadIdx.x] = static_cast<int>(threadIdx.x);
+  int sum = 1;
+  for (int distance = 16; distance > 0; distance /= 2) sum += __shfl_down_sync(~0U, sum, distance);
+  if (threadIdx.x % 32 == 0) values[threadIdx.x + 31] = sum;
+  sum = __shfl_sync(~0U, sum, 0);
+  y[threadIdx.x] = values[threadIdx.x | 31U] + sum;
+}
+TEST_P(CorrectKernels, WarpShufflesOrder) {
+  Array<int> y(64);
+  EXPECT_EQ(found(shuffle_orders, 1, 64, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(64));
+}
+
+// Three stages of copies, two of them under way while one is read.
+__global__ void pipeline(const float* x, float* y, int tiles) {
+  __shared__ __align__(16) float stage[3][256];
+  const auto start = [&](int tile) {
+    if (tile < tiles)
+      ptx::cp_async_16(&stage[tile % 3][4 * threadIdx.x], x + tile * 256 + 4 * static_cast<int>(threadIdx.x));
+    ptx::cp_async_commit();
+  };
+  start(0);
+  start(1);
+  float sum = 0;
+  for (int tile = 0; tile < tiles; ++tile) {
+    ptx::cp_async_wait<1>();
+    __syncthreads();
+    start(tile + 2);
+    sum += stage[tile % 3][255 - 4 * threadIdx.x];
+  }
+  y[threadIdx.x] = sum;
+}
+TEST_P(CorrectKernels, PipelineOfAsynchronousCopies) {
+  Array<float> x(std::vector<float>(256 * 7, 1)), y(64);
+  EXPECT_EQ(found(pipeline, 1, 64, 0, x.data(), y.data(), 7), "nothing");
+  EXPECT_THAT(y.host(), Each(7.0F));
+}
+
+// A struct of 16 bytes that a function returns goes straight to shared memory.
+struct Four {
+  float v[4];
+};
+__device__ [[gnu::noinline]] Four load_four(const float* x) { return {{x[0], x[1], x[2], x[3]}}; }
+__global__ void returned_aggregate(const float* x, float* y) {
+  __shared__ Four values[32];
+  values[threadIdx.x] = load_four(x + 4 * threadIdx.x);
+  __syncwarp();
+  y[threadIdx.x] = values[31 - threadIdx.x].v[3];
+}
+TEST_P(CorrectKernels, ResultsThatGoStraightToMemory) {
+  Array<float> x(std::vector<float>(128, 1)), y(32);
+  EXPECT_EQ(found(returned_aggregate, 1, 32, 0, x.data(), y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(1.0F));
+}
+
+__constant__ int table[4] = {1, 2, 3, 4};
+__device__ int total;
+__global__ void constants_and_variables(int* y) {
+  int local[4];
+  for (int i = 0; i < 4; ++i) local[(i + static_cast<int>(threadIdx.x)) % 4] = table[i];
+  if (threadIdx.x == 0) total = local[0] + local[1] + local[2] + local[3];
+  __syncthreads();
+  y[threadIdx.x] = total;
+}
+TEST_P(CorrectKernels, ConstantsDeviceVariablesAndLocalArrays) {
+  Array<int> y(64);
+  EXPECT_EQ(found(constants_and_variables, 1, 64, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(10));
+}
+
+}  // namespace
+}  // namespace cuelbo::kernels
