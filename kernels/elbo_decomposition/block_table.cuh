@@ -28,7 +28,7 @@ __device__ inline std::int32_t class_count(const ElboDecompositionShape& s, cons
   return n;
 }
 
-__device__ inline bool discrete(const DensityBlock& v) { return v.group_begin < v.group_end; }
+__host__ __device__ inline bool discrete(const DensityBlock& v) { return v.group_begin < v.group_end; }
 
 // Π of a table row's probabilities for class k of a block's groups, of which the last group's class changes fastest; the
 // group that `without`, a column of the row, belongs to is left out. Zero if k has another class of that group.
@@ -50,7 +50,35 @@ __device__ inline float class_product(const ElboDecompositionShape& s, const Den
   return product;
 }
 
-// Calls f(part) for the parts of the table, which are launched one after the other.
+// Calls f(column of the probability tables) for the class of each of a block's groups that class k stands for.
+template <class F>
+__device__ void for_each_class(const ElboDecompositionShape& s, const DensityBlock& v, std::int32_t k, F f) {
+  std::int32_t first = 0;
+  for (std::int32_t c = 0; c < v.group_end; ++c) first += s.classes[c];
+  for (std::int32_t c = v.group_end - 1; c >= v.group_begin; --c) {
+    first -= s.classes[c];
+    f(first + k % s.classes[c]);
+    k /= s.classes[c];
+  }
+}
+
+__device__ inline float finite(float x) { return x == minus_infinity ? 0 : x; }
+
+// Saves log S of class k of a row and returns the class's part of log q̂. A class that no column has gets what fp32 holds
+// beside the largest pair.
+__device__ inline float finish_class(const ElboDecompositionForward& a, const BlockTable& table,
+                                     std::int32_t at, std::int64_t row, std::int32_t k, float log_sum,
+                                     float largest) {
+  constexpr float least = -126 * 0.69314718F;
+  if (log_sum < largest + least) log_sum = largest + least;
+  if (a.log_class_sums != nullptr) a.log_class_sums[row * table.saved + table.first_saved[at] + k] = log_sum;
+  const float* const q_row = a.row_probabilities + row * class_columns(a.shape);
+  const float q = class_product(a.shape, table.blocks[at], q_row, k);
+  return q == 0 ? 0 : q * log_sum;
+}
+
+// Calls f(part) for the parts of the table, which are launched one after the other. An empty table is one empty part, so
+// that gradients become 0.
 template <class F>
 void for_each_part(const ElboDecompositionShape& s, F&& f) {
   BlockTable table;
@@ -66,6 +94,7 @@ void for_each_part(const ElboDecompositionShape& s, F&& f) {
     table.first += table.count;
     table.count = 0;
   }
+  if (s.block_count == 0) f(table);
 }
 
 }  // namespace cuelbo::kernels::cuda

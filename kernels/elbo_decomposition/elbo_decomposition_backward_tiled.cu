@@ -1,4 +1,4 @@
-#include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
+#include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
 
 #include "kernels/elbo_decomposition/pair_tiles.cuh"
 
@@ -246,14 +246,9 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
 #pragma unroll
           for (int i = 0; i < eight; ++i) {
             if (!place.valid || k + i >= classes) continue;
-            std::int32_t rest = k + i, begin = 0;
-            for (std::int32_t g = 0; g < v.group_end; ++g) begin += a.shape.classes[g];
-            for (std::int32_t g = v.group_end - 1; g >= v.group_begin; --g) {
-              begin -= a.shape.classes[g];
-              const std::int32_t column = begin + rest % a.shape.classes[g];
-              rest /= a.shape.classes[g];
+            for_each_class(a.shape, v, k + i, [&](std::int32_t column) {
               out.probabilities[column * c.own] += dp[i] * class_product(a.shape, v, p_row, k + i, column);
-            }
+            });
           }
         }
       }

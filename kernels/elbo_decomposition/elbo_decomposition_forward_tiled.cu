@@ -1,35 +1,14 @@
-#include "kernels/elbo_decomposition/elbo_decomposition_tiled.hpp"
+#include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
 
-#include "kernels/elbo_decomposition/pair_tiles.cuh"
+#include "kernels/elbo_decomposition/forward_slices.cuh"
 
 namespace cuelbo::kernels::cuda {
 
 namespace {
 
-// Of each slice and row, row fastest: the largest term of every block, and Σ exp(term − largest): one sum for a Gaussian
-// block, one for each class of a mixture.
-struct Sums {
-  float *largest, *sums;
-  std::int64_t rows, blocks, columns;  // blocks of the whole table, sums of a row
-
-  __device__ float& largest_at(std::int64_t slice, std::int64_t block, std::int64_t row) const {
-    return largest[(slice * blocks + block) * rows + row];
-  }
-  __device__ float& sum_at(std::int64_t slice, std::int64_t column, std::int64_t row) const {
-    return sums[(slice * columns + column) * rows + row];
-  }
-};
-
-// The sums of a table part's block: Gaussian blocks come after the classes.
-__device__ std::int64_t first_sum(const BlockTable& table, std::int32_t at) {
-  const DensityBlock& v = table.blocks[at];
-  return discrete(v) ? table.first_saved[at] : table.saved + table.first + at;
-}
-
-__device__ float finite(float x) { return x == minus_infinity ? 0 : x; }
-
 __global__ void __launch_bounds__(widest, blocks_an_sm)
-    forward_slice(ElboDecompositionForward a, BlockTable table, LogWeights weights, Cut c, Sums out) {
+    forward_slice(ElboDecompositionForward a, BlockTable table, LogWeights weights, Cut c, Sums out,
+                  bool products_apart) {
   const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
   const auto dims = static_cast<std::int32_t>(a.shape.dims);
   const Place place(c);
@@ -48,6 +27,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
     for (auto at = static_cast<std::int32_t>(blockIdx.y); at < table.count;
          at += static_cast<std::int32_t>(gridDim.y)) {
       const DensityBlock& v = table.blocks[at];
+      if (products_apart && is_product(v)) continue;
       const bool resume = place.valid && first > place.begin;
       const float before = resume ? out.largest_at(place.slice, table.first + at, place.own) : minus_infinity;
       const std::int64_t column = first_sum(table, at);
@@ -125,18 +105,9 @@ __global__ void __launch_bounds__(finish_block)
     return finite(largest) + logf(sum);
   };
   float result = 0;
-  if (discrete(v)) {
-    constexpr float least = -126 * 0.69314718F;  // beside the largest pair: what fp32 holds
-    const float* const q_row = a.row_probabilities + row * class_columns(a.shape);
-    for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
-      float x = log_sum(table.first_saved[at] + k);
-      if (x < largest + least) x = largest + least;
-      if (a.log_class_sums != nullptr) a.log_class_sums[row * table.saved + table.first_saved[at] + k] = x;
-      const float q = class_product(a.shape, v, q_row, k);
-      if (q != 0) result += q * x;
-    }
-  } else {
-    result = log_sum(first_sum(table, at));
+  for (std::int32_t k = 0; k < class_count(a.shape, v); ++k) {
+    const float x = log_sum(first_sum(table, at) + k);
+    result += discrete(v) ? finish_class(a, table, at, row, k, x, largest) : x;
   }
   a.log_q[row * a.shape.block_count + table.first + at] = result;
 }
@@ -160,7 +131,9 @@ std::size_t elbo_forward_tiled_workspace(const ElboDecompositionForward& a) {
   return c.threads == 0 ? 0 : static_cast<std::size_t>(floats) * sizeof(float);
 }
 
-void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) {
+namespace {
+
+void forward(const ElboDecompositionForward& a, bool products_apart, Stream stream) {
   const ElboDecompositionShape& s = a.shape;
   const Cut c = has_work(s) ? forward_cut(s) : Cut{};
   if (c.threads == 0) return elbo_forward_thread(a, stream);
@@ -172,9 +145,15 @@ void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) {
                   .columns = sum_columns(s)};
   for_each_part(s, [&](const BlockTable& table) {
     launch(forward_slice, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
-           log_weights(s), c, sums);
+           log_weights(s), c, sums, products_apart);
+    if (products_apart) launch_products(a, table, log_weights(s), c, sums, stream);
     launch_finish<forward_finish>(s.rows * table.count, stream, a, table, c.slices, sums);
   });
 }
+
+}  // namespace
+
+void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) { forward(a, false, stream); }
+void elbo_forward_mma(const ElboDecompositionForward& a, Stream stream) { forward(a, true, stream); }
 
 }  // namespace cuelbo::kernels::cuda

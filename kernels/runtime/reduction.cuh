@@ -84,21 +84,26 @@ __global__ void for_each_row(std::int64_t rows, F f) {
   if (Team::row() < rows) f.template row<Team, Access>(Team::row());  // all of the team or none
 }
 
+// Calls f with the team for rows of so many columns.
+template <class F>
+void with_row_team(std::int64_t columns, F&& f) {
+  if (columns >= 2 * reduction_block) {
+    f(RowTeam<reduction_block>{});
+  } else {
+    f(RowTeam<warp_lanes>{});
+  }
+}
+
 template <class F>
 void launch_row_teams(std::int64_t rows, std::int64_t columns, bool aligned, const F& f, Stream stream) {
   if (rows == 0) return;
   with_access(columns % 4 == 0, aligned, [&](auto access) {
-    const auto run = [&](auto team) {
+    with_row_team(columns, [&](auto team) {
       using Team = decltype(team);
       const auto blocks = divide_up<std::int64_t>(rows, Team::rows_per_block);
       launch(for_each_row<Team, decltype(access), F>, static_cast<unsigned>(blocks), reduction_block, 0,
              stream, rows, f);
-    };
-    if (columns >= 2 * reduction_block) {
-      run(RowTeam<reduction_block>{});
-    } else {
-      run(RowTeam<warp_lanes>{});
-    }
+    });
   });
 }
 

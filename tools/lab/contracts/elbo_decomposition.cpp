@@ -42,18 +42,32 @@ struct Table {
   }
 };
 
-// What forward and backward both read.
+// What forward and backward both read. σ is about `deviation`.
 template <class Args>
 void describe_inputs(Visit& v, Args& args) {
   const ElboDecompositionShape& s = args.shape;
+  const double deviation = v.number("deviation", 0.6);
+  if (!(deviation > 0)) usage_fail("deviation={}: it must be positive", deviation);
   const Fill probabilities{.kind = Fill::Kind::probabilities, .row = s.classes[0]};
   v.input("z", args.z, {s.rows, s.dims});
   v.input("mean", args.mean, {s.columns, s.dims});
-  v.input("logvar", args.logvar, {s.columns, s.dims}, scaled(0.5, -1));
+  v.input("logvar", args.logvar, {s.columns, s.dims}, scaled(0.5, 2 * std::log(deviation)));
   if (s.group_count > 0) {
     v.input("row_probabilities", args.row_probabilities, {s.rows, s.classes[0]}, probabilities);
     v.input("probabilities", args.probabilities, {s.columns, s.classes[0]}, probabilities);
   }
+}
+
+// Rows are samples of the columns, which they take by turns.
+void draw_rows(const ElboDecompositionShape& s, Doubles& d) {
+  const double *const mean = d("mean"), *const logvar = d("logvar");
+  double* const z = d("z");
+  for (std::int64_t b = 0; b < s.rows; ++b)
+    for (std::int64_t k = 0; k < s.dims; ++k) {
+      const std::int64_t from = b % s.columns * s.dims + k;
+      double& x = z[b * s.dims + k];
+      x = static_cast<double>(static_cast<float>(mean[from] + std::exp(logvar[from] / 2) * x));
+    }
 }
 
 reference::ElboDecompositionInputs<double> inputs_of(Doubles& d) {
@@ -74,6 +88,7 @@ struct Forward {
     if (args.shape.group_count > 0)
       v.output("log_class_sums", args.log_class_sums, {args.shape.rows, saved_columns(args.shape)});
   }
+  void prepare(Doubles& d) const { draw_rows(args.shape, d); }
   void reference(Doubles& d) const {
     reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
   }
@@ -99,6 +114,7 @@ struct Backward {
   }
   // Backward is given what forward left.
   void prepare(Doubles& d) const {
+    draw_rows(args.shape, d);
     reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
   }
   void reference(Doubles& d) const {
