@@ -20,6 +20,16 @@ std::filesystem::path module_folder() {
   return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
 }
 
+// The loader says "libcudnn.so.9: cannot open shared object file: …" of a library that is not there.
+[[noreturn]] void fail_to_load(const std::string& name, const std::string& why) {
+  const std::size_t end = why.find(": cannot open shared object file");
+  if (end == std::string::npos) fail("the device '{}' cannot be loaded: {}", name, why);
+  fail(
+      "the device '{}' cannot be loaded: NVIDIA's library '{}' is not found; `bash tools/setup.sh --cuda` "
+      "installs it, or LD_LIBRARY_PATH names its folder",
+      name, why.substr(0, end));
+}
+
 const DeviceModule* load(const std::string& name) {
   std::string library_name = "libcuelbo_" + name + ".so";
   std::ranges::replace(library_name, '-', '_');
@@ -29,7 +39,7 @@ const DeviceModule* load(const std::string& name) {
          name == "cuda" ? "it needs nvcc: cmake --preset cuda && cmake --build --preset cuda"
                         : "it needs the CUDA headers: bash tools/setup.sh, then build again");
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) fail("the device '{}' cannot be loaded: {}", name, dlerror());
+  if (library == nullptr) fail_to_load(name, dlerror());
   const auto function = reinterpret_cast<DeviceModuleFunction>(dlsym(library, device_module_symbol));
   if (function == nullptr || function()->interface_version != device_module_interface)
     fail("'{}' belongs to another version of cuelbo; build it again", file.string());

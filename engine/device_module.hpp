@@ -16,8 +16,9 @@ namespace cuelbo {
 struct KernelVariant {
   std::string kernel, name, description;
   kernels::Precision precision = kernels::Precision::fp32;
-  std::string library;   // whose kernel it calls; empty: our own
-  bool trained = false;  // programs use it
+  std::string library;     // whose kernel it calls; empty: our own
+  bool own_noise = false;  // draws other noise than the contract says
+  bool trained = false;    // programs use it
 };
 
 struct DeviceModule {
@@ -30,10 +31,11 @@ struct DeviceModule {
   void (*set_order)(int order, std::uint64_t seed);
   // The device's table with one variant in place of the kernel's default. Null: there is no such variant.
   const kernels::KernelTable* (*table)(std::string_view kernel, std::string_view variant);
+  const char* left_out;  // variants that were not built, and why, in one line; null: none
 };
 
 // Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 2;
+inline constexpr std::uint32_t device_module_interface = 3;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 

@@ -2,7 +2,9 @@
 // Each .cu file defines those of its contracts.
 #pragma once
 
+#include <initializer_list>
 #include <span>
+#include <vector>
 
 #include "kernels/kernel_table.hpp"
 
@@ -18,11 +20,20 @@ struct Variant {
   Kernel<Args> kernel;
   Precision precision = Precision::fp32;
   const char* library =
-      nullptr;  // whose kernel it calls, as "cuBLAS": for comparison; not executed on the CPU
+      nullptr;             // whose kernel it calls, as "cuBLAS": for comparison; not executed on the CPU
+  bool own_noise = false;  // draws other noise than the contract says: comparable by its distribution only
 };
 
 template <class Args>
 using Variants = std::span<const Variant<Args>>;
+
+// A ladder and what stands in other files, as one.
+template <class Args>
+std::vector<Variant<Args>> joined(std::initializer_list<Variants<Args>> parts) {
+  std::vector<Variant<Args>> all;
+  for (const Variants<Args> part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
 
 // Our own fp32 variants come first; programs use the last of them.
 template <class Args>

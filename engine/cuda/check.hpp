@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include "engine/error.hpp"
+#include "kernels/runtime/libraries.hpp"
 
 #if defined(CUELBO_SIMT)
 #include "kernels/runtime/simt/runtime.hpp"
@@ -19,6 +20,12 @@ inline void check(cudaError_t error, const char* what) {
   if (const auto finding = simt::take_finding()) fail("cannot {}: {}", what, to_string(*finding));
 #endif
   fail("cannot {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+// Throws what a variant that calls a library has reported.
+inline void check_libraries() {
+  if (const std::string error = kernels::take_library_error(); !error.empty())
+    fail("cannot run a library's kernel: {}", error);
 }
 
 }  // namespace cuelbo::cuda

@@ -22,6 +22,7 @@ class CudaGraph final : public DeviceGraph {
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "begin to capture a program");
     try {
       work();
+      check_libraries();
     } catch (...) {
       cudaStreamEndCapture(stream_, &graph);
       if (graph != nullptr) cudaGraphDestroy(graph);
@@ -48,15 +49,19 @@ class CudaDevice final : public Device {
   CudaDevice(int index, std::string description) : description_(std::move(description)) {
     check(cudaSetDevice(index), "use the GPU");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
+    libraries_ = std::make_unique<kernels::Libraries>(stream_);
   }
-  ~CudaDevice() override { cudaStreamDestroy(stream_); }
+  ~CudaDevice() override {
+    libraries_.reset();
+    cudaStreamDestroy(stream_);
+  }
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
 
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
   const kernels::KernelTable& kernels() const override { return default_table(); }
-  kernels::Stream stream() const override { return {.handle = stream_}; }
+  kernels::Stream stream() const override { return {.handle = stream_, .libraries = libraries_.get()}; }
 
   void* allocate(std::size_t bytes) override {
     void* memory = nullptr;
@@ -77,6 +82,7 @@ class CudaDevice final : public Device {
     synchronize();
   }
   void synchronize() override {
+    check_libraries();
     check(cudaGetLastError(), "launch a kernel");
     check(cudaStreamSynchronize(stream_), "run a kernel");
   }
@@ -88,6 +94,7 @@ class CudaDevice final : public Device {
   std::string name_ = device_name;
   std::string description_;
   cudaStream_t stream_ = nullptr;
+  std::unique_ptr<kernels::Libraries> libraries_;  // of stream_
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ std::vector<KernelVariant> list_variants() {
                       .description = v.description,
                       .precision = v.precision,
                       .library = v.library == nullptr ? "" : v.library,
+                      .own_noise = v.own_noise,
                       .trained = &v == &variants[fp32_count(variants) - 1]});
   });
   return list;

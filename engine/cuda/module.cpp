@@ -15,12 +15,23 @@ constexpr void (*set_order)(int, std::uint64_t) = nullptr;
 }
 #endif
 
+namespace {
+#if defined(CUELBO_HAVE_CUDA_LIBRARIES)
+constexpr const char* left_out = nullptr;
+#else
+constexpr const char* left_out =
+    "variants that call cuBLAS, cuDNN, cuRAND, CUB or Thrust were not built: their headers were not found "
+    "(bash tools/setup.sh --cuda installs them)";
+#endif
+}  // namespace
+
 extern "C" [[gnu::visibility("default")]] const cuelbo::DeviceModule* cuelbo_device_module() {
   static constexpr cuelbo::DeviceModule module{.interface_version = cuelbo::device_module_interface,
                                                .open = &cuelbo::cuda::open_device,
                                                .report = &cuelbo::cuda::report_device,
                                                .variants = &cuelbo::cuda::list_variants,
                                                .set_order = set_order,
-                                               .table = &cuelbo::cuda::table_with};
+                                               .table = &cuelbo::cuda::table_with,
+                                               .left_out = left_out};
   return &module;
 }

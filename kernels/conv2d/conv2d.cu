@@ -1,6 +1,7 @@
 #include "kernels/conv2d/conv2d.hpp"
 
 #include "kernels/conv2d/conv2d_direct.cuh"
+#include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
 #include "kernels/linear/gemm_tile.cuh"
 #include "kernels/variants.hpp"
@@ -105,7 +106,7 @@ constexpr const char *direct = "one thread an output",
 }  // namespace
 
 Variants<Conv2dForward> conv2d_forward_variants() {
-  static const Variant<Conv2dForward> variants[] = {
+  static const Variant<Conv2dForward> own[] = {
       {"direct", direct, {launch_direct}},
       {"tiled", tiled, {forward_tiled}},
       {"implicit_gemm",
@@ -113,11 +114,12 @@ Variants<Conv2dForward> conv2d_forward_variants() {
        {forward_implicit_gemm, forward_workspace}},
       {"tensor_tf32", tensor_tf32, conv2d_tf32<Conv2dForward>(), Precision::tf32},
       {"tensor_bf16", tensor_bf16, conv2d_bf16<Conv2dForward>(), Precision::bf16}};
+  static const auto variants = joined<Conv2dForward>({own, conv2d_library<Conv2dForward>()});
   return variants;
 }
 
 Variants<Conv2dBackwardData> conv2d_backward_data_variants() {
-  static const Variant<Conv2dBackwardData> variants[] = {
+  static const Variant<Conv2dBackwardData> own[] = {
       {"direct", direct, {launch_direct}},
       {"tiled", tiled, {backward_data_tiled}},
       {"implicit_gemm",
@@ -125,6 +127,7 @@ Variants<Conv2dBackwardData> conv2d_backward_data_variants() {
        {backward_data_implicit_gemm}},
       {"tensor_tf32", tensor_tf32, conv2d_tf32<Conv2dBackwardData>(), Precision::tf32},
       {"tensor_bf16", tensor_bf16, conv2d_bf16<Conv2dBackwardData>(), Precision::bf16}};
+  static const auto variants = joined<Conv2dBackwardData>({own, conv2d_library<Conv2dBackwardData>()});
   return variants;
 }
 

@@ -1,4 +1,5 @@
 #include "kernels/conv2d/conv2d_direct.cuh"
+#include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
 #include "kernels/linear/column_sums.cuh"
 #include "kernels/linear/gemm_tile.cuh"
@@ -63,7 +64,7 @@ std::size_t bias_backward_workspace(const BiasBackward& a) {
 }  // namespace
 
 Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
-  static const Variant<Conv2dBackwardWeight> variants[] = {
+  static const Variant<Conv2dBackwardWeight> own[] = {
       {"direct", "one thread a weight", {launch_direct}},
       {"implicit_gemm",
        "implicit matrix product by register tiles; pixels in slices, summed by a second kernel",
@@ -72,6 +73,7 @@ Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
        conv2d_tf32<Conv2dBackwardWeight>(), Precision::tf32},
       {"tensor_bf16", "the same of copies in bf16, both read by ldmatrix.trans",
        conv2d_bf16<Conv2dBackwardWeight>(), Precision::bf16}};
+  static const auto variants = joined<Conv2dBackwardWeight>({own, conv2d_library<Conv2dBackwardWeight>()});
   return variants;
 }
 

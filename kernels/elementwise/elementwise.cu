@@ -1,5 +1,6 @@
 #include "kernels/elementwise/elementwise.hpp"
 
+#include "kernels/elementwise/elementwise_library.hpp"
 #include "kernels/runtime/elementwise.cuh"
 #include "kernels/runtime/matrix.cuh"
 #include "kernels/variants.hpp"
@@ -97,10 +98,16 @@ constexpr Variant<Args> matrix_ladder[] = {
 
 }  // namespace
 
-Variants<Add> add_variants() { return elementwise_ladder<Add>; }
+Variants<Add> add_variants() {
+  static const auto all = joined<Add>({elementwise_ladder<Add>, add_library_variants()});
+  return all;
+}
 Variants<Multiply> multiply_variants() { return elementwise_ladder<Multiply>; }
 Variants<Affine> affine_variants() { return elementwise_ladder<Affine>; }
-Variants<Exp> exp_variants() { return elementwise_ladder<Exp>; }
+Variants<Exp> exp_variants() {
+  static const auto all = joined<Exp>({elementwise_ladder<Exp>, exp_library_variants()});
+  return all;
+}
 Variants<ScaleRows> scale_rows_variants() { return matrix_ladder<ScaleRows>; }
 Variants<Fill> fill_variants() { return elementwise_ladder<Fill>; }
 Variants<CopyColumns> copy_columns_variants() { return matrix_ladder<CopyColumns>; }

@@ -2,6 +2,7 @@
 
 #include "kernels/linear/column_sums.cuh"
 #include "kernels/linear/gemm_tile.cuh"
+#include "kernels/linear/linear_library.hpp"
 #include "kernels/linear/linear_naive.cuh"
 #include "kernels/linear/linear_tensor.hpp"
 #include "kernels/variants.hpp"
@@ -71,7 +72,7 @@ std::size_t backward_weight_workspace(const LinearBackwardWeight& a) {
 
 template <class Args>
 Variants<Args> ladder(Kernel<Args> naive, Kernel<Args> tiled, Kernel<Args> register_tiled) {
-  static const Variant<Args> variants[] = {
+  static const Variant<Args> own[] = {
       {"naive", "one thread an output", naive},
       {"tiled", "16 x 16 tiles in shared memory, one thread an output", tiled},
       {"register_tiled",
@@ -81,6 +82,7 @@ Variants<Args> ladder(Kernel<Args> naive, Kernel<Args> tiled, Kernel<Args> regis
       {"tensor_bf16",
        "64 x 64 x 32 tiles on tensor cores (ldmatrix, mma.sync) of copies in bf16, three stages of cp.async",
        linear_bf16<Args>(), Precision::bf16}};
+  static const auto variants = joined<Args>({own, linear_library<Args>()});
   return variants;
 }
 template <class Args>

@@ -1,5 +1,6 @@
 #include "kernels/reduce/reduce.hpp"
 
+#include "kernels/reduce/reduce_library.hpp"
 #include "kernels/runtime/matrix.cuh"
 #include "kernels/runtime/reduction.cuh"
 #include "kernels/variants.hpp"
@@ -196,7 +197,8 @@ Variants<SumColumns> sum_columns_variants() {
   static constexpr Variant<SumColumns> variants[] = {
       {"naive", "one thread a row", {sum_columns_naive}},
       {"shuffle", "one warp a row, one block when rows are long; 16-byte loads", {sum_columns_shuffle}}};
-  return variants;
+  static const auto all = joined<SumColumns>({variants, sum_columns_library_variants()});
+  return all;
 }
 
 Variants<BroadcastColumns> broadcast_columns_variants() { return broadcast_ladder<BroadcastColumns>; }
@@ -207,7 +209,8 @@ Variants<SumOfSquares> sum_of_squares_variants() {
       {"two_phases",
        "blocks to partial sums in double, then one block; 16-byte loads",
        {sum_of_squares_two_phases, sum_of_squares_workspace}}};
-  return variants;
+  static const auto all = joined<SumOfSquares>({variants, sum_of_squares_library_variants()});
+  return all;
 }
 
 }  // namespace cuelbo::kernels::cuda

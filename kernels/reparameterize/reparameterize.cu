@@ -1,5 +1,6 @@
 #include "kernels/reparameterize/reparameterize.hpp"
 
+#include "kernels/reparameterize/reparameterize_library.hpp"
 #include "kernels/runtime/noise.cuh"
 #include "kernels/runtime/pack.cuh"
 #include "kernels/variants.hpp"
@@ -102,10 +103,15 @@ void backward_philox4(const ReparameterizeBackward& a, Stream stream) {
 Variants<ReparameterizeForward> reparameterize_forward_variants() {
   static constexpr Variant<ReparameterizeForward> variants[] = {
       {"scalar", "one thread an element, a Philox call each", {run<forward_one, 1, ReparameterizeForward>}},
+      {"noise_buffer",
+       "the noise into memory by one kernel, read from there by another",
+       {forward_noise_buffer, noise_buffer_workspace}},
       {"philox4",
        "one thread the four elements of a Philox call, 16-byte loads and stores",
        {forward_philox4}}};
-  return variants;
+  static const auto all =
+      joined<ReparameterizeForward>({variants, reparameterize_forward_library_variants()});
+  return all;
 }
 
 Variants<ReparameterizeBackward> reparameterize_backward_variants() {

@@ -20,6 +20,7 @@ struct ReparameterizeForward {
   const StepCounter* counter = nullptr;  // device memory
   std::uint32_t operation = 0;
   float* z = nullptr;  // (rows, dims)
+  void* workspace = nullptr;
 };
 
 // dmean = dz, dlogvar = dz · ½ · exp(logvar / 2) · ε, written with `stride` as above.

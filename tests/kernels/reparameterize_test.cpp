@@ -37,15 +37,16 @@ TEST(Reparameterize, ForwardAndBackwardMatchReferenceAndTouchNoOtherColumn) {
       on_every_path(
           [&, r = rows, d = dims, s = stride](const KernelTable& table, Stream stream) {
             Outputs out{KernelBuffer(n), KernelBuffer(wide), KernelBuffer(wide)};
-            table.reparameterize_forward.launch({.rows = r,
-                                                 .dims = d,
-                                                 .stride = s,
-                                                 .mean = mean.data(),
-                                                 .logvar = logvar.data(),
-                                                 .counter = &counter,
-                                                 .operation = operation,
-                                                 .z = out[0].data()},
-                                                stream);
+            launch(table.reparameterize_forward,
+                   {.rows = r,
+                    .dims = d,
+                    .stride = s,
+                    .mean = mean.data(),
+                    .logvar = logvar.data(),
+                    .counter = &counter,
+                    .operation = operation,
+                    .z = out[0].data()},
+                   stream);
             table.reparameterize_backward.launch({.rows = r,
                                                   .dims = d,
                                                   .stride = s,
@@ -86,15 +87,16 @@ std::vector<float> noise(const KernelTable& table, std::int64_t count, StepCount
                          std::uint32_t operation) {
   const std::vector<float> zeros(static_cast<std::size_t>(count), 0);
   std::vector<float> z(zeros.size());
-  table.reparameterize_forward.launch({.rows = 1,
-                                       .dims = count,
-                                       .stride = count,
-                                       .mean = zeros.data(),
-                                       .logvar = zeros.data(),
-                                       .counter = &counter,
-                                       .operation = operation,
-                                       .z = z.data()},
-                                      {});
+  launch(table.reparameterize_forward,
+         {.rows = 1,
+          .dims = count,
+          .stride = count,
+          .mean = zeros.data(),
+          .logvar = zeros.data(),
+          .counter = &counter,
+          .operation = operation,
+          .z = z.data()},
+         {});
   return z;
 }
 
@@ -187,15 +189,16 @@ TEST(Reparameterize, BackwardMakesTheNoiseOfForwardAgain) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out(3, KernelBuffer(n));
-        table.reparameterize_forward.launch({.rows = rows,
-                                             .dims = dims,
-                                             .stride = dims,
-                                             .mean = mean.data(),
-                                             .logvar = logvar.data(),
-                                             .counter = &counter,
-                                             .operation = 1,
-                                             .z = out[0].data()},
-                                            stream);
+        launch(table.reparameterize_forward,
+               {.rows = rows,
+                .dims = dims,
+                .stride = dims,
+                .mean = mean.data(),
+                .logvar = logvar.data(),
+                .counter = &counter,
+                .operation = 1,
+                .z = out[0].data()},
+               stream);
         table.reparameterize_backward.launch({.rows = rows,
                                               .dims = dims,
                                               .stride = dims,
@@ -220,14 +223,15 @@ TEST(Reparameterize, NanStaysNanAndAVanishingVarianceGivesTheMean) {
   on_every_path(
       [&](const KernelTable& table, Stream stream) {
         Outputs out{KernelBuffer(4)};
-        table.reparameterize_forward.launch({.rows = 2,
-                                             .dims = 2,
-                                             .stride = 2,
-                                             .mean = mean.data(),
-                                             .logvar = logvar.data(),
-                                             .counter = &counter,
-                                             .z = out[0].data()},
-                                            stream);
+        launch(table.reparameterize_forward,
+               {.rows = 2,
+                .dims = 2,
+                .stride = 2,
+                .mean = mean.data(),
+                .logvar = logvar.data(),
+                .counter = &counter,
+                .z = out[0].data()},
+               stream);
         return out;
       },
       [&](const Outputs& out) {

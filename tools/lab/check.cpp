@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/error.hpp"
+#include "tools/lab/normality.hpp"
 
 namespace cuelbo::lab {
 
@@ -142,8 +143,8 @@ double to_tf32(double x) {
 
 }  // namespace
 
-CheckResult check(Device& device, const kernels::KernelTable& table, const Contract& contract,
-                  const Shape& shape, Inputs inputs, kernels::Precision precision) {
+CheckResult check(Device& device, const kernels::KernelTable& table, const KernelVariant& variant,
+                  const Contract& contract, const Shape& shape, Inputs inputs) {
   Memory memory(device, contract.buffers(shape), contract.workspace(table, shape),
                 inputs == Inputs::integers ? sizeof(float) : 0);
   const bool exact = inputs == Inputs::integers && contract.exact_on_integers();
@@ -178,11 +179,21 @@ CheckResult check(Device& device, const kernels::KernelTable& table, const Contr
   }
   memory.download();
   for (const Buffer& buffer : memory.buffers())
-    if (buffer.factor && precision != kernels::Precision::fp32)
-      expected.round(buffer.name, precision == kernels::Precision::bf16 ? to_bf16 : to_tf32);
-  contract.reference(shape, expected);
-
+    if (buffer.factor && variant.precision != kernels::Precision::fp32)
+      expected.round(buffer.name, variant.precision == kernels::Precision::bf16 ? to_bf16 : to_tf32);
   result.fault = memory.wrong_write();
+  if (variant.own_noise) {
+    for (std::size_t i = 0; i < count; ++i)
+      if (memory.buffers()[i].role != Role::input)
+        for (std::size_t k = 0; double& x : expected[memory.buffers()[i].name]) x = load(memory.host(i), k++);
+    const double distance = normal_distance(contract.noise(shape, expected));
+    if (result.fault.empty() && !(distance <= normal_distance_bound))
+      result.fault = fmt::format("its noise is no standard normal: distance {:.3g}, of {:.3g} allowed",
+                                 distance, normal_distance_bound);
+    return result;
+  }
+
+  contract.reference(shape, expected);
   for (std::size_t i = 0; i < count; ++i) {
     const Buffer& buffer = memory.buffers()[i];
     if (buffer.role == Role::input) continue;

@@ -3,8 +3,7 @@
 
 #include <string>
 
-#include "engine/device.hpp"
-#include "kernels/variants.hpp"
+#include "engine/device_module.hpp"
 #include "tools/lab/contract.hpp"
 
 namespace cuelbo::lab {
@@ -21,8 +20,9 @@ struct CheckResult {
 };
 
 // Every buffer stands between sentinels; outputs and workspace begin as NaN, inputs must come back unchanged.
-// The reference computes with factors rounded as `precision` says.
-CheckResult check(Device& device, const kernels::KernelTable& table, const Contract& contract,
-                  const Shape& shape, Inputs inputs, kernels::Precision precision);
+// `table` has the variant. The reference computes with factors rounded to the variant's precision; noise of the variant's own
+// is compared with the normal distribution instead.
+CheckResult check(Device& device, const kernels::KernelTable& table, const KernelVariant& variant,
+                  const Contract& contract, const Shape& shape, Inputs inputs);
 
 }  // namespace cuelbo::lab

@@ -72,7 +72,7 @@ class Checker {
       const Shape shape = contract.complete(given);
       for (const Inputs inputs : {Inputs::real, Inputs::integers}) {
         ++tally.checks;
-        const lab::CheckResult result = in_all_orders(*table, contract, shape, inputs, variant.precision);
+        const lab::CheckResult result = in_all_orders(*table, variant, contract, shape, inputs);
         worst = std::max(worst, result.error);
         if (result.fault.empty()) continue;
         ++tally.faults;
@@ -87,12 +87,12 @@ class Checker {
 
  private:
   // A kernel without races gives the same bits in every order.
-  lab::CheckResult in_all_orders(const kernels::KernelTable& table, const Contract& contract,
-                                 const Shape& shape, Inputs inputs, kernels::Precision precision) const {
+  lab::CheckResult in_all_orders(const kernels::KernelTable& table, const KernelVariant& variant,
+                                 const Contract& contract, const Shape& shape, Inputs inputs) const {
     lab::CheckResult first;
     for (int order = 0; order < orders_; ++order) {
       if (module_.set_order != nullptr) module_.set_order(order, 1);
-      lab::CheckResult result = lab::check(*device_, table, contract, shape, inputs, precision);
+      lab::CheckResult result = lab::check(*device_, table, variant, contract, shape, inputs);
       if (!result.fault.empty()) return result;
       if (order == 0)
         first = std::move(result);

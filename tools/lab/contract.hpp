@@ -134,6 +134,8 @@ class Contract {
   // Replaces inputs that have to fit others.
   virtual void prepare(const Shape& shape, Doubles& values) const = 0;
   virtual void reference(const Shape& shape, Doubles& values) const = 0;
+  // The standard normals that the outputs in `values` were made of; empty: they cannot be told.
+  virtual std::vector<double> noise(const Shape& shape, Doubles& values) const = 0;
 };
 
 // In the order of the kernel table.

@@ -16,10 +16,10 @@ struct ListOptions {
 };
 
 // Both modules hold the same variants; the one for the CPU needs no GPU to be loaded.
-std::vector<KernelVariant> all_variants() {
+const DeviceModule& module() {
   for (const DeviceReport& device : list_devices())
-    if (device.usable && device.name != "cpu") return load_device_module(device.name).variants();
-  return load_device_module("simt").variants();  // says what is missing
+    if (device.usable && device.name != "cpu") return load_device_module(device.name);
+  return load_device_module("simt");  // says what is missing
 }
 
 const char* name_of(kernels::Precision precision) {
@@ -28,7 +28,9 @@ const char* name_of(kernels::Precision precision) {
 }
 
 int run_list(const ListOptions& options) {
-  const std::vector<KernelVariant> variants = all_variants();
+  const DeviceModule& device = module();
+  const std::vector<KernelVariant> variants = device.variants();
+  if (device.left_out != nullptr) fmt::print(stderr, "{}\n", device.left_out);
   if (options.json) {
     nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
     for (const KernelVariant& v : variants) {

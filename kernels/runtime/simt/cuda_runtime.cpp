@@ -140,6 +140,7 @@ class Runtime {
   bool is_pageable(const void* memory) const {
     return !contains(pinned_, memory) && !contains(device_, memory);
   }
+  bool is_allocated(const void* memory, std::size_t bytes) const { return contains(device_, memory, bytes); }
 
   // ---- streams
 
@@ -213,12 +214,14 @@ class Runtime {
  private:
   Runtime() { set_workers(0); }
 
-  static bool contains(const std::map<std::byte*, std::size_t>& pieces, const void* memory) {
+  static bool contains(const std::map<std::byte*, std::size_t>& pieces, const void* memory,
+                       std::size_t bytes = 1) {
     const auto* address = static_cast<const std::byte*>(memory);
     auto next = pieces.upper_bound(const_cast<std::byte*>(address));
     if (next == pieces.begin()) return false;
     --next;
-    return address < next->first + next->second;
+    const auto offset = static_cast<std::size_t>(address - next->first);
+    return offset < next->second && bytes <= next->second - offset;
   }
 
   static bool can_run(const CUstream_st& s) {
@@ -328,6 +331,12 @@ void set_deferred(bool deferred) {
   Runtime& runtime = Runtime::get();
   const Lock lock(runtime.mutex);
   runtime.set_deferred(deferred);
+}
+
+bool is_allocated(const void* memory, std::size_t bytes) {
+  Runtime& runtime = Runtime::get();
+  const Lock lock(runtime.mutex);
+  return runtime.is_allocated(memory, bytes);
 }
 
 std::optional<Finding> take_finding() {
@@ -500,6 +509,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   CUstream_st* const s = runtime.stream(stream);
   if (stream == nullptr || s->capture != nullptr) return runtime.remember(cudaErrorStreamCaptureUnsupported);
   s->capture = new CUgraph_st;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  Runtime& runtime = Runtime::get();
+  const Lock lock(runtime.mutex);
+  *status = runtime.stream(stream)->capture == nullptr ? cudaStreamCaptureStatusNone
+                                                       : cudaStreamCaptureStatusActive;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {

@@ -35,6 +35,9 @@ void set_order(ThreadOrder order, std::uint64_t seed);
 // Whether work waits in its stream until something waits for it, as it does from the start; if not, it runs at once.
 void set_deferred(bool deferred);
 
+// Whether all of these bytes belong to one allocation of cudaMalloc.
+bool is_allocated(const void* memory, std::size_t bytes);
+
 // The first wrong thing that a kernel did since the last call. It is sticky in CUDA's way too: cudaErrorLaunchFailure
 // comes from whatever waits next.
 std::optional<Finding> take_finding();

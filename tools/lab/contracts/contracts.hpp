@@ -1,5 +1,6 @@
 // The descriptions of all contracts. A description is a struct with the arguments `args`, describe(visit), which goes
-// through their members, reference(doubles) and, if inputs depend on others, prepare(doubles).
+// through their members, reference(doubles), prepare(doubles) if inputs depend on others, and noise(doubles) if outputs
+// tell their noise.
 #pragma once
 
 #include <algorithm>
@@ -87,6 +88,12 @@ class DescribedContract final : public Contract {
     Description d;
     describe(d, shape);
     d.reference(values);
+  }
+  std::vector<double> noise(const Shape& shape, Doubles& values) const override {
+    Description d;
+    describe(d, shape);
+    if constexpr (requires { d.noise(values); }) return d.noise(values);
+    return {};
   }
 
  private:

@@ -30,6 +30,15 @@ struct Reparameterize {
     reference::reparameterize_forward(args.rows, args.dims, args.stride, d("mean"), d("logvar"),
                                       counter_of(d), args.operation, d("z"));
   }
+  std::vector<double> noise(Doubles& d) const {
+    std::vector<double> epsilon;
+    for (std::int64_t b = 0; b < args.rows; ++b)
+      for (std::int64_t k = 0; k < args.dims; ++k) {
+        const std::int64_t wide = b * args.stride + k;
+        epsilon.push_back((d("z")[b * args.dims + k] - d("mean")[wide]) / std::exp(d("logvar")[wide] / 2));
+      }
+    return epsilon;
+  }
 };
 
 struct ReparameterizeGradient {
