@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing: the Debian packages that building, testing and (--dev) checking the sources need, and, where
-# there is no CUDA toolkit, NVIDIA's headers or (--cuda) compiler from PyPI, into build/cuda-toolkit.
+# there is no CUDA toolkit, NVIDIA's headers or (--cuda) compiler and libraries from PyPI, into build/cuda-toolkit.
 # Usage: bash tools/setup.sh [--dev] [--cuda]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,33 +59,42 @@ install_packages() {
 }
 
 # The kernels are executed on the CPU with the headers alone, so these are always wanted; a machine that cannot get them
-# still builds everything else.
+# still builds everything else. Versions are those of CUDA 13.0.
 install_cuda() {
-  local toolkit=${CUDA_PATH:-/usr/local/cuda} wheels=(nvidia-cuda-runtime nvidia-cuda-crt)
+  local site='build/cuda-toolkit/lib/python3*/site-packages/nvidia' wheels=()
+  have() {  # a file of the toolkit, of the system or of a wheel
+    local root
+    for root in "${CUDA_PATH:-/usr/local/cuda}" /usr "$site/cu13" "$site/cudnn"; do
+      if compgen -G "$root/$1" >/dev/null; then return; fi
+    done
+    return 1
+  }
+  local headers=('nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-crt==13.0.*')
   if $cuda; then
-    if command -v nvcc >/dev/null || [[ -x $toolkit/bin/nvcc ]]; then
-      echo "setup: the CUDA toolkit is installed"
-      return
-    fi
-    wheels+=(nvidia-cuda-nvcc nvidia-nvvm)
-  elif [[ -e $toolkit/include/cuda_runtime_api.h ]]; then
+    command -v nvcc >/dev/null || have bin/nvcc ||
+      wheels+=("${headers[@]}" 'nvidia-cuda-nvcc==13.0.*' 'nvidia-nvvm==13.0.*')
+    have include/cublasLt.h || wheels+=('nvidia-cublas==13.0.*')
+    have include/curand.h || wheels+=('nvidia-curand==10.4.0.*')
+    have include/cudnn.h || have 'include/*/cudnn.h' || wheels+=('nvidia-cudnn-cu13==9.*')
+    have include/cccl/cub/cub.cuh || wheels+=('nvidia-cuda-cccl==13.0.*')
+  else
+    have include/cuda_runtime_api.h || wheels=("${headers[@]}")
+  fi
+  if ((${#wheels[@]} == 0)); then
+    if $cuda; then echo "setup: the CUDA toolkit and its libraries are installed"; fi
     return
   fi
-  if compgen -G 'build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13/include/cuda_runtime_api.h' >/dev/null &&
-    { ! $cuda || compgen -G 'build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13/bin/nvcc' >/dev/null; }; then
-    return
-  fi
-  echo "setup: installing ${wheels[*]} 13.0 into build/cuda-toolkit"
+  echo "setup: installing ${wheels[*]} into build/cuda-toolkit"
   if ! { [[ -x build/cuda-toolkit/bin/python ]] || python3 -m venv build/cuda-toolkit; } ||
-    ! build/cuda-toolkit/bin/pip install --quiet --disable-pip-version-check "${wheels[@]/%/==13.0.*}"; then
-    echo "setup: could not install them; what needs CUDA's headers is left out" >&2
+    ! build/cuda-toolkit/bin/pip install --quiet --disable-pip-version-check --no-deps "${wheels[@]}"; then
+    echo "setup: could not install them; what needs them is left out" >&2
     ! $cuda
     return
   fi
-  # The name that linkers look for is not in the wheel.
-  local folder
-  for folder in build/cuda-toolkit/lib/python3*/site-packages/nvidia/cu13/lib; do
-    ln -sf libcudart.so.13 "$folder/libcudart.so"
+  # The names that linkers look for are not in the wheels.
+  local file
+  for file in $site/{cu13,cudnn}/lib/lib*.so.*; do
+    if [[ -e $file && ! -e ${file%.so.*}.so ]]; then ln -s "$(basename "$file")" "${file%.so.*}.so"; fi
   done
 }
 

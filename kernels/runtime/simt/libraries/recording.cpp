@@ -2,10 +2,12 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "kernels/runtime/simt/libraries/checks.hpp"
+#include "kernels/runtime/simt/observer.hpp"
 #include "kernels/runtime/simt/runtime.hpp"
 
 namespace cuelbo::simt {
@@ -157,10 +159,15 @@ void CallCheck::submit(decltype(LibraryCall::work) work, const std::vector<Piece
     interpreter = r.interpreter;
   }
   const auto run = [call = call_, outputs, interpreter] {
-    if (interpreter) return interpreter(call);
-    for (const Piece& output : outputs) std::memset(const_cast<void*>(output.begin), 0xff, output.bytes);
+    if (interpreter) interpreter(call);
+    for (const Piece& output : outputs) {
+      if (!interpreter) std::memset(const_cast<void*>(output.begin), 0xff, output.bytes);
+      if (observer != nullptr) observer->written(output.begin, output.bytes);
+    }
   };
-  enqueue({.body = run,
+  using Run = decltype(run);
+  enqueue({.body = [](const void* r) { (*static_cast<Run*>(r))(); },
+           .arguments = std::make_shared<Run>(run),
            .grid = {1, 1, 1},
            .block = {1, 1, 1},
            .kernel = reinterpret_cast<const void*>(&take_library_finding)},
