@@ -169,6 +169,7 @@ struct WeightOutput {
   Epilogue epilogue;
 
   std::int64_t count() const { return std::int64_t{rows} * columns; }
+  int run() const { return kept; }
   template <int n>
   __device__ void store(int slice, int row, int column, const Pack<n>& sum) const {
     const int run = by_stored.quotient(column), within = column - run * static_cast<int>(by_stored.divisor);

@@ -84,10 +84,11 @@ __device__ inline void store_finished(float* y, const Epilogue& epilogue, bool p
 struct RowMajor {
   float* y;
   int rows, columns;
-  bool packs;  // every fourth element is aligned to 16 bytes
+  bool packs;  // every fourth element of a run is aligned to 16 bytes
   Epilogue epilogue;
 
   std::int64_t count() const { return std::int64_t{rows} * columns; }
+  int run() const { return columns; }  // columns that are stored one after another
   template <int width>
   __device__ void store(int slice, int row, int column, const Pack<width>& sum) const {
     if (row >= rows) return;
@@ -150,7 +151,7 @@ void launch_sliced(Product<A, B, Output> product, Slices slices, void* workspace
   const Output output = product.output;
   if (slices.count > 1) {
     product.output.y = static_cast<float*>(workspace);
-    product.output.packs = output.columns % 4 == 0;
+    product.output.packs = packs_fit(product.output.y, output.run());
     product.output.epilogue = {};
   }
   launch_tiles(T{}, product, product.m, product.n, slices, 1, stream);

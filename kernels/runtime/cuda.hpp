@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 
 #include <cuda_runtime_api.h>
 
@@ -51,15 +50,12 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t sh
     cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));
 #if defined(CUELBO_SIMT)
-  const auto call = [=]() CUELBO_NOT_OBSERVED { kernel(static_cast<Parameters>(arguments)...); };
-  using Call = decltype(call);
-  simt::enqueue({.body = [](const void* c) CUELBO_NOT_OBSERVED { (*static_cast<Call*>(c))(); },
-                 .arguments = std::make_shared<Call>(call),
-                 .grid = grid,
-                 .block = block,
-                 .shared_bytes = shared_bytes,
-                 .kernel = reinterpret_cast<const void*>(kernel)},
-                cuda_stream(stream));
+  simt::enqueue(
+      {.grid = grid,
+       .block = block,
+       .shared_bytes = shared_bytes,
+       .kernel = reinterpret_cast<const void*>(kernel)},
+      [=]() CUELBO_NOT_OBSERVED { kernel(static_cast<Parameters>(arguments)...); }, cuda_stream(stream));
 #else
   kernel<<<grid, block, shared_bytes, cuda_stream(stream)>>>(static_cast<Parameters>(arguments)...);
 #endif

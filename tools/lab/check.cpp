@@ -19,7 +19,8 @@ constexpr std::size_t guard_bytes = 256;
 constexpr std::byte sentinel{0xa5};
 constexpr std::byte not_a_number{0xff};
 
-// All buffers of a call in one piece of device memory, with a copy on the host.
+// The buffers of a call and its workspace, each with a copy on the host, between guards. The device that sees an access
+// outside of allocated memory needs none.
 class Memory {
  public:
   Memory(Device& device, std::vector<Buffer> buffers, std::size_t workspace_bytes, std::size_t misalignment)
@@ -27,57 +28,65 @@ class Memory {
     buffers_.push_back({.name = "workspace",
                         .role = Role::output,
                         .dims = {static_cast<std::int64_t>((workspace_bytes + 3) / 4)}});
-    std::size_t at = 0;
+    const std::size_t guard = device.name() == "simt-checked" ? 0 : guard_bytes;
     for (const Buffer& buffer : buffers_) {
       const bool shifted = buffer.type == Type::f32 && buffer.name != "workspace";
-      at = (at + guard_bytes + 255) / 256 * 256;
-      offsets_.push_back(at + (shifted ? misalignment : 0));
-      at = offsets_.back() + buffer.bytes();
+      Piece& piece = pieces_.emplace_back();
+      piece.begin = guard + (shifted ? misalignment : 0);
+      piece.host.assign(std::max<std::size_t>(piece.begin + buffer.bytes() + guard, 1), sentinel);
+      piece.memory = DeviceMemory(device, piece.host.size());
+      std::memset(piece.host.data() + piece.begin, static_cast<int>(not_a_number), buffer.bytes());
     }
-    host_.assign(at + guard_bytes, sentinel);
-    memory_ = DeviceMemory(device, host_.size());
-    for (std::size_t i = 0; i < buffers_.size(); ++i)
-      std::memset(&host_[offsets_[i]], static_cast<int>(not_a_number), buffers_[i].bytes());
   }
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
-  std::byte* host(std::size_t i) { return &host_[offsets_[i]]; }
-  void* workspace() const { return memory_.data() + offsets_.back(); }
+  std::byte* host(std::size_t i) { return pieces_[i].host.data() + pieces_[i].begin; }
+  void* workspace() const { return pieces_.back().memory.data() + pieces_.back().begin; }
   std::map<std::string, void*> addresses() const {
     std::map<std::string, void*> result;
     for (std::size_t i = 0; i + 1 < buffers_.size(); ++i)
-      result[buffers_[i].name] = memory_.data() + offsets_[i];
+      result[buffers_[i].name] = pieces_[i].memory.data() + pieces_[i].begin;
     return result;
   }
 
   void upload() {
-    before_ = host_;
-    device_.upload(memory_.data(), host_.data(), host_.size());
+    for (Piece& piece : pieces_) {
+      piece.before = piece.host;
+      device_.upload(piece.memory.data(), piece.host.data(), piece.host.size());
+    }
   }
-  void download() { device_.download(host_.data(), memory_.data(), host_.size()); }
+  void download() {
+    for (Piece& piece : pieces_) device_.download(piece.host.data(), piece.memory.data(), piece.host.size());
+  }
 
   // The first wrong write outside the outputs; empty if there is none.
   std::string wrong_write() const {
     for (std::size_t i = 0; i < buffers_.size(); ++i) {
-      const std::size_t begin = offsets_[i], end = begin + buffers_[i].bytes();
-      const std::size_t next = i + 1 < buffers_.size() ? offsets_[i + 1] : host_.size();
-      for (std::size_t b = end; b < next; ++b)
-        if (host_[b] != sentinel)
-          return fmt::format("writes {} bytes behind '{}'", b - end, buffers_[i].name);
-      if (buffers_[i].role == Role::input && !std::equal(&host_[begin], &host_[end], &before_[begin]))
-        return fmt::format("changes its input '{}'", buffers_[i].name);
+      const Piece& piece = pieces_[i];
+      const Buffer& buffer = buffers_[i];
+      const std::size_t end = piece.begin + buffer.bytes();
+      for (std::size_t b = 0; b < piece.begin; ++b)
+        if (piece.host[b] != sentinel)
+          return fmt::format("writes {} bytes in front of '{}'", piece.begin - b, buffer.name);
+      for (std::size_t b = end; b < piece.host.size(); ++b)
+        if (piece.host[b] != sentinel)
+          return fmt::format("writes {} bytes behind '{}'", b - end, buffer.name);
+      if (buffer.role == Role::input && piece.host != piece.before)
+        return fmt::format("changes its input '{}'", buffer.name);
     }
-    for (std::size_t b = 0; b < offsets_[0]; ++b)
-      if (host_[b] != sentinel) return fmt::format("writes in front of '{}'", buffers_[0].name);
     return {};
   }
 
  private:
+  struct Piece {
+    std::size_t begin = 0;  // of the buffer
+    std::vector<std::byte> host, before;
+    DeviceMemory memory;
+  };
+
   Device& device_;
   std::vector<Buffer> buffers_;
-  std::vector<std::size_t> offsets_;
-  std::vector<std::byte> host_, before_;
-  DeviceMemory memory_;
+  std::vector<Piece> pieces_;
 };
 
 std::vector<double> values(const Buffer& buffer, bool integers, std::uint64_t seed) {

@@ -144,7 +144,10 @@ void add_kernels_check(CLI::App& kernels, Run& run) {
       kernels, run, "check", "Compare variants with the double-precision reference",
       [](CLI::App& command, CheckOptions& options) {
         command.add_option("KERNEL", options.kernel, "KERNEL or KERNEL/VARIANT; all if left out");
-        command.add_option("--device", options.device, "simt, simt-checked (races, uninitialised memory, bad addresses), cuda or cuda:N")->capture_default_str();
+        command
+            .add_option("--device", options.device,
+                        "simt, simt-checked (races, uninitialised memory, bad addresses), cuda or cuda:N")
+            ->capture_default_str();
         command.add_option("--shape", options.shape,
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
         command.add_option("--threads", options.threads, "CPU threads of simt, 0 for all")

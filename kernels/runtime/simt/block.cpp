@@ -35,7 +35,8 @@ std::string to_string(Location where) {
   return where.line == 0 ? where.file : std::string(where.file) + ':' + std::to_string(where.line);
 }
 std::string to_string(const Finding& f) {
-  return to_string(f.where) + ": block " + to_string(f.block) + ", thread " + to_string(f.thread) + ": " + f.text;
+  return to_string(f.where) + ": block " + to_string(f.block) + ", thread " + to_string(f.thread) + ": " +
+         f.text;
 }
 
 BlockRunner::BlockRunner() = default;

@@ -31,8 +31,8 @@ struct Finding {
   Location where;
   uint3 block{}, thread{};
 };
-std::string to_string(uint3 index);        // (x, y, z)
-std::string to_string(Location location);  // file:line
+std::string to_string(uint3 index);             // (x, y, z)
+std::string to_string(Location location);       // file:line
 std::string to_string(const Finding& finding);  // file:line: block (x, y, z), thread (x, y, z): what
 
 // Order in which the threads of a block run between barriers. A correct kernel gives the same bits in each.

@@ -45,7 +45,7 @@ void perform_load_matrices(WarpCall* const lanes[warp_size], unsigned) {
 
 template <int count, bool transposed>
 CUELBO_NOT_OBSERVED void load_matrices(std::uint32_t (&r)[count], const void* row,
-                   Location where = {__builtin_FILE(), __builtin_LINE()}) {
+                                       Location where = {__builtin_FILE(), __builtin_LINE()}) {
   BlockRunner& block = BlockRunner::current();
   if (observer != nullptr && block.lane() < 8 * count) observer->read(row, 16, __builtin_return_address(0));
   LoadMatrices operands{.row = row};

@@ -33,8 +33,8 @@ class Observer {
   virtual void begin_launch() = 0;
   virtual void begin_block(BlockRunner& runner, uint3 index, std::span<std::byte> dynamic_shared,
                            std::span<std::byte> static_shared) = 0;
-  virtual void barrier() = 0;                                       // of all threads of the block
-  virtual void warp_operation(int warp, unsigned mask) = 0;         // which all lanes of its mask have reached
+  virtual void barrier() = 0;                                // of all threads of the block
+  virtual void warp_operation(int warp, unsigned mask) = 0;  // which all lanes of its mask have reached
 
   // ---- accesses of the running thread that an instruction of the runtime makes
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <driver_types.h>
 
@@ -26,6 +27,14 @@ struct KernelLaunch {
 // Puts a launch into a stream, or into the graph that the stream is being captured into. An invalid configuration is the
 // error that CUDA reports for it.
 void enqueue(KernelLaunch launch, cudaStream_t stream);
+
+// The same with a function object as the body.
+template <class Call>
+void enqueue(KernelLaunch launch, const Call& call, cudaStream_t stream) {
+  launch.body = [](const void* c) CUELBO_NOT_OBSERVED { (*static_cast<const Call*>(c))(); };
+  launch.arguments = std::make_shared<const Call>(call);
+  enqueue(std::move(launch), stream);
+}
 
 // Host threads that blocks are spread over; 0: all of the machine.
 void set_workers(int workers);

@@ -21,41 +21,40 @@ using cuelbo::simt::checked::Kind;
 using cuelbo::simt::checked::reported;
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are the compiler's
-#define REPORTED(kind, p) \
-  reported<Kind::kind>(p, __builtin_frame_address(0), __builtin_return_address(0))
+#define REPORTED(kind, p) reported<Kind::kind>(p, __builtin_frame_address(0), __builtin_return_address(0))
 
 // Always in the strongest order.
 #define FETCH(bits, T, operation)                                                           \
   T __tsan_atomic##bits##_fetch_##operation(volatile T* p, T value, int) {                  \
     return __atomic_fetch_##operation(REPORTED(atomic_update, p), value, __ATOMIC_SEQ_CST); \
   }
-#define COMPARE_EXCHANGE(bits, T, name)                                                                  \
-  int __tsan_atomic##bits##_compare_exchange_##name(volatile T* p, T* expected, T value, int, int) {     \
-    return static_cast<int>(__atomic_compare_exchange_n(REPORTED(atomic_update, p), expected, value, 0,  \
-                                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));            \
+#define COMPARE_EXCHANGE(bits, T, name)                                                                 \
+  int __tsan_atomic##bits##_compare_exchange_##name(volatile T* p, T* expected, T value, int, int) {    \
+    return static_cast<int>(__atomic_compare_exchange_n(REPORTED(atomic_update, p), expected, value, 0, \
+                                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));           \
   }
-#define ATOMICS(bits, T)                                                                    \
-  T __tsan_atomic##bits##_load(const volatile T* p, int) {                                  \
-    return __atomic_load_n(REPORTED(atomic_update, p), __ATOMIC_SEQ_CST);                   \
-  }                                                                                         \
-  void __tsan_atomic##bits##_store(volatile T* p, T value, int) {                           \
-    __atomic_store_n(REPORTED(atomic_write, p), value, __ATOMIC_SEQ_CST);                   \
-  }                                                                                         \
-  T __tsan_atomic##bits##_exchange(volatile T* p, T value, int) {                           \
-    return __atomic_exchange_n(REPORTED(atomic_update, p), value, __ATOMIC_SEQ_CST);        \
-  }                                                                                         \
-  T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T expected, T value, int, int) { \
-    __atomic_compare_exchange_n(REPORTED(atomic_update, p), &expected, value, 0,            \
-                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                        \
-    return expected;                                                                        \
-  }                                                                                         \
-  COMPARE_EXCHANGE(bits, T, strong)                                                         \
-  COMPARE_EXCHANGE(bits, T, weak)                                                           \
-  FETCH(bits, T, add)                                                                       \
-  FETCH(bits, T, sub)                                                                       \
-  FETCH(bits, T, and)                                                                       \
-  FETCH(bits, T, or)                                                                        \
-  FETCH(bits, T, xor)                                                                       \
+#define ATOMICS(bits, T)                                                                           \
+  T __tsan_atomic##bits##_load(const volatile T* p, int) {                                         \
+    return __atomic_load_n(REPORTED(atomic_update, p), __ATOMIC_SEQ_CST);                          \
+  }                                                                                                \
+  void __tsan_atomic##bits##_store(volatile T* p, T value, int) {                                  \
+    __atomic_store_n(REPORTED(atomic_write, p), value, __ATOMIC_SEQ_CST);                          \
+  }                                                                                                \
+  T __tsan_atomic##bits##_exchange(volatile T* p, T value, int) {                                  \
+    return __atomic_exchange_n(REPORTED(atomic_update, p), value, __ATOMIC_SEQ_CST);               \
+  }                                                                                                \
+  T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T expected, T value, int, int) {     \
+    __atomic_compare_exchange_n(REPORTED(atomic_update, p), &expected, value, 0, __ATOMIC_SEQ_CST, \
+                                __ATOMIC_SEQ_CST);                                                 \
+    return expected;                                                                               \
+  }                                                                                                \
+  COMPARE_EXCHANGE(bits, T, strong)                                                                \
+  COMPARE_EXCHANGE(bits, T, weak)                                                                  \
+  FETCH(bits, T, add)                                                                              \
+  FETCH(bits, T, sub)                                                                              \
+  FETCH(bits, T, and)                                                                              \
+  FETCH(bits, T, or)                                                                               \
+  FETCH(bits, T, xor)                                                                              \
   FETCH(bits, T, nand)
 
 extern "C" {

@@ -231,6 +231,8 @@ void Checker::check_written(Address cell, std::size_t bytes, const Access& now) 
   for (std::size_t i = 0; i < bytes; ++i)
     if (reinterpret_cast<const unsigned char*>(cell)[i] != poison) return;
   if (!now.shared() && now.region->written[cell - now.region->begin]) return;
+  const std::size_t variable = cell - reinterpret_cast<Address>(thread_locals_.data());
+  if (std::ranges::binary_search(module_.guards, variable)) return;
   leave_kernel();
   fail(now.site, text(name(now.kind), now.bytes) + " of " + name(now.region->space) +
                      (now.shared() ? " that this block has not written" : " that nothing has written"));
@@ -251,12 +253,11 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
   what += " outside of all memory that kernels may use";
   constexpr Address near = 4096;
   for (const auto& [begin, region] : memory_.regions()) {
-    const std::string of = std::string(" ") + name(region.space) + " of " +
-                           std::to_string(region.end - region.begin) + " bytes";
+    const std::string of =
+        std::string(" ") + name(region.space) + " of " + std::to_string(region.end - region.begin) + " bytes";
     if (address < begin && begin - address < near)
       what += ", " + std::to_string(begin - address) + " bytes in front of" + of;
-    if (address < region.end && address + bytes > region.end)
-      what += ", across the end of" + of;
+    if (address < region.end && address + bytes > region.end) what += ", across the end of" + of;
     if (address >= region.end && address - region.end < near)
       what += ", " + std::to_string(address - region.end) + " bytes behind" + of;
   }
@@ -275,11 +276,10 @@ void Checker::race(const Access& now, const char* with, int thread, Time time, S
   const Location there = source_lines(module_, {&site, 1}).front();
   std::string what = text(name(now.kind), now.bytes) + " races with the " + with;
   if (other_block) what += " block " + to_string(clocks_.block_of(time)) + ",";
-  what += " thread " +
-          to_string(runner_->index_of(thread)) + " at " + to_string(there);
-  what += other_block                         ? "; between blocks"
+  what += " thread " + to_string(runner_->index_of(thread)) + " at " + to_string(there);
+  what += other_block                        ? "; between blocks"
           : thread / warp_size == now.warp() ? "; within a warp"
-                                              : "; between warps";
+                                             : "; between warps";
   fail(now.site, what + "; " + (now.shared() ? "shared memory" : "global memory"));
 }
 

@@ -132,7 +132,7 @@ class Checker final : public Observer {
   };
 
   void note_write(Cell& cell, const Access& now) {
-    const unsigned flags = is_atomic(now.kind)           ? Cell::atomic
+    const unsigned flags = is_atomic(now.kind)            ? Cell::atomic
                            : now.kind == Kind::copy_start ? Cell::in_flight
                                                           : 0U;
     cell.reads[0].time = cell.reads[1].time = 0;
@@ -158,7 +158,7 @@ class Checker final : public Observer {
   Clocks clocks_;
   ShadowMemory memory_;
   BlockRunner* runner_ = nullptr;
-  std::span<const std::byte> thread_locals_;  // threadIdx and its kin
+  std::span<const std::byte> thread_locals_;        // threadIdx and its kin
   Address dynamic_shared_ = 0, static_shared_ = 0;  // beginnings
   struct Freed {
     void* memory = nullptr;

@@ -92,7 +92,8 @@ bool Clocks::ordered_by_atomics(int thread, int other, Time time) const {
   const std::size_t block = block_at(time);
   const Known& known = known_[static_cast<std::size_t>(thread)];
   return contains(known, key(block, everyone), time) || contains(known, key(block, other), time) ||
-         contains(block_known_, key(block, everyone), time) || contains(block_known_, key(block, other), time);
+         contains(block_known_, key(block, everyone), time) ||
+         contains(block_known_, key(block, other), time);
 }
 
 std::size_t Clocks::block_at(Time time) const {

@@ -31,7 +31,7 @@ class Clocks {
   // Around an atomic operation of `thread`: it learns what its predecessors at the address knew, and passes it on.
   void acquire(int thread, const void* address, bool shared);
   void release(int thread, const void* address, bool shared);
-  void restart();                                             // when time runs out; nothing is running
+  void restart();  // when time runs out; nothing is running
 
   // Whether what `other`, a lane of the same warp, did at `time` happened before what `lane` does now. It was after the
   // last barrier.
@@ -63,9 +63,9 @@ class Clocks {
   Time full_[max_block_threads / warp_size] = {};
   Time lanes_[max_block_threads / warp_size][warp_size][warp_size] = {};
 
-  bool atomics_ = false;       // whether this block made any
-  Known block_known_;          // at the last barrier
-  std::vector<Known> known_ = std::vector<Known>(max_block_threads);  // by each thread since
+  bool atomics_ = false;                                                      // whether this block made any
+  Known block_known_;                                                         // at the last barrier
+  std::vector<Known> known_ = std::vector<Known>(max_block_threads);          // by each thread since
   std::unordered_map<const void*, Known> released_shared_, released_global_;  // by atomics at an address
 };
 

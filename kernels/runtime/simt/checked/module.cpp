@@ -2,9 +2,13 @@
 
 #include <link.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 
@@ -31,6 +35,33 @@ int look_at(dl_phdr_info* info, std::size_t, void* argument) {
   module = std::move(seen);
   if (module.path.empty()) module.path = "/proc/self/exe";
   return 1;
+}
+
+// From the symbol table of an ELF file, which lives in no segment: the file is read.
+std::vector<std::size_t> guards_in(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string file{std::istreambuf_iterator<char>(in), {}};
+  const auto at = [&]<class T>(std::size_t offset, T value) {
+    if (offset + sizeof value <= file.size()) std::memcpy(&value, file.data() + offset, sizeof value);
+    return value;
+  };
+  const auto header = at(0, ElfW(Ehdr){});
+  const auto section = [&](std::size_t i) {
+    return at(header.e_shoff + i * header.e_shentsize, ElfW(Shdr){});
+  };
+  std::vector<std::size_t> guards;
+  for (std::size_t i = 0; i < header.e_shnum; ++i) {
+    const ElfW(Shdr) table = section(i);
+    if (table.sh_type != SHT_SYMTAB) continue;
+    const std::size_t names = section(table.sh_link).sh_offset;
+    for (std::size_t offset = 0; offset < table.sh_size; offset += sizeof(ElfW(Sym))) {
+      const auto symbol = at(table.sh_offset + offset, ElfW(Sym){});
+      if (ELF64_ST_TYPE(symbol.st_info) == STT_TLS && file.compare(names + symbol.st_name, 4, "_ZGV") == 0)
+        guards.push_back(symbol.st_value);
+    }
+  }
+  std::ranges::sort(guards);
+  return guards;
 }
 
 std::string quoted(const std::string& text) {
@@ -70,15 +101,16 @@ bool of_the_runtime(const std::string& file) {
 Module this_module() {
   Module module;
   dl_iterate_phdr(look_at, &module);
+  module.path = std::filesystem::canonical(module.path).string();
+  module.guards = guards_in(module.path);
   return module;
 }
 
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites) {
-  const std::string path = std::filesystem::canonical(module.path).string();
-  std::string command = "addr2line -a -i -e " + quoted(path);
+  std::string command = "addr2line -a -i -e " + quoted(module.path);
   std::vector<Location> lines;
   for (const std::uint32_t site : sites) {
-    lines.push_back({.file = keep(path + "+" + hexadecimal(site))});
+    lines.push_back({.file = keep(module.path + "+" + hexadecimal(site))});
     command += ' ' + hexadecimal(site - 1);  // the call, not what follows it
   }
   const std::string output = output_of(command + " 2>/dev/null");

@@ -14,7 +14,11 @@ struct Module {
   std::string path;
   std::uintptr_t base = 0;
   std::vector<std::span<const std::byte>> read_only, writable;  // as loaded
-  std::size_t thread_local_bytes = 0;  // that have initial values, as threadIdx has; shared memory lies behind them
+  std::size_t thread_local_bytes =
+      0;  // that have initial values, as threadIdx has; shared memory lies behind them
+  // Among the thread-local variables, sorted: the guards that g++ puts beside a static array of class type and asks, though
+  // its constructor does nothing. They are no accesses of the kernel's.
+  std::vector<std::size_t> guards;
 };
 
 // The module that contains this function.

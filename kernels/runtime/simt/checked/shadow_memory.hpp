@@ -29,8 +29,8 @@ struct Cell {
   std::uint8_t read_warp[2] = {};
 
   static constexpr unsigned thread_bits = 0x3ff;
-  static constexpr unsigned atomic = 0x4000;    // atomic operations do not race with one another
-  static constexpr unsigned in_flight = 0x8000; // an asynchronous copy that was not waited for
+  static constexpr unsigned atomic = 0x4000;     // atomic operations do not race with one another
+  static constexpr unsigned in_flight = 0x8000;  // an asynchronous copy that was not waited for
 };
 
 enum class Space : std::uint8_t { static_shared, dynamic_shared, global };

@@ -61,18 +61,16 @@ inline std::string order_name(const testing::TestParamInfo<simt::ThreadOrder>& o
       testing::Values(simt::ThreadOrder::forward, simt::ThreadOrder::reverse, simt::ThreadOrder::random), \
       order_name)
 
-// "file.cpp:12" of the line in `file` that ends with the comment `mark`.
-inline std::string line_of(const char* file, const std::string& mark) {
-  std::ifstream in(file);
+// "file.cpp:12" of the line in this folder's `file` that ends with the comment `mark`.
+inline std::string line_of(const std::string& file, const std::string& mark) {
+  const std::string name = file.substr(file.rfind('/') + 1);
+  std::ifstream in(CUELBO_SOURCE_DIR "/tests/kernels/simt/checked/" + name);
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
-    if (line.ends_with("// " + mark)) {
-      const std::string path = file;
-      return path.substr(path.rfind('/') + 1) + ":" + std::to_string(number);
-    }
+    if (line.ends_with("// " + mark)) return name + ":" + std::to_string(number);
   }
-  ADD_FAILURE() << file << " has no line marked '" << mark << "'";
+  ADD_FAILURE() << name << " has no line marked '" << mark << "'";
   return {};
 }
 #define CUELBO_LINE(mark) line_of(__FILE__, mark)

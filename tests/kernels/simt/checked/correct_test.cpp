@@ -299,6 +299,24 @@ TEST_P(CorrectKernels, ResultsThatGoStraightToMemory) {
   EXPECT_THAT(y.host(), Each(1.0F));
 }
 
+// A class with a constructor, which does nothing when it is called without arguments: g++ guards its initialisation.
+struct Half {
+  Half() = default;
+  explicit Half(int x) : bits(static_cast<unsigned short>(x)) {}
+  unsigned short bits;
+};
+__global__ void array_of_class_type(int* y) {
+  __shared__ Half values[64];
+  values[threadIdx.x] = Half(3);
+  __syncthreads();
+  y[threadIdx.x] = values[63 - threadIdx.x].bits;
+}
+TEST_P(CorrectKernels, SharedArrayOfClassType) {
+  Array<int> y(64);
+  EXPECT_EQ(found(array_of_class_type, 1, 64, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(3));
+}
+
 __constant__ int table[4] = {1, 2, 3, 4};
 __device__ int total;
 __global__ void constants_and_variables(int* y) {
