@@ -50,13 +50,77 @@ TEST_F(Kernels, ListShowsEveryKernelWithItsVariants) {
   }
 }
 
+TEST_F(Kernels, ListShowsTheSizesAndBuffersOfOneKernel) {
+  const Outcome text =
+      run({"kernels", "list", "softmax_forward", "--shape", "rows=3,classes=4,probabilities=0"});
+  EXPECT_TRUE(succeeds(text));
+  EXPECT_THAT(text.out, AllOf(HasSubstr("classes=4,log_probabilities=1,probabilities=0,rows=3"),
+                              HasSubstr("logits             input    float32 (3, 4)"),
+                              HasSubstr("log_probabilities  output   float32 (3, 4)"),
+                              Not(HasSubstr("  probabilities ")), Not(HasSubstr("softmax_backward"))));
+  const json kernel = json::parse(run({"kernels", "list", "adam", "--json"}).out)[0];
+  EXPECT_EQ(kernel["sizes"]["count"], 765784);
+  std::map<std::string, json> buffers;
+  for (const json& buffer : kernel["buffers"]) buffers[buffer["name"]] = buffer;
+  EXPECT_EQ(buffers["parameter"]["role"], "updated");
+  EXPECT_EQ(buffers["gradient"]["shape"], json::array({765784}));
+  EXPECT_EQ(buffers["gradient"]["dtype"], "float32");
+  EXPECT_TRUE(fails(run({"kernels", "list", "adam/scalar"}), 2, "name the kernel alone"));
+  EXPECT_TRUE(fails(run({"kernels", "list", "adamm"}), 2, "did you mean 'adam'"));
+}
+
 TEST_F(Kernels, CheckComparesOneKernelOneVariantOrOneShape) {
   const Outcome kernel = run({"kernels", "check", "softmax_forward"});
   EXPECT_TRUE(succeeds(kernel));
   EXPECT_THAT(kernel.out, AllOf(HasSubstr("softmax_forward/naive"), HasSubstr(", 0 failed")));
   const Outcome variant = run({"kernels", "check", "add/float4", "--shape", "count=1023"});
   EXPECT_TRUE(succeeds(variant));
-  EXPECT_THAT(variant.out, HasSubstr("passed  add/float4  2 checks"));
+  EXPECT_THAT(variant.out, AllOf(HasSubstr("passed  add/float4  3 checks"),
+                                 HasSubstr("1 variant checked on simt, 0 failed\n")));
+}
+
+TEST_F(Kernels, VariantsOfLibrariesAreListedAndNotExecutedOnSimt) {
+  const Outcome list = run({"kernels", "list", "--json"});
+  std::map<std::string, std::string> libraries;  // by kernel/variant
+  for (const json& kernel : json::parse(list.out))
+    for (const json& variant : kernel["variants"]) {
+      EXPECT_FALSE(variant["used_by_programs"] && !variant["library"].is_null());
+      if (!variant["library"].is_null())
+        libraries[kernel["kernel"].get<std::string>() + "/" + variant["name"].get<std::string>()] =
+            variant["library"];
+    }
+  if (libraries.empty()) {
+    EXPECT_THAT(list.err, HasSubstr("were not built: their headers were not found"));
+    GTEST_SKIP() << "built without the headers of NVIDIA's libraries";
+  }
+  EXPECT_EQ(libraries["linear_forward/cublas"], "cuBLAS");
+  EXPECT_EQ(libraries["conv2d_forward/cudnn"], "cuDNN");
+  EXPECT_EQ(libraries["reparameterize_forward/curand"], "cuRAND");
+  const Outcome alone = run({"kernels", "check", "conv2d_forward/cudnn"});
+  EXPECT_TRUE(fails(alone, 1, "nothing was checked"));
+  EXPECT_THAT(alone.out,
+              AllOf(HasSubstr("calls cuDNN: not executed on simt"),
+                    HasSubstr("0 variants checked on simt, 0 failed; 1 of libraries not executed")));
+  const Outcome among = run({"kernels", "check", "reparameterize_forward", "--shape", "rows=2"});
+  EXPECT_EQ(among.code, 0) << among.err;
+  EXPECT_THAT(among.out, HasSubstr("; 1 of libraries not executed"));
+}
+
+TEST_F(Kernels, CheckPrintsJson) {
+  const Outcome outcome = run({"kernels", "check", "affine", "--shape", "count=77,factor=0.25", "--json"});
+  EXPECT_TRUE(succeeds(outcome));
+  const json report = json::parse(outcome.out);
+  EXPECT_EQ(report["device"], "simt");
+  EXPECT_EQ(report["checked"], 2);
+  EXPECT_EQ(report["failed"], 0);
+  EXPECT_EQ(report["not_executed"], 0);
+  for (const json& variant : report["variants"]) {
+    EXPECT_EQ(variant["kernel"], "affine");
+    EXPECT_EQ(variant["result"], "passed");
+    EXPECT_EQ(variant["checks"], 3);
+    EXPECT_LE(variant["error"], variant["tolerance"]);
+    EXPECT_EQ(variant["faults"], json::array());
+  }
 }
 
 TEST_F(Kernels, VariantsOfLibrariesAreListedAndNotExecutedOnSimt) {
@@ -84,9 +148,16 @@ TEST_F(Kernels, VariantsOfLibrariesAreListedAndNotExecutedOnSimt) {
 
 TEST_F(Kernels, CheckSaysWhatIsWrong) {
   EXPECT_TRUE(fails(run({"kernels", "check", "softmax_forwad"}), 2, "softmax_forward"));
-  EXPECT_TRUE(fails(run({"kernels", "check", "add/best"}), 2, "there is no kernel 'add/best'"));
+  EXPECT_TRUE(fails(run({"kernels", "check", "add/best"}), 2,
+                    "there is no variant 'add/best'; add has scalar, float4"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "rows=3"}), 2,
-                    "add has no size 'rows'; it has count"));
+                    "add: there is no size 'rows'; there is count"));
+  EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count=-1"}), 2, "count=-1: a whole number"));
+  EXPECT_TRUE(fails(run({"kernels", "check", "batch_norm_forward", "--shape", "rows=1"}), 2, "at least 2"));
+  // What only some kernels have is said before any of them is checked.
+  const Outcome mixed = run({"kernels", "check", "--shape", "count=5"});
+  EXPECT_TRUE(fails(mixed, 2, "there is no size 'count'"));
+  EXPECT_EQ(mixed.out, "");
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count"}), 2, "is no name=number"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count=x"}), 2, "is no name=number"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--device", "cpu"}), 2, "simt"));

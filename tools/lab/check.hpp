@@ -1,28 +1,34 @@
 // Compares one variant of a kernel with its double-precision reference.
 #pragma once
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/device_module.hpp"
 #include "tools/lab/contract.hpp"
+#include "tools/lab/inputs.hpp"
 
 namespace cuelbo::lab {
 
-enum class Inputs : std::uint8_t {
-  real,     // compared within the contract's tolerance; buffers aligned to 256 bytes
-  integers  // small ones, compared exactly, if the contract allows; buffers aligned to 4 bytes only
+struct Fault {
+  Shape shape;
+  Inputs inputs;
+  std::string text;  // what is wrong, in one line
 };
 
 struct CheckResult {
-  std::string fault;               // what is wrong, in one line; empty: nothing
-  double error = 0;                // largest |actual − reference| / (1 + |reference|)
-  std::vector<std::byte> outputs;  // their bits, to compare runs with
+  int checks = 0;
+  double error = 0;           // largest |actual − reference| / (1 + |reference|)
+  std::vector<Fault> faults;  // the first of every shape
 };
 
-// Every buffer stands between sentinels; outputs and workspace begin as NaN, inputs must come back unchanged.
-// `table` has the variant. The reference computes with factors rounded to the variant's precision; noise of the variant's own
-// is compared with the normal distribution instead.
-CheckResult check(Device& device, const kernels::KernelTable& table, const KernelVariant& variant,
-                  const Contract& contract, const Shape& shape, Inputs inputs);
+// Runs the variant, which `table` has, for complete shapes and all kinds of inputs; integers are compared exactly if the contract says
+// so, and stand at addresses that are multiples of 4 bytes only. Every buffer stands between sentinels, outputs and
+// workspace begin as NaN, inputs must come back unchanged, and where `module` can set the order of threads, every order
+// must give the same bits. The reference computes with factors rounded to the variant's precision; noise of the
+// variant's own is compared with the normal distribution instead.
+CheckResult check(Device& device, const DeviceModule& module, const kernels::KernelTable& table,
+                  const KernelVariant& variant, const Contract& contract, std::span<const Shape> shapes);
 
 }  // namespace cuelbo::lab

@@ -1,5 +1,8 @@
 #include "tools/lab/contract.hpp"
 
+#include <algorithm>
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "engine/error.hpp"
@@ -10,8 +13,32 @@ namespace cuelbo::lab {
 std::string to_string(const Shape& shape) {
   std::string text;
   for (const auto& [name, value] : shape)
-    text += fmt::format("{}{}={:g}", text.empty() ? "" : ",", name, value);
+    text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value);
   return text;
+}
+
+Shape parse_shape(const std::string& text) {
+  Shape shape;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string item = text.substr(begin, end - begin);
+    const std::size_t equals = item.find('=');
+    double value = 0;
+    const char* const first = item.data() + std::min(equals, item.size() - 1) + 1;
+    const auto [last, error] = std::from_chars(first, item.data() + item.size(), value);
+    if (equals == std::string::npos || error != std::errc() || last != item.data() + item.size() ||
+        !std::isfinite(value))
+      usage_fail("--shape: '{}' is no name=number, as in rows=128,in=784", item);
+    if (!shape.emplace(item.substr(0, equals), value).second)
+      usage_fail("--shape: '{}' is given twice", item.substr(0, equals));
+    begin = end + 1;
+  }
+  return shape;
+}
+
+const char* name_of(Role role) {
+  constexpr const char* names[] = {"input", "output", "updated"};
+  return names[static_cast<int>(role)];
 }
 
 std::int64_t Buffer::count() const {
@@ -20,11 +47,23 @@ std::int64_t Buffer::count() const {
   return n;
 }
 
-std::size_t Buffer::bytes() const { return static_cast<std::size_t>(count()) * (type == Type::u64 ? 8 : 4); }
+std::size_t Buffer::bytes() const { return static_cast<std::size_t>(count()) * dtype_size(type); }
 
 double Visit::number(const char* name, double standard) {
   const auto found = shape_.find(name);
   return used_[name] = found == shape_.end() ? standard : found->second;
+}
+
+double Visit::whole(const char* name, double standard, double least, double most) {
+  const double value = number(name, standard);
+  if (value != std::floor(value) || value < least)
+    usage_fail("{}={}: a whole number of at least {} is needed", name, value, least);
+  if (value > most) usage_fail("{}={}: at most {} is possible", name, value, most);
+  return value;
+}
+
+void Visit::require(bool met, const char* what) const {
+  if (!met) usage_fail("no such call: {} is needed", what);
 }
 
 void* Visit::add(Buffer buffer) {
@@ -50,6 +89,12 @@ const std::vector<std::unique_ptr<Contract>>& contracts() {
     return list;
   }();
   return all;
+}
+
+const Contract& find_contract(std::string_view kernel) {
+  for (const auto& contract : contracts())
+    if (contract->name() == kernel) return *contract;
+  fail("the kernel '{}' has no description in tools/lab/contracts", kernel);
 }
 
 }  // namespace cuelbo::lab

@@ -2,37 +2,44 @@
 // contract serves checking, running and measuring every variant of it.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "engine/io/array.hpp"
 #include "kernels/kernel_table.hpp"
 
 namespace cuelbo::lab {
 
 // Sizes, choices and factors of a call by name, as `--shape` gives them.
 using Shape = std::map<std::string, double>;
-std::string to_string(const Shape& shape);
+std::string to_string(const Shape& shape);   // rows=128,in=784
+Shape parse_shape(const std::string& text);  // Throws UsageError.
 
 enum class Role : std::uint8_t { input, output, updated };  // updated: read and written
-enum class Type : std::uint8_t { f32, i32, u64 };
+const char* name_of(Role role);
 
 // What an input holds when nothing else is given.
 struct Fill {
-  enum class Kind : std::uint8_t { normal, uniform, probabilities, constant, index };
+  enum class Kind : std::uint8_t { normal, uniform, integers, probabilities, constant, index };
   Kind kind = Kind::normal;
-  double scale = 1, offset = 0;  // normal and uniform in [0, 1): scale · x + offset
-  std::int64_t row = 1;          // probabilities: of this many classes, summing to one
+  // normal and uniform in [0, 1): scale · x + offset; integers: of [offset, offset + scale); constant: scale
+  double scale = 1, offset = 0;
+  std::int64_t row = 1;  // probabilities: of this many classes, summing to one
 };
 
 struct Buffer {
   std::string name;
   Role role = Role::input;
-  Type type = Type::f32;
+  Dtype type = Dtype::f32;
   std::vector<std::int64_t> dims;
   Fill fill;
   bool factor = false;  // of products: what variants of lower precision round
@@ -51,6 +58,10 @@ class Doubles {
     return found == values_.end() || found->second.empty() ? nullptr : found->second.data();
   }
 
+  // Names a user's values, which prepare() leaves as they are.
+  void give(const std::string& name) { given_.insert(name); }
+  bool given(const std::string& name) const { return given_.contains(name); }
+
   // A factor as it is multiplied, rounded by the variant's precision, and as it was.
   void round(const std::string& name, double (*rounded)(double)) {
     originals_[name] = values_[name];
@@ -63,6 +74,7 @@ class Doubles {
 
  private:
   std::map<std::string, std::vector<double>> values_, originals_;
+  std::set<std::string> given_;
 };
 
 // Goes through a contract's members once: sets the sizes, notes the buffers and, if there are addresses, sets the pointers.
@@ -71,39 +83,47 @@ class Visit {
   Visit(const Shape& shape, const std::map<std::string, void*>* addresses)
       : shape_(shape), addresses_(addresses) {}
 
+  // A size is a whole number from `least` on, a factor any finite number. UsageError for any other value.
   template <class T>
-  void size(const char* name, T& member, double standard) {
-    member = static_cast<T>(number(name, standard));
+  void size(const char* name, T& member, double standard, double least = 0) {
+    if constexpr (std::is_enum_v<T>) {
+      static_assert(std::is_same_v<T, kernels::Activation>);
+      member = static_cast<T>(whole(name, standard, 0, 4));
+    } else if constexpr (std::is_integral_v<T>) {
+      const double most = std::is_same_v<T, std::int64_t> ? 0x1p53 : std::numeric_limits<T>::max();
+      member = static_cast<T>(whole(name, standard, least, most));
+    } else {
+      member = static_cast<T>(number(name, standard));
+    }
   }
-  bool option(const char* name, bool standard) { return number(name, standard ? 1 : 0) != 0; }
+  bool option(const char* name, bool standard) { return whole(name, standard ? 1 : 0, 0, 1) != 0; }
   double number(const char* name, double standard);
+  // What else a call needs, as "stride ≥ dims".
+  void require(bool met, const char* what) const;
 
   template <class T>
   void input(const char* name, const T*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
-    pointer = static_cast<const T*>(add({name, Role::input, type<T>(), std::move(dims), fill}));
+    pointer = static_cast<const T*>(add({name, Role::input, dtype_of<T>(), std::move(dims), fill}));
   }
   void factor(const char* name, const float*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
-    pointer = static_cast<const float*>(add({name, Role::input, Type::f32, std::move(dims), fill, true}));
+    pointer = static_cast<const float*>(add({name, Role::input, Dtype::f32, std::move(dims), fill, true}));
   }
   void output(const char* name, float*& pointer, std::vector<std::int64_t> dims) {
-    pointer = static_cast<float*>(add({name, Role::output, Type::f32, std::move(dims), {}}));
+    pointer = static_cast<float*>(add({name, Role::output, Dtype::f32, std::move(dims), {}}));
   }
   void updated(const char* name, float*& pointer, std::vector<std::int64_t> dims, Fill fill = {}) {
-    pointer = static_cast<float*>(add({name, Role::updated, Type::f32, std::move(dims), fill}));
+    pointer = static_cast<float*>(add({name, Role::updated, Dtype::f32, std::move(dims), fill}));
   }
   void counter(const char* name, const kernels::StepCounter*& pointer) {
     pointer = static_cast<const kernels::StepCounter*>(
-        add({name, Role::input, Type::u64, {2}, {Fill::Kind::index}}));
+        add({name, Role::input, Dtype::u64, {2}, {Fill::Kind::index}}));
   }
 
   const std::vector<Buffer>& buffers() const { return buffers_; }
   const Shape& used() const { return used_; }  // every size with its value
 
  private:
-  template <class T>
-  static constexpr Type type() {
-    return std::is_same_v<T, std::int32_t> ? Type::i32 : Type::f32;
-  }
+  double whole(const char* name, double standard, double least, double most);
   void* add(Buffer buffer);
 
   const Shape& shape_;
@@ -111,6 +131,10 @@ class Visit {
   std::vector<Buffer> buffers_;
   Shape used_;
 };
+
+// What NaN and Inf in inputs come to. `spreads`: outputs are not finite where the reference is not, and right elsewhere;
+// `exact`: NaN, Inf and −Inf where the reference has them.
+enum class NonFinite : std::uint8_t { unspecified, spreads, exact };
 
 class Contract {
  public:
@@ -122,8 +146,10 @@ class Contract {
   virtual double tolerance() const = 0;
   // Small integers give integers, which every order of summation gives exactly.
   virtual bool exact_on_integers() const = 0;
+  virtual NonFinite non_finite() const = 0;
 
-  // All sizes with their values. Throws UsageError for a name that the contract does not have.
+  // All sizes with their values. Throws UsageError for a name that the contract does not have or values that no call has,
+  // Error if the buffers exceed this machine's memory.
   virtual Shape complete(const Shape& shape) const = 0;
   virtual std::vector<Buffer> buffers(const Shape& shape) const = 0;
   virtual kernels::Cost cost(const Shape& shape) const = 0;
@@ -131,7 +157,7 @@ class Contract {
   virtual void launch(const kernels::KernelTable& table, const Shape& shape,
                       const std::map<std::string, void*>& addresses, void* workspace,
                       kernels::Stream stream) const = 0;
-  // Replaces inputs that have to fit others.
+  // Replaces inputs that have to fit others and are not given.
   virtual void prepare(const Shape& shape, Doubles& values) const = 0;
   virtual void reference(const Shape& shape, Doubles& values) const = 0;
   // The standard normals that the outputs in `values` were made of; empty: they cannot be told.
@@ -140,5 +166,7 @@ class Contract {
 
 // In the order of the kernel table.
 const std::vector<std::unique_ptr<Contract>>& contracts();
+
+const Contract& find_contract(std::string_view kernel);  // of a kernel that there is
 
 }  // namespace cuelbo::lab

@@ -44,8 +44,10 @@ std::vector<Shape> shapes() {
 }  // namespace
 
 void add_activation(ContractList& list) {
-  add<Forward>(list, "activation_forward", &KernelTable::activation_forward, shapes());
-  add<Backward>(list, "activation_backward", &KernelTable::activation_backward, shapes());
+  add<Forward>(list, "activation_forward", &KernelTable::activation_forward, shapes(),
+               {.non_finite = NonFinite::exact});
+  add<Backward>(list, "activation_backward", &KernelTable::activation_backward, shapes(),
+                {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -11,6 +11,9 @@ struct AdamContract {
   Adam args;
   void describe(Visit& v) {
     v.size("count", args.count, 765784);
+    v.size("beta1", args.beta1, 0.9);
+    v.size("beta2", args.beta2, 0.999);
+    v.size("epsilon", args.epsilon, 1e-8);
     v.size("clip", args.clip, 1);
     // The members of AdamStep in their order.
     static_assert(sizeof(AdamStep) == 3 * sizeof(float));
@@ -39,6 +42,8 @@ std::vector<Shape> shapes() {
 
 }  // namespace
 
-void add_adam(ContractList& list) { add<AdamContract>(list, "adam", &KernelTable::adam, shapes()); }
+void add_adam(ContractList& list) {
+  add<AdamContract>(list, "adam", &KernelTable::adam, shapes(), {.non_finite = NonFinite::exact});
+}
 
 }  // namespace cuelbo::lab

@@ -12,7 +12,7 @@ constexpr Fill positive{.kind = Fill::Kind::uniform, .scale = 1, .offset = 0.5};
 struct Forward {
   BatchNormForward args;
   void describe(Visit& v) {
-    v.size("rows", args.rows, 16384);
+    v.size("rows", args.rows, 16384, 2);
     v.size("channels", args.channels, 32);
     v.size("activation", args.activation, 1);
     v.input("x", args.x, {args.rows, args.channels}, scaled(2, 1));
@@ -53,7 +53,7 @@ struct Inference {
 struct Backward {
   BatchNormBackward args;
   void describe(Visit& v) {
-    v.size("rows", args.rows, 16384);
+    v.size("rows", args.rows, 16384, 2);
     v.size("channels", args.channels, 32);
     v.input("x", args.x, {args.rows, args.channels});
     v.input("scale", args.scale, {args.channels});
@@ -81,9 +81,12 @@ std::vector<Shape> shapes() {
 
 void add_batch_norm(ContractList& list) {
   using T = KernelTable;
-  add<Forward>(list, "batch_norm_forward", &T::batch_norm_forward, shapes(), {.tolerance = 3e-5});
-  add<Inference>(list, "batch_norm_inference", &T::batch_norm_inference, shapes());
-  add<Backward>(list, "batch_norm_backward", &T::batch_norm_backward, shapes(), {.tolerance = 3e-5});
+  add<Forward>(list, "batch_norm_forward", &T::batch_norm_forward, shapes(),
+               {.tolerance = 3e-5, .non_finite = NonFinite::spreads});
+  add<Inference>(list, "batch_norm_inference", &T::batch_norm_inference, shapes(),
+                 {.non_finite = NonFinite::exact});
+  add<Backward>(list, "batch_norm_backward", &T::batch_norm_backward, shapes(),
+                {.tolerance = 3e-5, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

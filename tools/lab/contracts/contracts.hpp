@@ -32,6 +32,7 @@ void add_adam(ContractList& list);
 struct ContractOptions {
   double tolerance = 1e-5;
   bool exact_on_integers = false;
+  NonFinite non_finite = NonFinite::unspecified;
 };
 
 template <class Description, class Args>
@@ -45,16 +46,24 @@ class DescribedContract final : public Contract {
   const std::vector<Shape>& checked_shapes() const override { return shapes_; }
   double tolerance() const override { return options_.tolerance; }
   bool exact_on_integers() const override { return options_.exact_on_integers; }
+  NonFinite non_finite() const override { return options_.non_finite; }
 
   Shape complete(const Shape& shape) const override {
-    Description d;
-    const Shape used = describe(d, shape).used();
-    std::vector<std::string> names;
-    for (const auto& [key, value] : used) names.push_back(key);
-    for (const auto& [key, value] : shape)
-      if (!used.contains(key))
-        usage_fail("{} has no size '{}'; it has {}", name_, key, fmt::join(names, ", "));
-    return used;
+    return in_context(name_, [&] {
+      Description d;
+      const Visit visit = describe(d, shape);
+      std::vector<std::string> names;
+      for (const auto& [key, value] : visit.used()) names.push_back(key);
+      for (const auto& [key, value] : shape)
+        if (!visit.used().contains(key))
+          usage_fail("there is no size '{}'; there is {}", key, fmt::join(names, ", "));
+      std::uint64_t bytes = 0;
+      for (const Buffer& b : visit.buffers()) {
+        bytes += static_cast<std::uint64_t>(element_count(b.dims, b.type)) * dtype_size(b.type);
+        check_fits_in_memory(bytes);
+      }
+      return visit.used();
+    });
   }
   std::vector<Buffer> buffers(const Shape& shape) const override {
     Description d;
@@ -120,13 +129,14 @@ void add(ContractList& list, const char* name, kernels::Kernel<Args> kernels::Ke
 // Around the sizes of blocks and vectors, primes, and a model's own.
 inline std::vector<Shape> counts() {
   std::vector<Shape> shapes;
-  for (const double n : {1, 2, 3, 5, 127, 128, 255, 256, 257, 1021, 1023, 1024, 1025, 4099, 64 * 784})
+  for (const double n : {0, 1, 2, 3, 5, 127, 128, 255, 256, 257, 1021, 1023, 1024, 1025, 4099, 64 * 784})
     shapes.push_back({{"count", n}});
   return shapes;
 }
 inline std::vector<Shape> matrices(const char* columns) {
   std::vector<Shape> shapes;
   for (const auto& [r, c] : std::vector<std::pair<double, double>>{{1, 1},
+                                                                   {0, 7},
                                                                    {1, 17},
                                                                    {17, 1},
                                                                    {2, 3},
@@ -142,6 +152,13 @@ inline std::vector<Shape> matrices(const char* columns) {
                                                                    {1025, 3},
                                                                    {2, 4099}})
     shapes.push_back({{"rows", r}, {columns, c}});
+  return shapes;
+}
+
+// Where rows may be empty too.
+inline std::vector<Shape> all_matrices(const char* columns) {
+  std::vector<Shape> shapes = matrices(columns);
+  shapes.push_back({{"rows", 7}, {columns, 0}});
   return shapes;
 }
 

@@ -11,10 +11,10 @@ void describe_shape(Visit& v, Conv2dShape& s) {
   v.size("batch", s.batch, 64);
   v.size("large_height", s.large_height, 32);
   v.size("large_width", s.large_width, 32);
-  v.size("large_channels", s.large_channels, 32);
-  v.size("small_channels", s.small_channels, 32);
+  v.size("large_channels", s.large_channels, 32, 1);
+  v.size("small_channels", s.small_channels, 32, 1);
   v.size("kernel", s.kernel, 4);
-  v.size("stride", s.stride, 2);
+  v.size("stride", s.stride, 2, 1);
   v.size("padding", s.padding, 1);
   if (s.kernel < 1 || s.kernel > 16 || s.stride < 1 || s.stride > 8 || s.padding < 0 ||
       s.padding >= s.kernel || s.large_height + 2 * s.padding < s.kernel ||
@@ -100,6 +100,7 @@ std::vector<Shape> shapes(bool epilogue) {
   int i = 0;
   for (const auto& [b, h, w, l, s, k, stride, padding] :
        std::vector<std::array<double, 8>>{{1, 1, 1, 1, 1, 1, 1, 0},
+                                          {0, 5, 7, 3, 2, 3, 1, 1},
                                           {2, 5, 7, 3, 2, 3, 1, 1},
                                           {3, 7, 5, 2, 5, 3, 2, 0},
                                           {1, 9, 9, 5, 3, 5, 3, 4},
@@ -132,7 +133,8 @@ void add_conv2d(ContractList& list) {
   add<Forward>(list, "conv2d_forward", &T::conv2d_forward, shapes(true), exact);
   add<BackwardData>(list, "conv2d_backward_data", &T::conv2d_backward_data, shapes(true), exact);
   add<BackwardWeight>(list, "conv2d_backward_weight", &T::conv2d_backward_weight, shapes(false), exact);
-  add<Bias>(list, "bias_backward", &T::bias_backward, matrices("channels"), exact);
+  add<Bias>(list, "bias_backward", &T::bias_backward, matrices("channels"),
+            {.exact_on_integers = true, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -8,23 +8,25 @@ namespace {
 using namespace kernels;
 
 // An HFVAE's table: the joint, `groups` groups of dimensions of about equal size, the dimensions, and, if there are
-// classes, one discrete group, which is part of the joint too. The estimator is `hfvae` with dataset_size items.
+// classes, one discrete group, which is part of the joint too. The weights are those of the estimator `hfvae` with
+// dataset_size items, if not given.
 struct Table {
   std::vector<DensityBlock> blocks;
 
   void describe(Visit& v, ElboDecompositionShape& s) {
+    std::int64_t groups = 0;
+    std::int32_t classes = 0;
+    double n = 0;
     v.size("rows", s.rows, 256);
-    v.size("columns", s.columns, static_cast<double>(s.rows));
-    v.size("dims", s.dims, 10);
-    const auto groups = static_cast<std::int64_t>(v.number("groups", 2));
-    const auto classes = static_cast<std::int32_t>(v.number("classes", 0));
-    const double n = v.number("dataset_size", 60000);
-    if (s.rows < 1 || s.columns < 2 || s.dims < 1 || groups < 1 || groups > s.dims || classes < 0 ||
-        classes > max_block_classes || n < static_cast<double>(s.columns))
-      usage_fail(
-          "no such decomposition: rows ≥ 1, columns ≥ 2, 1 ≤ groups ≤ dims, 0 ≤ classes ≤ {}, dataset_size ≥ "
-          "columns",
-          max_block_classes);
+    v.size("columns", s.columns, static_cast<double>(s.rows), 2);
+    v.size("dims", s.dims, 10, 1);
+    v.size("groups", groups, std::min(2.0, static_cast<double>(s.dims)), 1);
+    v.require(groups <= s.dims, "groups ≤ dims");
+    v.size("classes", classes, 0);
+    v.require(classes <= max_block_classes, "classes ≤ 4096");
+    static_assert(max_block_classes == 4096);
+    v.size("dataset_size", n, 60000);
+    v.require(n >= static_cast<double>(s.columns), "dataset_size ≥ columns");
     const auto dims = static_cast<std::int32_t>(s.dims);
     const std::int32_t discrete = classes > 0 ? 1 : 0;
     blocks = {{.dim_begin = 0, .dim_end = dims, .group_begin = 0, .group_end = discrete}};
@@ -37,8 +39,10 @@ struct Table {
     s.block_count = static_cast<std::int32_t>(blocks.size());
     s.group_count = discrete;
     s.classes[0] = classes;
-    s.own_weight = 1 / n;
-    s.next_weight = s.other_weight = (n - 1) / (n * static_cast<double>(s.columns - 1));
+    const double other = (n - 1) / (n * static_cast<double>(s.columns - 1));
+    v.size("own_weight", s.own_weight, 1 / n);
+    v.size("next_weight", s.next_weight, other);
+    v.size("other_weight", s.other_weight, other);
   }
 };
 
@@ -46,8 +50,9 @@ struct Table {
 template <class Args>
 void describe_inputs(Visit& v, Args& args) {
   const ElboDecompositionShape& s = args.shape;
-  const double deviation = v.number("deviation", 0.6);
-  if (!(deviation > 0)) usage_fail("deviation={}: it must be positive", deviation);
+  double deviation = 0;
+  v.size("deviation", deviation, 0.6);
+  v.require(deviation > 0, "deviation > 0");
   const Fill probabilities{.kind = Fill::Kind::probabilities, .row = s.classes[0]};
   v.input("z", args.z, {s.rows, s.dims});
   v.input("mean", args.mean, {s.columns, s.dims});
@@ -56,10 +61,14 @@ void describe_inputs(Visit& v, Args& args) {
     v.input("row_probabilities", args.row_probabilities, {s.rows, s.classes[0]}, probabilities);
     v.input("probabilities", args.probabilities, {s.columns, s.classes[0]}, probabilities);
   }
+  if (v.option("own", false))
+    v.input("own", args.own, {s.rows},
+            {.kind = Fill::Kind::integers, .scale = static_cast<double>(s.columns) + 1, .offset = -1});
 }
 
 // Rows are samples of the columns, which they take by turns.
 void draw_rows(const ElboDecompositionShape& s, Doubles& d) {
+  if (d.given("z")) return;
   const double *const mean = d("mean"), *const logvar = d("logvar");
   double* const z = d("z");
   for (std::int64_t b = 0; b < s.rows; ++b)
@@ -70,13 +79,19 @@ void draw_rows(const ElboDecompositionShape& s, Doubles& d) {
     }
 }
 
-reference::ElboDecompositionInputs<double> inputs_of(Doubles& d) {
-  return {.z = d("z"),
-          .mean = d("mean"),
-          .logvar = d("logvar"),
-          .row_probabilities = d("row_probabilities"),
-          .probabilities = d("probabilities")};
-}
+struct ReferenceInputs {
+  std::vector<std::int32_t> own;
+  reference::ElboDecompositionInputs<double> pointers;
+
+  explicit ReferenceInputs(Doubles& d) : own(d["own"].begin(), d["own"].end()) {
+    pointers = {.z = d("z"),
+                .mean = d("mean"),
+                .logvar = d("logvar"),
+                .row_probabilities = d("row_probabilities"),
+                .probabilities = d("probabilities"),
+                .own = own.empty() ? nullptr : own.data()};
+  }
+};
 
 struct Forward {
   ElboDecompositionForward args;
@@ -90,7 +105,8 @@ struct Forward {
   }
   void prepare(Doubles& d) const { draw_rows(args.shape, d); }
   void reference(Doubles& d) const {
-    reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
+    reference::elbo_decomposition_forward(args.shape, ReferenceInputs(d).pointers, d("log_q"),
+                                          d("log_class_sums"));
   }
 };
 
@@ -115,10 +131,11 @@ struct Backward {
   // Backward is given what forward left.
   void prepare(Doubles& d) const {
     draw_rows(args.shape, d);
-    reference::elbo_decomposition_forward(args.shape, inputs_of(d), d("log_q"), d("log_class_sums"));
+    reference::elbo_decomposition_forward(args.shape, ReferenceInputs(d).pointers, d("log_q"),
+                                          d("log_class_sums"));
   }
   void reference(Doubles& d) const {
-    reference::elbo_decomposition_backward<double>(args.shape, inputs_of(d), d("dlog_q"),
+    reference::elbo_decomposition_backward<double>(args.shape, ReferenceInputs(d).pointers, d("dlog_q"),
                                                    {.dz = d("dz"),
                                                     .dmean = d("dmean"),
                                                     .dlogvar = d("dlogvar"),
@@ -130,7 +147,8 @@ struct Backward {
 std::vector<Shape> shapes() {
   std::vector<Shape> list;
   for (const auto& [rows, columns, dims, groups, classes] :
-       std::vector<std::array<double, 5>>{{1, 2, 1, 1, 0},
+       std::vector<std::array<double, 5>>{{0, 5, 3, 2, 4},
+                                          {1, 2, 1, 1, 0},
                                           {2, 2, 3, 2, 0},
                                           {5, 5, 10, 2, 0},
                                           {31, 31, 7, 3, 0},
@@ -145,8 +163,12 @@ std::vector<Shape> shapes() {
                                           {17, 9000, 2, 2, 0},
                                           {9000, 17, 2, 1, 3},
                                           {9000, 17, 2, 2, 0}})
-    list.push_back(
-        {{"rows", rows}, {"columns", columns}, {"dims", dims}, {"groups", groups}, {"classes", classes}});
+    list.push_back({{"rows", rows},
+                    {"columns", columns},
+                    {"dims", dims},
+                    {"groups", groups},
+                    {"classes", classes},
+                    {"own", static_cast<double>(list.size() % 2)}});
   return list;
 }
 

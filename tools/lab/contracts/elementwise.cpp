@@ -73,8 +73,9 @@ struct CopyColumnsContract {
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
     v.size("columns", args.columns, 10);
-    v.size("x_stride", args.x_stride, static_cast<double>(args.columns) + 3);
-    v.size("y_stride", args.y_stride, static_cast<double>(args.columns) + 1);
+    const auto columns = static_cast<double>(args.columns);
+    v.size("x_stride", args.x_stride, columns + 3, columns);
+    v.size("y_stride", args.y_stride, columns + 1, columns);
     v.input("x", args.x, {args.rows, args.x_stride});
     v.updated("y", args.y, {args.rows, args.y_stride});
   }
@@ -87,14 +88,14 @@ struct CopyColumnsContract {
 
 void add_elementwise(ContractList& list) {
   using T = KernelTable;
-  constexpr ContractOptions exact{.exact_on_integers = true};
+  constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
   add<Binary<Add, &reference::add<double>>>(list, "add", &T::add, counts(), exact);
   add<Binary<Multiply, &reference::multiply<double>>>(list, "multiply", &T::multiply, counts(), exact);
   add<AffineContract>(list, "affine", &T::affine, counts(), exact);
-  add<ExpContract>(list, "exp", &T::exp, counts());
-  add<ScaleRowsContract>(list, "scale_rows", &T::scale_rows, matrices("columns"), exact);
+  add<ExpContract>(list, "exp", &T::exp, counts(), {.non_finite = NonFinite::exact});
+  add<ScaleRowsContract>(list, "scale_rows", &T::scale_rows, all_matrices("columns"), exact);
   add<FillContract>(list, "fill", &T::fill, counts(), exact);
-  add<CopyColumnsContract>(list, "copy_columns", &T::copy_columns, matrices("columns"), exact);
+  add<CopyColumnsContract>(list, "copy_columns", &T::copy_columns, all_matrices("columns"), exact);
 }
 
 }  // namespace cuelbo::lab

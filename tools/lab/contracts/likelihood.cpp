@@ -32,6 +32,7 @@ struct Likelihood {
     v.size("rows", args.rows, 256);
     v.size("pixels", args.pixels, 4096);
     v.size("deviation", args.deviation, 0.5);
+    v.require(args.deviation > 0, "deviation > 0");
     v.input("mean", args.mean, {args.rows, args.pixels});
     v.input("target", args.target, {args.rows, args.pixels}, grey);
     v.output("log_likelihood", args.log_likelihood, {args.rows});
@@ -93,11 +94,14 @@ std::vector<Shape> with_and_without_parameters() {
 
 void add_likelihood(ContractList& list) {
   using T = KernelTable;
-  add<Bernoulli>(list, "bernoulli_forward", &T::bernoulli_forward, matrices("pixels"));
-  add<Likelihood>(list, "gaussian_likelihood_forward", &T::gaussian_likelihood_forward, matrices("pixels"));
-  add<Density>(list, "gaussian_density_forward", &T::gaussian_density_forward, with_and_without_parameters());
+  add<Bernoulli>(list, "bernoulli_forward", &T::bernoulli_forward, all_matrices("pixels"),
+                 {.non_finite = NonFinite::spreads});
+  add<Likelihood>(list, "gaussian_likelihood_forward", &T::gaussian_likelihood_forward,
+                  all_matrices("pixels"), {.non_finite = NonFinite::exact});
+  add<Density>(list, "gaussian_density_forward", &T::gaussian_density_forward, with_and_without_parameters(),
+               {.non_finite = NonFinite::exact});
   add<DensityGradient>(list, "gaussian_density_backward", &T::gaussian_density_backward,
-                       with_and_without_parameters());
+                       with_and_without_parameters(), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

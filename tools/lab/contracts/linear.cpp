@@ -63,6 +63,9 @@ std::vector<Shape> shapes(bool activations) {
   std::vector<Shape> list;
   int i = 0;
   for (const auto& [rows, in, out] : std::vector<std::array<double, 3>>{{1, 1, 1},
+                                                                        {0, 3, 5},
+                                                                        {3, 0, 5},
+                                                                        {5, 3, 0},
                                                                         {2, 3, 5},
                                                                         {7, 13, 11},
                                                                         {15, 16, 17},
@@ -87,11 +90,12 @@ std::vector<Shape> shapes(bool activations) {
 
 void add_linear(ContractList& list) {
   using T = KernelTable;
-  add<Forward>(list, "linear_forward", &T::linear_forward, shapes(true), {.exact_on_integers = true});
+  add<Forward>(list, "linear_forward", &T::linear_forward, shapes(true),
+               {.exact_on_integers = true, .non_finite = NonFinite::exact});
   add<BackwardData>(list, "linear_backward_data", &T::linear_backward_data, shapes(true),
-                    {.exact_on_integers = true});
+                    {.exact_on_integers = true, .non_finite = NonFinite::exact});
   add<BackwardWeight>(list, "linear_backward_weight", &T::linear_backward_weight, shapes(false),
-                      {.exact_on_integers = true});
+                      {.exact_on_integers = true, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

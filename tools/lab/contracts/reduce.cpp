@@ -76,11 +76,11 @@ struct Squares {
 
 void add_reduce(ContractList& list) {
   using T = KernelTable;
-  constexpr ContractOptions exact{.exact_on_integers = true};
-  add<Rows>(list, "sum_rows", &T::sum_rows, matrices("columns"), exact);
-  add<RowsGradient>(list, "broadcast_rows", &T::broadcast_rows, matrices("columns"), exact);
-  add<Columns>(list, "sum_columns", &T::sum_columns, matrices("columns"), exact);
-  add<ColumnsGradient>(list, "broadcast_columns", &T::broadcast_columns, matrices("columns"), exact);
+  constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
+  add<Rows>(list, "sum_rows", &T::sum_rows, all_matrices("columns"), exact);
+  add<RowsGradient>(list, "broadcast_rows", &T::broadcast_rows, all_matrices("columns"), exact);
+  add<Columns>(list, "sum_columns", &T::sum_columns, all_matrices("columns"), exact);
+  add<ColumnsGradient>(list, "broadcast_columns", &T::broadcast_columns, all_matrices("columns"), exact);
   add<Squares>(list, "sum_of_squares", &T::sum_of_squares, counts(), exact);
 }
 

@@ -19,7 +19,7 @@ struct Reparameterize {
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
     v.size("dims", args.dims, 10);
-    v.size("stride", args.stride, static_cast<double>(args.dims));
+    v.size("stride", args.stride, static_cast<double>(args.dims), static_cast<double>(args.dims));
     v.size("operation", args.operation, 3);
     v.input("mean", args.mean, {args.rows, args.stride});
     v.input("logvar", args.logvar, {args.rows, args.stride});
@@ -46,7 +46,7 @@ struct ReparameterizeGradient {
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
     v.size("dims", args.dims, 10);
-    v.size("stride", args.stride, static_cast<double>(args.dims));
+    v.size("stride", args.stride, static_cast<double>(args.dims), static_cast<double>(args.dims));
     v.size("operation", args.operation, 3);
     v.input("logvar", args.logvar, {args.rows, args.stride});
     v.counter("counter", args.counter);
@@ -65,8 +65,9 @@ struct Concrete {
   ConcreteForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
-    v.size("classes", args.classes, 10);
+    v.size("classes", args.classes, 10, 1);
     v.size("temperature", args.temperature, 0.66);
+    v.require(args.temperature > 0, "temperature > 0");
     v.size("operation", args.operation, 5);
     v.input("logits", args.logits, {args.rows, args.classes});
     v.counter("counter", args.counter);
@@ -82,8 +83,9 @@ struct ConcreteGradient {
   ConcreteBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
-    v.size("classes", args.classes, 10);
+    v.size("classes", args.classes, 10, 1);
     v.size("temperature", args.temperature, 0.66);
+    v.require(args.temperature > 0, "temperature > 0");
     v.input("y", args.y, {args.rows, args.classes}, {.kind = Fill::Kind::probabilities, .row = args.classes});
     v.input("dy", args.dy, {args.rows, args.classes});
     v.output("dlogits", args.dlogits, {args.rows, args.classes});
@@ -105,10 +107,14 @@ std::vector<Shape> latents() {
 
 void add_sampling(ContractList& list) {
   using T = KernelTable;
-  add<Reparameterize>(list, "reparameterize_forward", &T::reparameterize_forward, latents());
-  add<ReparameterizeGradient>(list, "reparameterize_backward", &T::reparameterize_backward, latents());
-  add<Concrete>(list, "concrete_forward", &T::concrete_forward, matrices("classes"));
-  add<ConcreteGradient>(list, "concrete_backward", &T::concrete_backward, matrices("classes"));
+  add<Reparameterize>(list, "reparameterize_forward", &T::reparameterize_forward, latents(),
+                      {.non_finite = NonFinite::exact});
+  add<ReparameterizeGradient>(list, "reparameterize_backward", &T::reparameterize_backward, latents(),
+                              {.non_finite = NonFinite::exact});
+  add<Concrete>(list, "concrete_forward", &T::concrete_forward, matrices("classes"),
+                {.non_finite = NonFinite::exact});
+  add<ConcreteGradient>(list, "concrete_backward", &T::concrete_backward, matrices("classes"),
+                        {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

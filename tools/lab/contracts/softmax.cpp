@@ -11,7 +11,7 @@ struct Forward {
   SoftmaxForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
-    v.size("classes", args.classes, 10);
+    v.size("classes", args.classes, 10, 1);
     v.input("logits", args.logits, {args.rows, args.classes}, scaled(3));
     if (v.option("probabilities", true))
       v.output("probabilities", args.probabilities, {args.rows, args.classes});
@@ -28,7 +28,7 @@ struct Backward {
   SoftmaxBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
-    v.size("classes", args.classes, 10);
+    v.size("classes", args.classes, 10, 1);
     const std::vector<std::int64_t> dims{args.rows, args.classes};
     v.input("probabilities", args.probabilities, dims,
             {.kind = Fill::Kind::probabilities, .row = args.classes});
@@ -46,8 +46,10 @@ struct Backward {
 }  // namespace
 
 void add_softmax(ContractList& list) {
-  add<Forward>(list, "softmax_forward", &KernelTable::softmax_forward, matrices("classes"));
-  add<Backward>(list, "softmax_backward", &KernelTable::softmax_backward, matrices("classes"));
+  add<Forward>(list, "softmax_forward", &KernelTable::softmax_forward, matrices("classes"),
+               {.non_finite = NonFinite::exact});
+  add<Backward>(list, "softmax_backward", &KernelTable::softmax_backward, matrices("classes"),
+                {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

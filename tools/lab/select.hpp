@@ -1,0 +1,17 @@
+// What a user means by KERNEL or KERNEL/VARIANT.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "engine/device_module.hpp"
+
+namespace cuelbo::lab {
+
+// Those of `all` that the name means: of a KERNEL all, of KERNEL/VARIANT one, of an empty name everything. Throws
+// UsageError that shows the nearest name if it means none.
+std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::string_view name);
+
+const char* name_of(kernels::Precision precision);
+
+}  // namespace cuelbo::lab
