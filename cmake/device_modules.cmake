@@ -18,8 +18,8 @@ function(cuelbo_device_module name)
   target_link_options(cuelbo_${name}_module PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
 
-# Builds with sanitizers leave them out for now.
-if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
+# Fibers switch stacks, which ThreadSanitizer is not told of.
+if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   # g++ takes a file's language from its name, which nvcc has a claim on: it gets sources that include the .cu files.
   set(simt_kernels "")
   foreach(file IN LISTS cuelbo_cuda_kernels)
@@ -59,8 +59,6 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
   cuelbo_simt_objects(cuelbo_simt_runtime SOURCES ${simt_runtime})
   cuelbo_simt_objects(cuelbo_simt_kernels SOURCES ${simt_kernels}
                       OPTIONS --param=max-completely-peeled-insns=4000 --param=max-completely-peel-times=64)
-  cuelbo_simt_objects(cuelbo_simt_checker SOURCES ${simt_checker})
-  cuelbo_simt_objects(cuelbo_simt_checked_kernels SOURCES ${simt_kernels} OPTIONS ${cuelbo_simt_instrumented})
 
   # cuelbo_simt_library(<name> <objects>…). Of an inline function the linker keeps the first copy: the runtime comes first,
   # so that its own accesses are never announced.
@@ -72,10 +70,14 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE)
     endforeach()
   endfunction()
   cuelbo_simt_library(cuelbo_simt cuelbo_simt_runtime cuelbo_simt_kernels)
-  cuelbo_simt_library(cuelbo_simt_checked_runtime cuelbo_simt_runtime cuelbo_simt_checker)
-  cuelbo_simt_library(cuelbo_simt_checked cuelbo_simt_runtime cuelbo_simt_checker cuelbo_simt_checked_kernels)
   cuelbo_device_module(simt LINK cuelbo_simt)
-  cuelbo_device_module(simt_checked LINK cuelbo_simt_checked)
+  if(NOT CUELBO_SANITIZE)  # an object has room for one sanitizer
+    cuelbo_simt_objects(cuelbo_simt_checker SOURCES ${simt_checker})
+    cuelbo_simt_objects(cuelbo_simt_checked_kernels SOURCES ${simt_kernels} OPTIONS ${cuelbo_simt_instrumented})
+    cuelbo_simt_library(cuelbo_simt_checked_runtime cuelbo_simt_runtime cuelbo_simt_checker)
+    cuelbo_simt_library(cuelbo_simt_checked cuelbo_simt_runtime cuelbo_simt_checker cuelbo_simt_checked_kernels)
+    cuelbo_device_module(simt_checked LINK cuelbo_simt_checked)
+  endif()
 endif()
 
 if(CUELBO_CUDA)

@@ -27,6 +27,18 @@ int usable_threads() {
   return threads > 0 ? static_cast<int>(threads) : 1;
 }
 
+// Nothing runs beside a program, so the copy is made when it is needed.
+class CpuPrefetch final : public Prefetch {
+ public:
+  explicit CpuPrefetch(std::size_t bytes) : bytes_(bytes) {}
+  void begin(const void* host) override { host_ = host; }
+  void finish(void* device) override { std::memcpy(device, host_, bytes_); }
+
+ private:
+  std::size_t bytes_;
+  const void* host_ = nullptr;
+};
+
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads)
@@ -62,6 +74,9 @@ class CpuDevice final : public Device {
   void upload(void* device, const void* host, std::size_t bytes) override { copy(device, host, bytes); }
   void download(void* host, const void* device, std::size_t bytes) override { copy(host, device, bytes); }
   void synchronize() override {}
+  std::unique_ptr<Prefetch> prefetch(std::size_t bytes) override {
+    return std::make_unique<CpuPrefetch>(bytes);
+  }
 
  private:
   static void copy(void* to, const void* from, std::size_t bytes) {

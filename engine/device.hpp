@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,15 @@ class DeviceGraph {
  public:
   virtual ~DeviceGraph() = default;
   virtual void launch() = 0;
+};
+
+// Brings a program's next input to the device beside what the device runs.
+class Prefetch {
+ public:
+  virtual ~Prefetch() = default;
+  virtual void begin(const void* host) = 0;  // `host` must stay as it is until finish() has returned
+  // What the stream runs from now on finds in `device` what was begun last.
+  virtual void finish(void* device) = 0;
 };
 
 class Device {
@@ -34,12 +44,20 @@ class Device {
   virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
   virtual void download(void* host, const void* device, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+  virtual std::unique_ptr<Prefetch> prefetch(std::size_t bytes) = 0;  // of one input; this device outlives it
 
   // Records the launches that `work` makes, which do not run now. Null: this device has no graphs, and work was not called.
   virtual std::unique_ptr<DeviceGraph> capture(const std::function<void()>& work) {
     static_cast<void>(work);
     return nullptr;
   }
+
+  // Seconds that the launches of `work` take by the device's own clock. Nothing: it has no clock, and work was not called.
+  virtual std::optional<double> seconds(const std::function<void()>& work) {
+    static_cast<void>(work);
+    return {};
+  }
+  virtual std::size_t cache_bytes() const { return 0; }  // of the cache in front of its memory; 0: not known
 };
 
 // An owned piece of device memory.

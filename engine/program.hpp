@@ -143,6 +143,9 @@ class Program {
   // memory to another tensor because it was not kept.
   void write(Tensor t, std::span<const float> values);
   void write_int(Tensor t, std::span<const std::int32_t> values);
+  // Begins to write an input for the next replay, beside the one that runs. The values must stay as they are until that
+  // replay has been called.
+  void prefetch(Tensor t, std::span<const float> values);
   void read(Tensor t, std::span<float> values);
   std::vector<float> read(Tensor t);
   float read_scalar(Tensor t);
@@ -218,6 +221,7 @@ class Program {
   Layout layout() const;
   static bool persistent(const TensorInfo& root) { return root.kind != Kind::computed || root.kept; }
   std::byte* ready_address(Tensor t, std::size_t elements, const char* verb);
+  std::byte* input_address(Tensor t, std::size_t elements);
   void upload(Tensor t, const void* values, std::size_t elements);
 
   Device* device_;
@@ -241,6 +245,13 @@ class Program {
   bool planned_ = false;
   bool captured_ = false;
   std::unique_ptr<DeviceGraph> graph_;  // of all launches, if the device has graphs
+
+  struct Prefetched {
+    int id = -1;
+    std::unique_ptr<Prefetch> copy;
+    bool begun = false;
+  };
+  std::vector<Prefetched> prefetched_;  // one an input that has been prefetched
 };
 
 }  // namespace cuelbo

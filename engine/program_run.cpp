@@ -163,6 +163,8 @@ void Program::run_launch(const Launch& launch) {
 
 void Program::replay() {
   if (!planned_) fail("the program must be planned before it is replayed");
+  for (Prefetched& p : prefetched_)
+    if (std::exchange(p.begun, false)) p.copy->finish(addresses_[static_cast<std::size_t>(p.id)]);
   upload_step_block();
   const auto run_all = [this] {
     for (const Launch& launch : launches_) run_launch(launch);
@@ -217,11 +219,25 @@ std::byte* Program::ready_address(Tensor t, std::size_t elements, const char* ve
   return address;
 }
 
-void Program::upload(Tensor t, const void* values, std::size_t elements) {
+std::byte* Program::input_address(Tensor t, std::size_t elements) {
   std::byte* address = ready_address(t, elements, "write");
   if (tensors_[static_cast<std::size_t>(info(t).root)].kind != Kind::input)
     fail("cannot write '{}': it is no input", t.name());
-  device_->upload(address, values, elements * sizeof(float));
+  return address;
+}
+
+void Program::upload(Tensor t, const void* values, std::size_t elements) {
+  device_->upload(input_address(t, elements), values, elements * sizeof(float));
+}
+
+void Program::prefetch(Tensor t, std::span<const float> values) {
+  if (!planned_) fail("the program must be planned before '{}' is prefetched", t.name());
+  input_address(t, values.size());
+  auto p = std::ranges::find(prefetched_, t.id(), &Prefetched::id);
+  if (p == prefetched_.end())
+    p = prefetched_.insert(p, {.id = t.id(), .copy = device_->prefetch(values.size_bytes())});
+  p->copy->begin(values.data());
+  p->begun = true;
 }
 
 void Program::write(Tensor t, std::span<const float> values) { upload(t, values.data(), values.size()); }

@@ -125,6 +125,7 @@ class Trainer {
 
   TrainingOutcome run(const std::atomic<bool>& stop) {
     interval_start_ = saved_at_ = Clock::now();
+    if (state_.step < config_.training.steps) fetch_batch();
     while (state_.step < config_.training.steps) {
       if (stop) {
         if (state_.step != saved_step_) save(false);
@@ -188,17 +189,23 @@ class Trainer {
           resumed_arithmetic_, arithmetic_name(*device_)));
   }
 
+  // For the next step: it reaches the device while the current one runs.
+  void fetch_batch() {
+    const Batch& batch = loader_.next();
+    step_.program.prefetch(step_.images, {batch.images, static_cast<std::size_t>(step_.images.size())});
+  }
+
   // One optimizer step. Whether it is finite is looked at every time: the optimizer skips a gradient that is not.
   void update() {
     const std::int64_t before = state_.step, step = before + 1;
     const ObjectiveConfig& objective = config_.objective;
-    write_images(step_, loader_.next());
     learning_rate_ = config_.learning_rate.at(before);
     step_.program.set_step(config_.seed, static_cast<std::uint64_t>(step));
     step_.program.set_adam_step(adam_step(config_.adam, learning_rate_, step));
     step_.program.set_step_values(step_.objective.coefficients,
                                   coefficients(objective, model_.tree(), model_.terms().terms(), before));
     step_.program.replay();
+    if (step < config_.training.steps) fetch_batch();
     loss_ = step_.program.read_scalar(step_.loss);
     gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.gradient_square_sum));
     if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_))

@@ -24,12 +24,13 @@ class TrainingCase:
     def title(self):
         return f"{self.name}, B = {self.batch}"
 
-    def prepare(self, folder, threads):
+    def prepare(self, folder, threads, device):
         """Writes the inputs; returns cuelbo_peer's arguments and what torch_peer.py has to know."""
         images = np.random.default_rng(1).random((self.batch, self.image_size, self.image_size, 1), dtype=np.float32)
         save_file({"images": images}, folder / "images.safetensors")
         paths = [str(HERE / self.config), str(folder / "images.safetensors"), str(folder / "result.safetensors")]
-        arguments = ["training", *paths, f"data.batch_size={self.batch}", f"threads={threads}"]
+        arguments = ["training", *paths, f"data.batch_size={self.batch}", f"threads={threads}",
+                     f"device={device}"]
         return arguments, {"config": paths[0], "images": paths[1], "result": paths[2]}
 
 
@@ -45,7 +46,7 @@ class DecompositionCase:
     def title(self):
         return f"{self.batch}, {self.dims}, {self.group_size}"
 
-    def prepare(self, folder, threads):
+    def prepare(self, folder, threads, device):
         random = np.random.default_rng(1)
         groups = self.dims // self.group_size
         mean = random.standard_normal((self.batch, self.dims))
@@ -70,11 +71,18 @@ CASES = [
     DecompositionCase(4096, 10, 2),
     DecompositionCase(1024, 64, 8),
 ]
+GPU_CASES = [
+    TrainingCase("MLP", "mlp.toml", 28, 256),
+    TrainingCase("conv", "conv.toml", 64, 64),
+    TrainingCase("conv", "conv.toml", 64, 256),
+    TrainingCase("conv", "conv.toml", 64, 1024),
+]
 
 
-def write_case(case, folder, threads):
+def write_case(case, folder, threads, device):
     """The arguments of cuelbo_peer, and the path of the file for torch_peer.py."""
-    arguments, description = case.prepare(folder, threads)
+    arguments, description = case.prepare(folder, threads, device)
     path = folder / "case.json"
-    path.write_text(json.dumps({"kind": case.kind, "threads": threads, "dataset_size": DATASET_SIZE, **description}))
+    path.write_text(json.dumps({"kind": case.kind, "threads": threads, "device": device, "dataset_size": DATASET_SIZE,
+                                **description}))
     return arguments, path

@@ -56,7 +56,7 @@ class Result {
   Safetensors content_;
 };
 
-void serve(const std::function<void()>& step) {
+void serve(Device& device, const std::function<void()>& step) {
   using Clock = std::chrono::steady_clock;
   for (std::string line; std::getline(std::cin, line);) {
     int steps = 0;
@@ -65,6 +65,7 @@ void serve(const std::function<void()>& step) {
     const std::clock_t cpu_start = std::clock();
     const auto start = Clock::now();
     for (int i = 0; i < steps; ++i) step();
+    device.synchronize();
     answer({{"ms", std::chrono::duration<double, std::milli>(Clock::now() - start).count() / steps},
             {"cpu_ms", 1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC / steps}});
   }
@@ -114,7 +115,7 @@ void training(const std::string& config_path, const std::string& images_path, co
   answer({{"device", device->description()},
           {"flops", program_flops(program)},
           {"arena_bytes", program.arena_bytes()}});
-  serve(run_step);
+  serve(*device, run_step);
 }
 
 void decomposition(const std::string& groups, const std::string& codes_path, const std::string& result_path,
@@ -147,7 +148,7 @@ void decomposition(const std::string& groups, const std::string& codes_path, con
   answer({{"device", device->description()},
           {"flops", program_flops(program)},
           {"arena_bytes", program.arena_bytes()}});
-  serve([&] { program.replay(); });
+  serve(*device, [&] { program.replay(); });
 }
 
 int run(const std::vector<std::string>& arguments) {

@@ -85,7 +85,7 @@ class Tiled(torch.autograd.Function):
         groups, dims = ctx.groups, z_powers.shape[0]
         size = dims // groups
         gradient = gradient.T
-        dz, moments = [], torch.zeros(dims, 3, mean.shape[0])
+        dz, moments = [], torch.zeros(dims, 3, mean.shape[0], device=mean.device)
         for t in ctx.tiles:
             weight = Tiled.densities(z_powers[:, t], coefficients, groups, log_weights[t])
             weight.sub_(log_q[:, t, None]).exp_().mul_(gradient[:, t, None])

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from cases import CASES, write_case
+from cases import CASES, GPU_CASES, write_case
 
 HERE = pathlib.Path(__file__).parent
 LOSS_TOLERANCE = 1e-5  # relative; of the decomposition: of the norm of log q̂
@@ -59,8 +59,9 @@ class Process:
 
 
 class Ours(Process):
-    def __init__(self, program, arguments):
-        super().__init__([program, *arguments], os.environ)
+    def __init__(self, options, arguments):
+        path = {"LD_LIBRARY_PATH": options.library_path} if options.library_path else {}
+        super().__init__([options.program, *arguments], os.environ | path)
 
     def run(self, steps):
         return self.ask(f"run {steps}")
@@ -132,8 +133,8 @@ def take_turns(ours, peer, variants, pairs):
 
 
 def measure(case, threads, options, peak, folder):
-    arguments, case_file = write_case(case, folder, threads)
-    with Ours(options.program, arguments) as ours, Torch(case_file, threads, options.cache) as peer:
+    arguments, case_file = write_case(case, folder, threads, options.device)
+    with Ours(options, arguments) as ours, Torch(case_file, threads, options.cache) as peer:
         tried = try_variants(peer)
         usable = {variant: t["ms"] for variant, t in tried.items() if "ms" in t}
         if not usable:
@@ -145,13 +146,13 @@ def measure(case, threads, options, peak, folder):
         # The form with B×B×D tensors is timed beside the best one.
         variants = [best] + ([NAIVE] if NAIVE in usable and best != NAIVE else [])
         ours_samples, *others = take_turns(ours, peer, variants, options.pairs)
-        floor = 1e3 * ours.about["flops"] / peak
+        floor = 1e3 * ours.about["flops"] / peak if peak else None
         milliseconds = statistics.median(s["ms"] for s in ours_samples)
         return {
             "kind": case.kind, "case": case.title, "threads": threads,
             "device": ours.about["device"], "torch": peer.about["torch"], "torch_cpu": peer.about["cpu_capability"],
             "cuelbo": {"ms": milliseconds, "cpu_ms": statistics.median(s["cpu_ms"] for s in ours_samples),
-                       "gflop": ours.about["flops"] / 1e9, "floor_ms": floor, "share_of_floor": floor / milliseconds},
+                       "gflop": ours.about["flops"] / 1e9, "floor_ms": floor, "share_of_floor": floor / milliseconds if floor else None},
             "peers": {v: summary(samples, ours_samples) for v, samples in zip(variants, others)},
             "best": best, "tried": tried,
         }
@@ -160,8 +161,10 @@ def measure(case, threads, options, peak, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, help="cuelbo_peer")
+    parser.add_argument("--library-path", help="LD_LIBRARY_PATH of cuelbo_peer")
     parser.add_argument("--cache", required=True, help="folder for what torch.compile makes")
     parser.add_argument("--output", required=True, type=pathlib.Path, help="the JSON file to write")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="for both sides; cuda: training alone")
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--minutes", type=float, default=9, help="after these no further case is begun")
@@ -169,16 +172,18 @@ def main():
     options = parser.parse_args()
 
     start = time.monotonic()
-    peaks = {threads: fma_peak(options.program, threads) for threads in options.threads}
+    gpu = options.device == "cuda"
+    threads_tried = [1] if gpu else options.threads
+    peaks = {} if gpu else {threads: fma_peak(options.program, threads) for threads in threads_tried}
     results, left_out = [], []
-    chosen = [case for case in CASES if options.only in f"{case.kind} {case.title}"]
-    for case, threads in itertools.product(chosen, options.threads):
+    chosen = [case for case in (GPU_CASES if gpu else CASES) if options.only in f"{case.kind} {case.title}"]
+    for case, threads in itertools.product(chosen, threads_tried):
         seconds = time.monotonic() - start
         if seconds > 60 * options.minutes:
             left_out.append(f"{case.kind} {case.title}, {threads} thread(s)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            result = measure(case, threads, options, peaks[threads], pathlib.Path(folder))
+            result = measure(case, threads, options, peaks.get(threads), pathlib.Path(folder))
         results.append(result)
         best = result["peers"][result["best"]]
         print(f"{seconds:4.0f} s  {case.kind} ({case.title}), {threads} thread(s): {result['cuelbo']['ms']:.3f} ms, "

@@ -56,8 +56,9 @@ class Hfvae(nn.Module):
         self.mutual_information = objective["mutual_information"]
         self.dimension_kl = objective["dimension_kl"]
         between, within = objective["between_group_tc"], objective["within_group_tc"]
-        self.block_weights = torch.tensor([between - self.mutual_information] + [within - between] * self.groups +
-                                          [self.dimension_kl - within] * dims)
+        block_weights = torch.tensor([between - self.mutual_information] + [within - between] * self.groups +
+                                     [self.dimension_kl - within] * dims)
+        self.register_buffer("block_weights", block_weights, persistent=False)
 
         modules, is_image, _ = hidden_layers(config["encoder"]["layers"], True, channels, memory_format)
         self.encoder = nn.Sequential(*modules, *([ToFeatures()] if is_image else []), nn.LazyLinear(2 * dims))

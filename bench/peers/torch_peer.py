@@ -2,7 +2,7 @@
 
     torch_peer.py CASE.json
 
-CASE has `kind` (training or decomposition), `threads`, `result` (the file that cuelbo_peer wrote), `dataset_size`, and
+CASE has `kind` (training or decomposition), `threads`, `device` (cpu or, of training, cuda), `result` (the file that cuelbo_peer wrote), `dataset_size`, and
 `config` and `images`, or `codes` and `groups`. The first answer lists the variants: ways to do the same with PyTorch.
 Then every line on standard input is a command and is answered by a line of JSON:
 
@@ -42,12 +42,18 @@ class Training:
             self.config = tomllib.load(file)
         images = torch.from_numpy(load_file(case["images"])["images"])
         self.image_shape = images.shape[1:]
-        self.images = images.permute(0, 3, 1, 2)
+        self.device = torch.device(case["device"])
+        self.images = images.permute(0, 3, 1, 2).to(self.device)
         self.result = load_file(case["result"])
-        self.log_weights = marginals.mixture_log_weights(len(images), case["dataset_size"])
+        self.log_weights = marginals.mixture_log_weights(len(images), case["dataset_size"]).to(self.device)
         self.made = {}
 
     def variants(self):
+        if self.device.type == "cuda":
+            for memory_format in ("channels_last", "contiguous"):
+                for network in ("graphs, loop", "compiled, loop", "eager, loop", "eager, pairs"):
+                    yield f"{memory_format}, {network}, fused"
+            return
         if any("conv" in layer for layer in self.config["encoder"]["layers"]):
             yield "channels_last, eager, tiled, fused"
             yield "channels_last, compiled, loop, fused"
@@ -62,17 +68,19 @@ class Training:
         torch.manual_seed(1)
         model = Hfvae(self.config, self.image_shape, memory_format)
         model.load(self.result)
-        model = model.to(memory_format=memory_format)
+        model = model.to(device=self.device, memory_format=memory_format)
         images = self.images.contiguous(memory_format=memory_format)
         learning_rate = self.config["optimizer"]["adam"]["learning_rate"]
         optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, **{adam: True})
-        loss_of = torch.compile(model.loss, dynamic=False) if mode == "compiled" else model.loss
+        loss_of = model.loss
+        if mode != "eager":  # "graphs": with CUDA graphs
+            loss_of = torch.compile(loss_of, dynamic=False, mode="reduce-overhead" if mode == "graphs" else "default")
         form = marginals.form(form)
         latents = len(model.block_weights) - 1 - model.groups
 
         def step(noise=None):
             if noise is None:
-                noise = torch.randn(len(images), latents)
+                noise = torch.randn(len(images), latents, device=self.device)
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(images, noise, form, self.log_weights)
             loss.backward()
@@ -92,9 +100,9 @@ class Training:
         losses, gradient = [], {}
         for i in range(len(self.result["losses"])):
             noise = philox.normal((len(self.images), step.latents), self.config["seed"], i)
-            losses.append(step(torch.from_numpy(noise)).item())
+            losses.append(step(torch.from_numpy(noise).to(self.device)).item())
             if i == 0:
-                gradient = {name: g.clone().contiguous().numpy() for name, g in step.model.gradients()}
+                gradient = {name: g.contiguous().cpu().numpy().copy() for name, g in step.model.gradients()}
         ours = self.result["losses"]
         return {"loss": float(np.max(np.abs(ours - losses) / np.abs(losses))) if np.all(np.isfinite(ours)) else float("inf"),
                 "gradient": max(relative_error(self.result[name], g) for name, g in gradient.items())}
@@ -150,6 +158,7 @@ def main():
         case = json.load(file)
     torch.set_num_threads(case["threads"])
     torch.set_num_interop_threads(1)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # both sides compute in fp32
     work = Training(case) if case["kind"] == "training" else Decomposition(case)
 
     def answer(value):
@@ -167,6 +176,8 @@ def main():
                 start, cpu_start = time.perf_counter(), time.process_time()
                 for _ in range(command["steps"]):
                     step()
+                if case["device"] == "cuda":
+                    torch.cuda.synchronize()
                 milliseconds = 1e3 / command["steps"]
                 answer({"ms": milliseconds * (time.perf_counter() - start),
                         "cpu_ms": milliseconds * (time.process_time() - cpu_start)})

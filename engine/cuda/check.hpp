@@ -28,4 +28,7 @@ inline void check_libraries() {
     fail("cannot run a library's kernel: {}", error);
 }
 
+// A thread has a GPU of its own that the runtime's functions mean, the first one unless told otherwise.
+inline void use_gpu(int index) { check(cudaSetDevice(index), "use the GPU"); }
+
 }  // namespace cuelbo::cuda

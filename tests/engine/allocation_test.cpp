@@ -30,6 +30,7 @@ class CountingDevice final : public Device {
     device_->download(host, device, bytes);
   }
   void synchronize() override { device_->synchronize(); }
+  std::unique_ptr<Prefetch> prefetch(std::size_t bytes) override { return device_->prefetch(bytes); }
 
   int allocations = 0;
 
@@ -71,7 +72,7 @@ struct Training {
     program.set_step(7, static_cast<std::uint64_t>(number));
     program.set_adam_step(adam_step(options, 1e-3, number));
     program.set_step_values(coefficients, values);
-    program.write(images, pixels);
+    program.prefetch(images, pixels);
     program.replay();
     last = program.read_scalar(loss);
   }

@@ -64,7 +64,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   if (task.order == ThreadOrder::reverse) std::reverse(order_.begin(), order_.end());
   shuffle_order();
 
-  // The end of the storage is the end of the block's shared memory, so that the sanitizer sees an access behind it.
+  // The sanitizer sees an access in front of the block's shared memory or behind it.
   constexpr std::size_t alignment = 1024;
   const std::size_t rounded = (task.shared_bytes + alignment - 1) / alignment * alignment;
   if (shared_storage_.size() < rounded + alignment) shared_storage_.resize(rounded + alignment);
@@ -81,8 +81,10 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   if (observer != nullptr)
     observer->begin_block(*this, block_index, {static_cast<std::byte*>(shared_), task.shared_bytes}, statics);
 #if defined(__SANITIZE_ADDRESS__)
-  ASAN_POISON_MEMORY_REGION(static_cast<std::byte*>(shared_) + task.shared_bytes,
-                            rounded - task.shared_bytes);
+  auto* const shared = static_cast<std::byte*>(shared_);
+  ASAN_POISON_MEMORY_REGION(shared_storage_.data(), shared - shared_storage_.data());
+  ASAN_POISON_MEMORY_REGION(shared + task.shared_bytes,
+                            shared_storage_.data() + shared_storage_.size() - shared - task.shared_bytes);
 #endif
 
   void* const before = std::exchange(running_block, this);
@@ -92,7 +94,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   leave(first);
   running_block = before;
 #if defined(__SANITIZE_ADDRESS__)
-  ASAN_UNPOISON_MEMORY_REGION(shared_, rounded);
+  ASAN_UNPOISON_MEMORY_REGION(shared_storage_.data(), shared_storage_.size());
 #endif
   if (failed_) {  // the stacks of threads that wait for ever
     free_fibers_.clear();

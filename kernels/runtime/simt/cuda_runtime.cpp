@@ -76,6 +76,11 @@ namespace {
 constexpr std::size_t default_shared_limit = std::size_t{48} << 10;
 constexpr std::size_t shared_limit = std::size_t{227} << 10;  // of sm_90, which has the most
 
+// Of the calling thread. Its start is not zero, which would place it among the static shared variables
+// (shared_memory.hpp).
+constexpr int no_error = -1;
+constinit thread_local int last_error = no_error;
+
 class Runtime {
  public:
   static Runtime& get() {
@@ -84,13 +89,12 @@ class Runtime {
   }
 
   cudaError_t remember(cudaError_t error) {
-    if (error != cudaSuccess) last_error_ = error;
+    if (error != cudaSuccess) last_error = error;
     return error;
   }
-  cudaError_t last_error(bool clear) { return clear ? std::exchange(last_error_, cudaSuccess) : last_error_; }
   cudaError_t status() { return remember(finding_ ? cudaErrorLaunchFailure : cudaSuccess); }
   std::optional<Finding> take_finding() {
-    last_error_ = cudaSuccess;
+    last_error = no_error;
     return std::exchange(finding_, std::nullopt);
   }
 
@@ -298,7 +302,6 @@ class Runtime {
   std::map<const void*, std::size_t> shared_allowed_;
   CUstream_st default_;
   std::vector<CUstream_st*> streams_;  // in the order of their creation
-  cudaError_t last_error_ = cudaSuccess;
   std::optional<Finding> finding_;
 };
 
@@ -356,8 +359,15 @@ using cuelbo::simt::Runtime;
 
 // ---- errors and the device
 
-cudaError_t cudaGetLastError() { return Runtime::get().last_error(true); }
-cudaError_t cudaPeekAtLastError() { return Runtime::get().last_error(false); }
+cudaError_t cudaPeekAtLastError() {
+  using namespace cuelbo::simt;
+  return last_error == no_error ? cudaSuccess : static_cast<cudaError_t>(last_error);
+}
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = cudaPeekAtLastError();
+  cuelbo::simt::last_error = cuelbo::simt::no_error;
+  return error;
+}
 
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
@@ -542,24 +552,22 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   *executable = new CUgraphExec_st{graph->operations};
   return cudaSuccess;
 }
-// The same kernels in the same order may have other arguments and sizes; anything else needs another instance.
+// The same nodes in the same order, which may have other arguments and sizes; anything else needs another instance.
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo* result) {
   Runtime& runtime = Runtime::get();
   const Lock lock(runtime.mutex);
-  const auto same = [](const cuelbo::simt::Operation& a, const cuelbo::simt::Operation& b) {
-    if (a->index() != b->index()) return false;
-    const auto* launch = std::get_if<cuelbo::simt::KernelLaunch>(a.get());
-    return launch == nullptr || launch->kernel == std::get<cuelbo::simt::KernelLaunch>(*b).kernel;
+  const auto same_kind = [](const cuelbo::simt::Operation& a, const cuelbo::simt::Operation& b) {
+    return a->index() == b->index();
   };
   *result = {};
-  if (!std::ranges::equal(executable->operations, graph->operations, same)) {
-    result->result = cudaGraphExecUpdateErrorTopologyChanged;
-    return runtime.remember(cudaErrorGraphExecUpdateFailure);
-  }
-  runtime.run_all();
-  executable->operations = graph->operations;
-  result->result = cudaGraphExecUpdateSuccess;
+  result->result = executable->operations.size() != graph->operations.size()
+                       ? cudaGraphExecUpdateErrorTopologyChanged
+                   : !std::ranges::equal(executable->operations, graph->operations, same_kind)
+                       ? cudaGraphExecUpdateErrorNodeTypeChanged
+                       : cudaGraphExecUpdateSuccess;
+  if (result->result != cudaGraphExecUpdateSuccess) return runtime.remember(cudaErrorGraphExecUpdateFailure);
+  executable->operations = graph->operations;  // what was launched before keeps its own
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {

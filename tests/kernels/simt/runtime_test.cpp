@@ -1,6 +1,7 @@
 // The SIMT runtime executes what CUDA promises and names what CUDA forbids.
 #include <algorithm>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -291,6 +292,14 @@ TEST(SimtLaunch, RefusesWhatAGpuRefuses) {
   EXPECT_NE(cudaGetLastError(), cudaSuccess);
 }
 
+TEST(SimtLaunch, ErrorsBelongToTheThreadThatMadeThem) {
+  launch(divergent_barriers, 0, 32, 0, {});
+  std::thread([] { EXPECT_EQ(cudaGetLastError(), cudaSuccess); }).join();
+  EXPECT_EQ(cudaPeekAtLastError(), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+}
+
 // ---- streams
 
 __global__ void add_one(float* x) { x[threadIdx.x] += 1; }
@@ -380,14 +389,23 @@ TEST_P(Simt, AGraphReplaysWhatWasCaptured) {
   cudaGraph_t moved = capture(on(other.data()));
   cudaGraph_t shorter = capture([&] { launch(times_ten, 1, 1, 0, {streams.a}, x.data()); });
   cudaGraphExecUpdateResultInfo result{};
-  EXPECT_NE(cudaGraphExecUpdate(executable, shorter, &result), cudaSuccess);
-  cudaGetLastError();
+  EXPECT_EQ(cudaGraphExecUpdate(executable, shorter, &result), cudaErrorGraphExecUpdateFailure);
+  EXPECT_EQ(result.result, cudaGraphExecUpdateErrorTopologyChanged);
+  cudaGraph_t other_nodes = capture([&] {
+    launch(add_one, 1, 1, 0, {streams.a}, x.data());
+    cudaMemsetAsync(x.data(), 0, sizeof(float), streams.a);
+  });
+  EXPECT_EQ(cudaGraphExecUpdate(executable, other_nodes, &result), cudaErrorGraphExecUpdateFailure);
+  EXPECT_EQ(result.result, cudaGraphExecUpdateErrorNodeTypeChanged);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorGraphExecUpdateFailure);
+  // What was launched before the update runs as it was.
+  cudaGraphLaunch(executable, streams.a);
   EXPECT_EQ(cudaGraphExecUpdate(executable, moved, &result), cudaSuccess);
   cudaGraphLaunch(executable, streams.a);
   cudaStreamSynchronize(streams.a);
   EXPECT_EQ(other.host()[0], 60);
-  EXPECT_EQ(x.host()[0], 210);
-  for (cudaGraph_t g : {graph, moved, shorter}) cudaGraphDestroy(g);
+  EXPECT_EQ(x.host()[0], 2110);
+  for (cudaGraph_t g : {graph, moved, shorter, other_nodes}) cudaGraphDestroy(g);
   cudaGraphExecDestroy(executable);
 }
 
