@@ -123,28 +123,6 @@ TEST_F(Kernels, CheckPrintsJson) {
   }
 }
 
-TEST_F(Kernels, VariantsOfLibrariesAreListedAndNotExecutedOnSimt) {
-  const Outcome list = run({"kernels", "list", "--json"});
-  std::map<std::string, std::string> libraries;  // by kernel/variant
-  for (const json& kernel : json::parse(list.out))
-    for (const json& variant : kernel["variants"]) {
-      EXPECT_FALSE(variant["used_by_programs"] && !variant["library"].is_null());
-      if (!variant["library"].is_null())
-        libraries[kernel["kernel"].get<std::string>() + "/" + variant["name"].get<std::string>()] =
-            variant["library"];
-    }
-  if (libraries.empty()) {
-    EXPECT_THAT(list.err, HasSubstr("were not built: their headers were not found"));
-    GTEST_SKIP() << "built without the headers of NVIDIA's libraries";
-  }
-  EXPECT_EQ(libraries["linear_forward/cublas"], "cuBLAS");
-  EXPECT_EQ(libraries["conv2d_forward/cudnn"], "cuDNN");
-  EXPECT_EQ(libraries["reparameterize_forward/curand"], "cuRAND");
-  const Outcome check = run({"kernels", "check", "conv2d_forward/cudnn"});
-  EXPECT_TRUE(succeeds(check));
-  EXPECT_THAT(check.out,
-              AllOf(HasSubstr("calls cuDNN: not executed on simt"), HasSubstr("0 checks on simt")));
-}
 
 TEST_F(Kernels, CheckSaysWhatIsWrong) {
   EXPECT_TRUE(fails(run({"kernels", "check", "softmax_forwad"}), 2, "softmax_forward"));
