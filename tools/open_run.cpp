@@ -5,7 +5,8 @@
 namespace cuelbo {
 
 void add_device_options(CLI::App& command, DeviceOptions& device) {
-  command.add_option("--device", device.name, "auto, cpu, cuda, cuda:N, simt or simt-checked")->capture_default_str();
+  command.add_option("--device", device.name, "auto, cpu, cuda, cuda:N, simt or simt-checked")
+      ->capture_default_str();
   command.add_option("--threads", device.threads, "CPU threads, 0 for all; results do not depend on it")
       ->check(CLI::NonNegativeNumber);
 }

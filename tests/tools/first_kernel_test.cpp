@@ -50,6 +50,16 @@ Result run(const std::string& command, const path& directory, const path& module
   return result;
 }
 
+// Variants that call a library are there only where its headers are; the page leaves them out.
+std::string without_libraries(const std::string& output) {
+  std::istringstream lines(output);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("CUB") == std::string::npos && line.find("were not built") == std::string::npos)
+      kept += line + "\n";
+  return kept;
+}
+
 TEST(FirstKernel, PrintsWhatThePageSays) {
   const path programs = path(CUELBO_PROGRAM).parent_path(), built = programs / "first_kernel";
   if (!exists(programs / "libcuelbo_simt.so")) GTEST_SKIP() << "built without the CUDA headers";
@@ -66,7 +76,7 @@ TEST(FirstKernel, PrintsWhatThePageSays) {
     const Result result = run(command.line, directory.path(), modules[builds]);
     EXPECT_EQ(result.succeeded, command.output.find("FAILED") == std::string::npos) << result.output;
     if (command.output.empty()) continue;
-    EXPECT_EQ(result.output, command.output);
+    EXPECT_EQ(without_libraries(result.output), command.output);
     ++compared;
   }
   EXPECT_EQ(builds, 2U);

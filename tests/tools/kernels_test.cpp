@@ -123,7 +123,6 @@ TEST_F(Kernels, CheckPrintsJson) {
   }
 }
 
-
 TEST_F(Kernels, CheckSaysWhatIsWrong) {
   EXPECT_TRUE(fails(run({"kernels", "check", "softmax_forwad"}), 2, "softmax_forward"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add/best"}), 2,
