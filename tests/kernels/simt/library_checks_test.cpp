@@ -109,8 +109,7 @@ class CublasLtChecks : public LibraryChecks {
   }
   ~CublasLtChecks() override {
     cublasLtMatmulDescDestroy(operation);
-    for (const cublasLtMatrixLayout_t layout : {layout_a, layout_b, layout_c})
-      cublasLtMatrixLayoutDestroy(layout);
+    for (auto* const layout : {layout_a, layout_b, layout_c}) cublasLtMatrixLayoutDestroy(layout);
     cublasLtMatmulPreferenceDestroy(preference);
   }
   cublasStatus_t search(cublasLtMatmulHeuristicResult_t& result) const {
@@ -175,7 +174,7 @@ class CudnnChecks : public LibraryChecks {
     cudnnSetConvolution2dDescriptor(convolution, 0, 0, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
   }
   ~CudnnChecks() override {
-    for (const cudnnTensorDescriptor_t tensor : {x_like, y_like}) cudnnDestroyTensorDescriptor(tensor);
+    for (auto* const tensor : {x_like, y_like}) cudnnDestroyTensorDescriptor(tensor);
     cudnnDestroyFilterDescriptor(w_like);
     cudnnDestroyConvolutionDescriptor(convolution);
   }

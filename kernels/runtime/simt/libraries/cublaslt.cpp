@@ -69,14 +69,14 @@ template <class T>
 void set(CallCheck& check, T& member, const void* value, std::size_t bytes) {
   check.require(value != nullptr && bytes == sizeof(T),
                 text("the attribute has ", sizeof(T), " bytes, but ", bytes, " were given"));
-  if (check) std::memcpy(&member, value, sizeof(T));
+  if (check) std::memcpy(static_cast<void*>(&member), value, sizeof(T));
 }
 
 // The product that the descriptors describe, without its memory.
 cuelbo::simt::Gemm described(CallCheck& check, cublasLtMatmulDesc_t operation, cublasLtMatrixLayout_t a,
                              cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d) {
   check.live(operation, "cublasLtMatmulDesc_t");
-  for (const cublasLtMatrixLayout_t layout : {a, b, c, d}) check.live(layout, "cublasLtMatrixLayout_t");
+  for (auto* const layout : {a, b, c, d}) check.live(layout, "cublasLtMatrixLayout_t");
   if (!check) return {};
   const auto o = load<Operation>(operation);
   const auto la = load<Layout>(a), lb = load<Layout>(b), lc = load<Layout>(c), ld = load<Layout>(d);

@@ -59,8 +59,8 @@ struct NormalNoise {
 };
 
 struct LibraryCall {
-  std::string name;                                                     // NVIDIA's, as "cublasSetStream"
-  std::variant<std::monostate, Gemm, Convolution, NormalNoise> work{};  // what it puts into the stream
+  std::string name;                                                   // NVIDIA's, as "cublasSetStream"
+  std::variant<std::monostate, Gemm, Convolution, NormalNoise> work;  // what it puts into the stream
 };
 
 // Notes calls while it lives; one at a time. The interpreter runs in the stream and may be left out.
