@@ -36,9 +36,17 @@ EXTRA = [
 DIAGNOSTIC = re.compile(r"^(?=\S+:\d+:\d+: (?:warning|error): )", re.MULTILINE)
 
 
+# Options of the checked SIMT module that clang refuses.
+GCC_ONLY = re.compile(r" (-fno-tree-sra|-fno-reorder-blocks|--param=\S+)")
+
+
 def read_database(build):
     """One command a file: of the instruction sets of a kernel, the last one listed, which is the widest."""
     entries = json.loads((build / "compile_commands.json").read_text())
+    for entry in entries:
+        entry["command"] = GCC_ONLY.sub("", entry["command"])
+    # Of a kernel that is compiled with and without instrumentation, the plain command.
+    entries.sort(key=lambda entry: "-fsanitize=thread" not in entry["command"])
     return {entry["file"]: entry for entry in entries}
 
 

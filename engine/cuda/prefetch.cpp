@@ -6,12 +6,7 @@ namespace cuelbo::cuda {
 
 CudaPrefetch::CudaPrefetch(Device& device, int gpu, cudaStream_t stream, cudaStream_t copies,
                            std::size_t bytes)
-    : gpu_(gpu),
-      stream_(stream),
-      copies_(copies),
-      bytes_(bytes),
-      arrived_(device, bytes),
-      staging_{Staging(bytes), Staging(bytes)} {
+    : gpu_(gpu), stream_(stream), copies_(copies), bytes_(bytes), arrived_(device, bytes) {
   // The stream clears new memory.
   check(cudaEventRecord(taken_, stream_), "record an event");
 }

@@ -31,8 +31,8 @@ class CudaPrefetch final : public Prefetch {
   cudaStream_t stream_, copies_;
   std::size_t bytes_;
   DeviceMemory arrived_;
-  Event taken_;         // arrived_ may be filled again
-  Staging staging_[2];  // the host fills one while the other is copied
+  Event taken_;                                           // arrived_ may be filled again
+  Staging staging_[2]{Staging(bytes_), Staging(bytes_)};  // the host fills one while the other is copied
   int current_ = 0;
 };
 

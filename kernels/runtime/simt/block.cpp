@@ -26,17 +26,18 @@ bool same(Location a, Location b) { return a.line == b.line && std::strcmp(a.fil
 
 }  // namespace
 
-std::string to_string(uint3 v) {
+std::string to_string(uint3 index) {
   std::string result = "(";
-  result += std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z);
+  result += std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z);
   return result += ')';
 }
-std::string to_string(Location where) {
-  return where.line == 0 ? where.file : std::string(where.file) + ':' + std::to_string(where.line);
+std::string to_string(Location location) {
+  return location.line == 0 ? location.file
+                            : std::string(location.file) + ':' + std::to_string(location.line);
 }
-std::string to_string(const Finding& f) {
-  return to_string(f.where) + ": block " + to_string(f.block) + ", thread " + to_string(f.thread) + ": " +
-         f.text;
+std::string to_string(const Finding& finding) {
+  return to_string(finding.where) + ": block " + to_string(finding.block) + ", thread " +
+         to_string(finding.thread) + ": " + finding.text;
 }
 
 BlockRunner::BlockRunner() = default;

@@ -20,7 +20,7 @@ template <Kind kind, class T>
 using cuelbo::simt::checked::Kind;
 using cuelbo::simt::checked::reported;
 
-// NOLINTBEGIN(bugprone-reserved-identifier): the names are the compiler's
+// NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses): the names are the compiler's, T is a type
 #define REPORTED(kind, p) reported<Kind::kind>(p, __builtin_frame_address(0), __builtin_return_address(0))
 
 // Always in the strongest order.
@@ -65,4 +65,4 @@ ATOMICS(64, unsigned long)
 void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 void __tsan_atomic_signal_fence(int) {}
 }
-// NOLINTEND(bugprone-reserved-identifier)
+// NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)

@@ -62,8 +62,12 @@ void __tsan_unaligned_write16(void* address) { range<Kind::write>(address, 16, F
 void __tsan_read_range(void* address, std::size_t bytes) { range<Kind::read>(address, bytes, FRAME); }
 void __tsan_write_range(void* address, std::size_t bytes) { range<Kind::write>(address, bytes, FRAME); }
 
-void __tsan_vptr_read(void** address) { aligned<Kind::read, sizeof(void*)>(address, FRAME); }
-void __tsan_vptr_update(void** address, void*) { aligned<Kind::write, sizeof(void*)>(address, FRAME); }
+void __tsan_vptr_read(void** address) {
+  aligned<Kind::read, sizeof(void*)>(static_cast<void*>(address), FRAME);
+}
+void __tsan_vptr_update(void** address, void*) {
+  aligned<Kind::write, sizeof(void*)>(static_cast<void*>(address), FRAME);
+}
 
 }  // extern "C"
 #undef FRAME

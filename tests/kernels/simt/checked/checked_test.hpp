@@ -18,16 +18,16 @@ class Array {
     cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T));
   }
   explicit Array(const std::vector<T>& values) : Array(values.size()) {
-    cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice);
+    cudaMemcpy(static_cast<void*>(data_), values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice);
   }
-  ~Array() { cudaFree(data_); }
+  ~Array() { cudaFree(static_cast<void*>(data_)); }
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
 
   T* data() const { return data_; }
   std::vector<T> host() const {
     std::vector<T> values(size_);
-    cudaMemcpy(values.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost);
+    cudaMemcpy(values.data(), static_cast<const void*>(data_), size_ * sizeof(T), cudaMemcpyDeviceToHost);
     return values;
   }
 
