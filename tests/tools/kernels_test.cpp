@@ -172,7 +172,10 @@ TEST_F(Kernels, TrainingOnSimtIsRepeatable) {
 
 TEST_F(Kernels, ADeviceThatIsNotHereSaysWhatIsMissing) {
   const Outcome devices = run({"devices"});
-  EXPECT_THAT(devices.out, AllOf(HasSubstr("simt         usable"), HasSubstr("simt-checked usable")));
+  EXPECT_THAT(devices.out, HasSubstr("simt         usable"));
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_THAT(devices.out, HasSubstr("simt-checked usable"));
+#endif
   if (devices.out.find("cuda         usable") != std::string::npos) GTEST_SKIP() << "a GPU is here";
   const Outcome outcome = run({"train", "tiny.toml", "--device", "cuda", "--output", "gpu"});
   EXPECT_TRUE(fails(outcome, 1, "cuda"));

@@ -8,6 +8,7 @@
 #include "engine/error.hpp"
 #include "tools/lab/call_memory.hpp"
 #include "tools/lab/normality.hpp"
+#include "tools/lab/thread_order.hpp"
 
 namespace cuelbo::lab {
 
@@ -130,21 +131,22 @@ class Call {
   Doubles given_, expected_;
 };
 
-Call::Run run_in_all_orders(Call& call, Device& device, const DeviceModule& module,
-                            const kernels::KernelTable& table) {
+Call::Run run_in_orders(Call& call, Device& device, const DeviceModule& module,
+                        const kernels::KernelTable& table, std::span<const int> orders) {
   if (module.set_order == nullptr) return call.run(device, table);
-  constexpr const char* names[] = {"forward", "reverse", "random"};
   Call::Run first;
-  for (int order = 0; order < 3 && first.fault.empty(); ++order) {
+  for (const int order : orders) {
     module.set_order(order, seed);
     Call::Run run = call.run(device, table);
-    if (order == 0) {
+    const char* const name = thread_orders[static_cast<std::size_t>(order)];
+    if (order == orders.front()) {
       first = std::move(run);
     } else if (!run.fault.empty()) {
-      first.fault = fmt::format("when threads run in {} order: {}", names[order], run.fault);
+      first.fault = fmt::format("when threads run in {} order: {}", name, run.fault);
     } else if (run.outputs != first.outputs) {
-      first.fault = fmt::format("gives other bits when threads run in {} order", names[order]);
+      first.fault = fmt::format("gives other bits when threads run in {} order", name);
     }
+    if (!first.fault.empty()) break;
   }
   module.set_order(0, seed);
   return first;
@@ -153,7 +155,8 @@ Call::Run run_in_all_orders(Call& call, Device& device, const DeviceModule& modu
 }  // namespace
 
 CheckResult check(Device& device, const DeviceModule& module, const kernels::KernelTable& table,
-                  const KernelVariant& variant, const Contract& contract, std::span<const Shape> shapes) {
+                  const KernelVariant& variant, const Contract& contract, std::span<const Shape> shapes,
+                  std::span<const int> orders) {
   std::vector<Inputs> kinds{Inputs::real, Inputs::integers};
   if (contract.non_finite() != NonFinite::unspecified && !variant.own_noise)
     kinds.push_back(Inputs::non_finite);
@@ -162,7 +165,7 @@ CheckResult check(Device& device, const DeviceModule& module, const kernels::Ker
     for (const Inputs inputs : kinds) {
       ++result.checks;
       Call call(variant, contract, shape, inputs);
-      const Call::Run run = run_in_all_orders(call, device, module, table);
+      const Call::Run run = run_in_orders(call, device, module, table, orders);
       if (run.error > result.error || std::isnan(run.error)) result.error = run.error;
       if (run.fault.empty()) continue;
       result.faults.push_back({shape, inputs, run.fault});

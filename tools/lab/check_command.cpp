@@ -10,6 +10,7 @@
 #include "tools/lab/commands.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
+#include "tools/lab/thread_order.hpp"
 
 namespace cuelbo {
 
@@ -20,7 +21,7 @@ using Json = nlohmann::ordered_json;
 struct CheckOptions {
   std::string kernel;  // empty: all; KERNEL or KERNEL/VARIANT
   DeviceOptions device{.name = "simt"};
-  std::string shape;
+  std::string shape, order;
   bool json = false;
 };
 
@@ -87,6 +88,12 @@ int run_check(const CheckOptions& options) {
   };
   for (const KernelVariant& v : variants) shapes_of(lab::find_contract(v.kernel));
 
+  std::vector<int> orders{0, 1, 2};
+  if (!options.order.empty()) {
+    if (module.set_order == nullptr) usage_fail("--order: {} has no order of threads", device->name());
+    orders = {lab::parse_thread_order(options.order)};
+  }
+
   std::vector<VariantReport> reports;
   for (const KernelVariant& v : variants) {
     const lab::Contract& contract = lab::find_contract(v.kernel);
@@ -94,8 +101,8 @@ int run_check(const CheckOptions& options) {
     // The CPU has no GPU library to call.
     report.executed = v.library.empty() || module.set_order == nullptr;
     if (report.executed)
-      report.result =
-          lab::check(*device, module, *module.table(v.kernel, v.name), v, contract, shapes_of(contract));
+      report.result = lab::check(*device, module, *module.table(v.kernel, v.name), v, contract,
+                                 shapes_of(contract), orders);
     if (!options.json) print(report, device->name());
     reports.push_back(std::move(report));
   }
@@ -132,6 +139,8 @@ void add_kernels_check(CLI::App& kernels, Run& run) {
                        "simt, simt-checked (races, uninitialised memory, bad addresses), cuda or cuda:N");
         command.add_option("--shape", options.shape,
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
+        command.add_option("--order", options.order,
+                           "Order of threads on simt: forward, reverse or random; all three if left out");
         command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       run_check);

@@ -12,6 +12,7 @@
 #include "tools/lab/commands.hpp"
 #include "tools/lab/inputs.hpp"
 #include "tools/lab/select.hpp"
+#include "tools/lab/thread_order.hpp"
 
 namespace cuelbo {
 
@@ -56,10 +57,7 @@ void set_order(const std::string& order, std::uint64_t seed, const Device& devic
   if (order.empty()) return;
   if (!device.name().starts_with("simt"))
     usage_fail("--order: only simt has an order of threads, {} has none", device.name());
-  constexpr std::string_view names[] = {"forward", "reverse", "random"};
-  const auto* const found = std::ranges::find(names, order);
-  if (found == std::end(names)) usage_fail("--order {}: use forward, reverse or random", order);
-  load_device_module(device.name()).set_order(static_cast<int>(found - names), seed);
+  load_device_module(device.name()).set_order(lab::parse_thread_order(order), seed);
 }
 
 // Copies the file's arrays into the memory; which buffers it has.

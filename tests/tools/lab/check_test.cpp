@@ -151,7 +151,8 @@ CheckResult check_planted(const char* name, Kernel<Args> KernelTable::* member, 
   for (Shape& shape : shapes) shape = contract.complete(shape);
   KernelTable table = device->kernels();
   table.*member = kernel;
-  return check(*device, module, table, {.kernel = name, .name = "planted"}, contract, shapes);
+  return check(*device, module, table, {.kernel = name, .name = "planted"}, contract, shapes,
+               std::vector{0, 1, 2});
 }
 CheckResult check_add(void (*launch)(const Add&, Stream)) {
   return check_planted<Add>("add", &KernelTable::add, {launch});
