@@ -21,7 +21,7 @@ struct Range {
 
   constexpr bool contains(double x) const {
     return (least_excluded ? x > least : x >= least) && (most_excluded ? x < most : x <= most) &&
-           x - x == 0;  // neither NaN nor Inf
+           x * 0 == 0;  // neither NaN nor Inf
   }
 };
 constexpr Range at_least(double least, double most = std::numeric_limits<double>::infinity()) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing: the Debian packages that building, testing and (--dev) checking the sources need, and, where
-# there is no CUDA toolkit, NVIDIA's headers or (--cuda) compiler and libraries from PyPI, into build/cuda-toolkit.
+# Installs what is missing: the Debian packages that building and testing need, with --dev also what checks the sources
+# and reads our files in Python (into build/venv), and, where there is no CUDA toolkit, NVIDIA's headers or (--cuda)
+# compiler and libraries from PyPI, into build/cuda-toolkit.
 # Usage: bash tools/setup.sh [--dev] [--cuda]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,12 +14,12 @@ packages=(
   python3 python3-venv
   dataset-fashion-mnist
 )
-dev_packages=(clang-19 clang-format-19 clang-tidy-19 gcovr)
+dev_packages=(clang-19 clang-format-19 gcovr)
 
-cuda=false
+dev=false cuda=false
 for option in "$@"; do
   case "$option" in
-    --dev) packages+=("${dev_packages[@]}") ;;
+    --dev) dev=true packages+=("${dev_packages[@]}") ;;
     --cuda) cuda=true ;;
     *) echo "usage: bash tools/setup.sh [--dev] [--cuda]" >&2; exit 2 ;;
   esac
@@ -98,5 +99,11 @@ install_cuda() {
   done
 }
 
+install_venv() {
+  [[ -x build/venv/bin/python ]] || python3 -m venv build/venv
+  build/venv/bin/pip install --quiet --disable-pip-version-check -r tools/dev-requirements.txt
+}
+
 install_packages
 install_cuda
+if $dev; then install_venv; fi

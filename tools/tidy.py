@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 
-CLANG_TIDY = "clang-tidy-19"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CLANG_TIDY = str(ROOT / "build" / "venv" / "bin" / "clang-tidy")  # of tools/setup.sh --dev; it leaves system headers out
 # The database is that of g++. These options let clang read it as g++ does (options that it does not know, no implicit
 # conversion between vectors, g++'s shuffle, here as the identity) and leave out warnings that g++ gives better.
 EXTRA = [
@@ -84,15 +85,14 @@ def check(entry, build, stamps, salt):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    root = pathlib.Path(__file__).resolve().parent.parent
     source_build = pathlib.Path(sys.argv[1]).resolve()
-    build = root / "build" / "tidy"
+    build = ROOT / "build" / "tidy"
     stamps = build / "passed"
     stamps.mkdir(parents=True, exist_ok=True)
     database = read_database(source_build)
     (build / "compile_commands.json").write_text(json.dumps(list(database.values())))
     version = subprocess.run([CLANG_TIDY, "--version"], capture_output=True, check=True).stdout
-    salt = version + " ".join(EXTRA).encode() + (root / ".clang-tidy").read_bytes()
+    salt = version + " ".join(EXTRA).encode() + (ROOT / ".clang-tidy").read_bytes()
 
     checked = reused = failed = 0
     printed = set()  # a header's diagnostics come with every file that includes it
@@ -100,7 +100,7 @@ def main():
         jobs = [pool.submit(check, entry, build, stamps, salt) for entry in database.values()]
         for job in concurrent.futures.as_completed(jobs):
             file, seconds, output = job.result()
-            name = os.path.relpath(file, root)
+            name = os.path.relpath(file, ROOT)
             if seconds is None:
                 reused += 1
             else:

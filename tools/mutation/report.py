@@ -10,6 +10,7 @@ from mutation.trial import Outcome
 LEAST_KILLED = 0.95
 WAYS = {
     "value": "a result off the double-precision reference",
+    "unwritten": "a result that is not written, or made of memory that is not",
     "order": "other bits when threads run in another order",
     "sentinel": "a write beside a buffer or into an input",
     "finding": "reported by the runtime, as barrier divergence or a read of memory that is not the kernel's",

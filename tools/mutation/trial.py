@@ -13,7 +13,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import threading
 from dataclasses import dataclass
 
 from mutation.sites import Mutant
@@ -29,9 +28,10 @@ def cpu_limit(original_seconds: float) -> int:
 DROPPED = re.compile(r"-(?:g.?|W.*|M.*)")
 
 FINDERS = (
-    ("value", re.compile(r"\[\d+\] is .*, the reference ")),
+    ("value", re.compile(r"\[\d+\] is .*, the reference |its noise is ")),
+    ("unwritten", re.compile(r"\] is not written")),
     ("order", re.compile(r"other bits when ")),
-    ("sentinel", re.compile(r": (?:writes|changes) ")),
+    ("sentinel", re.compile(r"^(?:writes|changes) ")),
 )
 
 
@@ -179,32 +179,28 @@ class Module:
         return sorted(variants, key=lambda variant: self.seconds[variant])
 
     def check(self, variant: str, folder: pathlib.Path, cpu_seconds: int) -> Outcome:
-        limits = ["prlimit", f"--cpu={cpu_seconds}", "--core=0", "stdbuf", "-oL"]
+        command = ["kernels", "check", variant, "--device", self.device, "--threads", "1", "--json"]
         process = subprocess.Popen(
-            [*limits, self.program, "kernels", "check", variant, "--device", self.device, "--threads", "1"],
+            ["prlimit", f"--cpu={cpu_seconds}", "--core=0", self.program, *command],
             env={**os.environ, "CUELBO_MODULE_PATH": str(folder)},
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
         )
-        timer = threading.Timer(WALL_SECONDS, process.kill)
-        timer.start()
-        last, faulty = "", False
-        with process:
-            for line in process.stdout or ():
-                last = line.strip()
-                if faulty := last.startswith(f"{variant} "):  # the first fault is enough
-                    process.kill()
-                    break
-        timer.cancel()
-        killed = functools.partial(Outcome, "killed", variant=variant)
-        if faulty:
-            return killed(by=by_of(last), message=last)
+        try:
+            printed, complaint = process.communicate(timeout=WALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
         if process.returncode == 0:
             return Outcome("survived")
+        killed = functools.partial(Outcome, "killed", variant=variant)
         if process.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
             return killed(by="timeout", message=f"{cpu_seconds} s of computing or {WALL_SECONDS} s of waiting")
         if process.returncode < 0:
             return killed(by="crash", message=signal.Signals(-process.returncode).name)
-        return killed(by=by_of(last), message=last)
+        if not printed:
+            raise RuntimeError(f"kernels check {variant} --device {self.device}: {complaint.strip()}")
+        fault = json.loads(printed)["variants"][0]["faults"][0]["fault"]
+        return killed(by=by_of(fault), message=fault)

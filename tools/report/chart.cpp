@@ -146,8 +146,8 @@ std::vector<double> ticks(double low, double high, int wanted) {
   const double raw = (high - low) / wanted, power = std::pow(10, std::floor(std::log10(raw)));
   const double step = power * (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10);
   std::vector<double> result;
-  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
-    result.push_back(k * step);
+  const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
+  for (int k = 0; first + k <= last; ++k) result.push_back((first + k) * step);
   return result;
 }
 

@@ -156,7 +156,7 @@ std::string description(const ReportData& report) {
   if (seconds > 0) text += ", in " + duration(seconds);
   const nlohmann::json& run = report.log.run();
   if (run.contains("device")) text += " on " + text_in(run, "device");
-  text += ".";
+  text += '.';
   if (std::isfinite(number_in(run, "parameters")))
     text += fmt::format(" {} parameters, seed {}.", whole(number_in(run, "parameters")), config.seed);
   if (steps < config.training.steps)

@@ -85,8 +85,7 @@ struct DensityGradient {
 
 std::vector<Shape> with_and_without_parameters() {
   std::vector<Shape> list = counts();
-  bool with = true;
-  for (Shape& shape : list) shape["parameters"] = (with = !with) ? 1 : 0;
+  for (std::size_t i = 0; i < list.size(); ++i) list[i]["parameters"] = i % 2 == 0 ? 0 : 1;
   return list;
 }
 
