@@ -100,6 +100,7 @@ if stage build build release; then
 fi
 if $full; then
   stage cuda cuda_device
+  stage gpu-check bash tools/gpu_check.sh --device simt --full --output build/gpu-check
   stage lint bash tools/lint.sh
   stage asan-build build asan && stage asan run_tests asan asan
   stage tsan-build build tsan --target kernels_tests engine_tests models_tests && stage tsan threads_tests
