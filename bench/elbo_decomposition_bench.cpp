@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 
 namespace cuelbo {

@@ -9,7 +9,7 @@
 
 #include "engine/cpu_device.hpp"
 #include "engine/error.hpp"
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 
 namespace cuelbo {

@@ -5,6 +5,7 @@
 #include "kernels/adam/adam.hpp"
 #include "kernels/batch_norm/batch_norm.hpp"
 #include "kernels/bernoulli/bernoulli.hpp"
+#include "kernels/bias/bias.hpp"
 #include "kernels/concrete/concrete.hpp"
 #include "kernels/conv2d/conv2d.hpp"
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"

@@ -1,50 +1,10 @@
-// The CUDA variants of every kernel: a ladder from the obvious one (0) to the best, then other precisions and libraries.
-// Each .cu file defines those of its contracts.
+// The CUDA variants of every kernel. Each .cu file defines those of its contracts.
 #pragma once
 
-#include <initializer_list>
-#include <span>
-#include <vector>
-
 #include "kernels/kernel_table.hpp"
+#include "kernels/runtime/variant.hpp"
 
-namespace cuelbo::kernels {
-
-// What the operands of products are rounded to, to nearest; sums are fp32. Programs are made of fp32 variants.
-enum class Precision : std::uint8_t { fp32, tf32, bf16 };
-
-template <class Args>
-struct Variant {
-  const char* name;         // as in `linear_forward/tiled`
-  const char* description;  // what sets it apart, in one line
-  Kernel<Args> kernel;
-  Precision precision = Precision::fp32;
-  const char* library =
-      nullptr;             // whose kernel it calls, as "cuBLAS": for comparison; not executed on the CPU
-  bool own_noise = false;  // draws other noise than the contract says: comparable by its distribution only
-};
-
-template <class Args>
-using Variants = std::span<const Variant<Args>>;
-
-// A ladder and what stands in other files, as one.
-template <class Args>
-std::vector<Variant<Args>> joined(std::initializer_list<Variants<Args>> parts) {
-  std::vector<Variant<Args>> all;
-  for (const Variants<Args> part : parts) all.insert(all.end(), part.begin(), part.end());
-  return all;
-}
-
-// Our own fp32 variants come first; programs use the last of them.
-template <class Args>
-std::size_t fp32_count(Variants<Args> variants) {
-  std::size_t n = 0;
-  while (n < variants.size() && variants[n].precision == Precision::fp32 && variants[n].library == nullptr)
-    ++n;
-  return n;
-}
-
-namespace cuda {
+namespace cuelbo::kernels::cuda {
 
 Variants<LinearForward> linear_forward_variants();
 Variants<LinearBackwardData> linear_backward_data_variants();
@@ -127,6 +87,4 @@ void for_each_kernel(F&& f) {
   f("adam", &T::adam, adam_variants());
 }
 
-}  // namespace cuda
-
-}  // namespace cuelbo::kernels
+}  // namespace cuelbo::kernels::cuda

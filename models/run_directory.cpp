@@ -5,7 +5,7 @@
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 
 namespace cuelbo {
 

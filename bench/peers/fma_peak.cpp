@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 
 namespace cuelbo {
 

@@ -6,7 +6,7 @@
 namespace cuelbo {
 
 // Operations a second, a multiply-add counted as two, with every thread of the pool at work: the best of several runs
-// of a few milliseconds, with the instructions of the kernels' path (kernels/runtime/cpu.hpp).
+// of a few milliseconds, with the instructions of the kernels' path (kernels/cpu_tables.hpp).
 double fma_peak(kernels::ThreadPool& pool);
 
 }  // namespace cuelbo

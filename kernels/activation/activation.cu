@@ -2,7 +2,7 @@
 
 #include "kernels/activation/activation.cuh"
 #include "kernels/runtime/elementwise.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/runtime/elementwise.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -3,7 +3,7 @@
 #include "kernels/activation/activation.cuh"
 #include "kernels/runtime/matrix.cuh"
 #include "kernels/runtime/reduction.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

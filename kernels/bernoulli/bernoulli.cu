@@ -1,7 +1,7 @@
 #include "kernels/bernoulli/bernoulli.hpp"
 
 #include "kernels/runtime/reduction.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

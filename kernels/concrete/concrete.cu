@@ -2,7 +2,7 @@
 
 #include "kernels/runtime/noise.cuh"
 #include "kernels/runtime/reduction.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

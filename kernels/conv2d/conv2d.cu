@@ -4,7 +4,7 @@
 #include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
 #include "kernels/linear/gemm_tile.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -58,14 +58,6 @@ struct Conv2dBackwardWeight {
   void* workspace = nullptr;
 };
 
-// dbias[c] = Σ_rows dy[row, c]: `rows` pixels of NHWC data; for linear layers LinearBackwardWeight has it fused.
-struct BiasBackward {
-  std::int64_t rows = 0, channels = 0;
-  const float* dy = nullptr;  // (rows, channels)
-  float* dbias = nullptr;     // (channels)
-  void* workspace = nullptr;
-};
-
 inline Cost conv2d_cost(const Conv2dShape& s) {
   const auto d = [](std::int64_t v) { return static_cast<double>(v); };
   const double small_pixels = d(s.batch) * d(s.small_height) * d(s.small_width);
@@ -77,9 +69,4 @@ inline Cost conv2d_cost(const Conv2dShape& s) {
 inline Cost cost(const Conv2dForward& a) { return conv2d_cost(a.shape); }
 inline Cost cost(const Conv2dBackwardData& a) { return conv2d_cost(a.shape); }
 inline Cost cost(const Conv2dBackwardWeight& a) { return conv2d_cost(a.shape); }
-inline Cost cost(const BiasBackward& a) {
-  const double n = static_cast<double>(a.rows) * static_cast<double>(a.channels);
-  return {.bytes = 4 * n, .flops = n};
-}
-
 }  // namespace cuelbo::kernels

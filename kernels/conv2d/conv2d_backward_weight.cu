@@ -1,15 +1,12 @@
 #include "kernels/conv2d/conv2d_direct.cuh"
 #include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
-#include "kernels/linear/column_sums.cuh"
 #include "kernels/linear/gemm_tile.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 
 namespace {
-
-// ---- backward_weight
 
 // Tiles as wide as the weight is.
 template <class F>
@@ -49,18 +46,6 @@ void backward_weight_implicit_gemm(const Conv2dBackwardWeight& a, Stream stream)
   });
 }
 
-// ---- bias_backward
-
-void bias_backward_naive(const BiasBackward& a, Stream stream) {
-  column_sums_naive(a.rows, a.channels, a.dy, a.dbias, stream);
-}
-void bias_backward_two_phases(const BiasBackward& a, Stream stream) {
-  column_sums_two_phases(a.rows, a.channels, a.dy, a.dbias, a.workspace, stream);
-}
-std::size_t bias_backward_workspace(const BiasBackward& a) {
-  return column_sums_workspace(a.rows, a.channels);
-}
-
 }  // namespace
 
 Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
@@ -74,15 +59,6 @@ Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
       {"tensor_bf16", "the same of copies in bf16, both read by ldmatrix.trans",
        conv2d_bf16<Conv2dBackwardWeight>(), Precision::bf16}};
   static const auto variants = joined<Conv2dBackwardWeight>({own, conv2d_library<Conv2dBackwardWeight>()});
-  return variants;
-}
-
-Variants<BiasBackward> bias_backward_variants() {
-  static constexpr Variant<BiasBackward> variants[] = {
-      {"naive", "one thread a channel", {bias_backward_naive}},
-      {"two_phases",
-       "blocks sum chunks of rows, then the chunks",
-       {bias_backward_two_phases, bias_backward_workspace}}};
   return variants;
 }
 

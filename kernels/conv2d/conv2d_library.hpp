@@ -1,7 +1,8 @@
 // The variants of conv2d that call cuDNN; none if it was not there when this was built.
 #pragma once
 
-#include "kernels/variants.hpp"
+#include "kernels/conv2d/conv2d.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -72,10 +72,4 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, const T* large, const
   for_products(a.shape, [&](auto s, auto w, auto l) { dweight[w] += small[s] * large[l]; });
 }
 
-template <class T>
-void bias_backward(const BiasBackward& a, const T* dy, T* dbias) {
-  for (std::int64_t c = 0; c < a.channels; ++c) dbias[c] = 0;
-  for (std::int64_t i = 0; i < a.rows * a.channels; ++i) dbias[i % a.channels] += dy[i];
-}
-
 }  // namespace cuelbo::kernels::reference

@@ -2,7 +2,7 @@
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"
 
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -3,7 +3,7 @@
 #include "kernels/elementwise/elementwise_library.hpp"
 #include "kernels/runtime/elementwise.cuh"
 #include "kernels/runtime/matrix.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -1,7 +1,8 @@
 // Element-wise arithmetic by Thrust, one of each number of operands; none if it was not there when this was built.
 #pragma once
 
-#include "kernels/variants.hpp"
+#include "kernels/elementwise/elementwise.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -4,7 +4,7 @@
 
 #include "kernels/runtime/elementwise.cuh"
 #include "kernels/runtime/reduction.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

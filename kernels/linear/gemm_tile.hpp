@@ -16,9 +16,6 @@ namespace cuelbo::kernels::CUELBO_ISA {
 inline constexpr int tile_rows = lanes == 16 ? 8 : lanes == 8 ? 6 : 4;
 inline constexpr int panel_width = 2 * lanes;
 
-CUELBO_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-CUELBO_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-
 // Work that takes less time than waking a thread runs in the calling one.
 CUELBO_INLINE Stream parallel_if_worthwhile(Stream stream, double flops) {
   return flops < 2e6 ? Stream{} : stream;

@@ -1,11 +1,11 @@
 #include "kernels/linear/linear.hpp"
 
-#include "kernels/linear/column_sums.cuh"
+#include "kernels/bias/column_sums.cuh"
 #include "kernels/linear/gemm_tile.cuh"
 #include "kernels/linear/linear_library.hpp"
 #include "kernels/linear/linear_naive.cuh"
 #include "kernels/linear/linear_tensor.hpp"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

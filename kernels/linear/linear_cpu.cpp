@@ -1,6 +1,6 @@
 #include "kernels/linear/linear.hpp"
 
-#include "kernels/conv2d/conv2d.hpp"
+#include "kernels/bias/bias.hpp"
 #include "kernels/linear/dot_products.hpp"
 #include "kernels/linear/gemm_tile.hpp"
 #include "kernels/linear/panel.hpp"

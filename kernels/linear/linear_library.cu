@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/linear/column_sums.cuh"
+#include "kernels/bias/column_sums.cuh"
 #include "kernels/linear/epilogue_pass.cuh"
 #include "kernels/runtime/library_calls.hpp"
 

@@ -1,7 +1,8 @@
 // The variants of linear that call cuBLAS and cuBLASLt; none if those were not there when this was built.
 #pragma once
 
-#include "kernels/variants.hpp"
+#include "kernels/linear/linear.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -1,6 +1,6 @@
 #include "kernels/linear/linear_tensor.hpp"
 
-#include "kernels/linear/column_sums.cuh"
+#include "kernels/bias/column_sums.cuh"
 #include "kernels/linear/linear_naive.cuh"
 #include "kernels/linear/padded_factor.cuh"
 #include "kernels/linear/tensor_tile.cuh"

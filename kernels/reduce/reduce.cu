@@ -3,7 +3,7 @@
 #include "kernels/reduce/reduce_library.hpp"
 #include "kernels/runtime/matrix.cuh"
 #include "kernels/runtime/reduction.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

@@ -1,7 +1,8 @@
 // The reductions that CUB has; none if it was not there when this was built.
 #pragma once
 
-#include "kernels/variants.hpp"
+#include "kernels/reduce/reduce.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

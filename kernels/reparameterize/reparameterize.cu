@@ -3,7 +3,7 @@
 #include "kernels/reparameterize/reparameterize_library.hpp"
 #include "kernels/runtime/noise.cuh"
 #include "kernels/runtime/pack.cuh"
-#include "kernels/variants.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

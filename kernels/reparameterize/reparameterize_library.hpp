@@ -1,7 +1,8 @@
 // Reparameterization with the noise in memory: made by a kernel of ours, or by cuRAND.
 #pragma once
 
-#include "kernels/variants.hpp"
+#include "kernels/reparameterize/reparameterize.hpp"
+#include "kernels/runtime/variant.hpp"
 
 namespace cuelbo::kernels::cuda {
 

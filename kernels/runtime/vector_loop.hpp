@@ -35,6 +35,8 @@ CUELBO_INLINE void for_vectors(std::int64_t begin, std::int64_t end, F&& f) {
   if (i < end) f(i, static_cast<int>(end - i));
 }
 
+CUELBO_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+CUELBO_INLINE std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 CUELBO_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Calls f(begin, end) for pieces of at most `grain` of [0, count), in parallel.

@@ -209,25 +209,6 @@ TEST(Conv2d, IsExactAndAdjointForSmallIntegers) {
   }
 }
 
-TEST(Conv2d, BiasBackwardMatchesReference) {
-  for (const Shape& s : matrix_shapes) {
-    SCOPED_TRACE(testing::Message() << s.rows << " x " << s.columns);
-    const auto dy = scaled(random_normal(static_cast<std::size_t>(s.rows * s.columns), 1),
-                           static_cast<float>(1 / std::sqrt(s.rows)));
-    BiasBackward args{.rows = s.rows, .channels = s.columns, .dy = dy.data()};
-    std::vector<double> expected(static_cast<std::size_t>(s.columns));
-    reference::bias_backward(args, to_double(dy).data(), expected.data());
-    on_every_path(
-        [&](const KernelTable& table, Stream stream) {
-          Outputs out{KernelBuffer(expected.size())};
-          args.dbias = out[0].data();
-          launch(table.bias_backward, args, stream);
-          return out;
-        },
-        [&](const Outputs& out) { EXPECT_TRUE(near(out[0], expected, 3e-6)); });
-  }
-}
-
 TEST(Conv2d, ReferenceGradientsAreDerivatives) {
   const Conv2dShape s = make_shape(2, 5, 4, 2, 3, 3, 2, 1);
   const auto large = to_double(random_normal(large_size(s), 1)),

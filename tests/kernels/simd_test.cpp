@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 #include "tests/kernels/simd_functions.hpp"
 
 namespace cuelbo::test {

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 #include "tests/support/kernel_buffer.hpp"
 #include "tests/support/kernel_paths.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 
 #if defined(CUELBO_SIMT)
 #include "kernels/runtime/simt/runtime.hpp"

@@ -1,3 +1,4 @@
+#include "kernels/bias/bias_reference.hpp"
 #include "kernels/conv2d/conv2d_reference.hpp"
 #include "tools/lab/contracts/contracts.hpp"
 

@@ -1,4 +1,4 @@
-#include "kernels/runtime/cpu.hpp"
+#include "kernels/cpu_tables.hpp"
 
 #include <array>
 #include <cstdlib>

@@ -1,6 +1,6 @@
-#include "kernels/conv2d/conv2d.hpp"
-#include "kernels/linear/gemm_tile.hpp"
+#include "kernels/bias/bias.hpp"
 #include "kernels/runtime/thread_pool.hpp"
+#include "kernels/runtime/vector_loop.hpp"
 
 namespace cuelbo::kernels::CUELBO_ISA {
 namespace {
