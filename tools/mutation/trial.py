@@ -50,8 +50,15 @@ def by_of(message: str) -> str:
 class Unit:
     """A .cu file in a device module."""
 
-    def __init__(self, root: pathlib.Path, build: pathlib.Path, object_file: str, entry: dict[str, str]) -> None:
-        self.root, self.build, self.object = root, build, object_file
+    def __init__(
+        self,
+        root: pathlib.Path,
+        build: pathlib.Path,
+        object_file: str,
+        entry: dict[str, str],
+        listed: dict[str, list[str]],
+    ) -> None:
+        self.root, self.build, self.object, self.listed = root, build, object_file, listed
         self.source = object_file.partition("/generated/")[2].partition("/")[2].removesuffix(".cpp.o") + ".cu"
         flags = shlex.split(entry["command"])
         output = flags.index("-o")
@@ -69,12 +76,25 @@ class Unit:
         return sorted(str(path.relative_to(self.root)) for path in inside)
 
     @functools.cached_property
-    def kernels(self) -> list[str]:
-        """Those whose ladder the file ends with, or else a file beside it."""
-        defined = re.compile(r"^Variants<\w+> (\w+)_variants\(\) \{", re.MULTILINE)
-        own = self.root / self.source
-        found = defined.findall(own.read_text())
-        return found or [name for file in sorted(own.parent.glob("*.cu")) for name in defined.findall(file.read_text())]
+    def variants(self) -> list[str]:
+        """Those that may be made of the file: of the kernels whose ladder it ends with, or else of those of the files
+        beside it, without variants that the ladder makes of functions of other files alone."""
+        ladder = re.compile(r"^Variants<\w+> (\w+)_variants\(\) (\{.*?\}$)", re.MULTILINE | re.DOTALL)
+        rung = re.compile(r'\{\s*"(\w+)",.*?\{([\w\s,]+)\}', re.DOTALL)
+        functions = re.compile(r"^[\w:]+ (\w+)\(", re.MULTILINE)
+        own = (self.root / self.source).read_text()
+        files = sorted((self.root / self.source).parent.glob("*.cu"))
+        beside = "\n".join(file.read_text() for file in files if file.name != pathlib.Path(self.source).name)
+        here, elsewhere = set(functions.findall(own)), set(functions.findall(beside))
+        kernels = dict(ladder.findall(own) or ladder.findall(beside))
+        others = {
+            f"{kernel}/{name}"
+            for kernel, text in kernels.items()
+            for name, used in rung.findall(text)
+            if (names := set(re.findall(r"\w+", used))) & elsewhere and not names & here
+        }
+        every = [variant for kernel in kernels for variant in self.listed.get(kernel, ())]
+        return [variant for variant in every if variant not in others] or every
 
     def compile(self, output: pathlib.Path, overlay: pathlib.Path) -> bool:
         include = [f"-I{overlay}", f"-fmacro-prefix-map={overlay}/=", f"-fmacro-prefix-map={self.root}/="]
@@ -100,13 +120,13 @@ class Module:
         self.link = [word for word in shlex.split(self.link_command()) if word not in (":", "&&")]
         database = json.loads((build / "compile_commands.json").read_text())
         entries = {shlex.split(entry["command"])[-3]: entry for entry in database}  # … -o OBJECT -c FILE
-        units = [Unit(root, build, word, entries[word]) for word in self.link if "/generated/" in word]
-        self.units = sorted(units, key=lambda unit: (root / unit.source).stat().st_size)
-        listed = subprocess.run([self.program, "kernels", "list", "--json"], capture_output=True, check=True).stdout
-        self.variants = {
+        printed = subprocess.run([self.program, "kernels", "list", "--json"], capture_output=True, check=True).stdout
+        listed = {
             kernel["kernel"]: [f"{kernel['kernel']}/{v['name']}" for v in kernel["variants"] if not v["library"]]
-            for kernel in json.loads(listed)
+            for kernel in json.loads(printed)
         }
+        units = [Unit(root, build, word, entries[word], listed) for word in self.link if "/generated/" in word]
+        self.units = sorted(units, key=lambda unit: (root / unit.source).stat().st_size)
         self.seconds: dict[str, float] = {}  # that checking an original variant takes
         self.hashes: dict[frozenset[pathlib.Path], str] = {}
 
@@ -162,7 +182,7 @@ class Module:
 
     def verified(self, unit: Unit) -> list[str]:
         """The variants that the unit may be part of, the quickest first. Only what passes can tell a mutant."""
-        variants = [variant for kernel in unit.kernels for variant in self.variants[kernel]]
+        variants = unit.variants
         with tempfile.TemporaryDirectory(prefix="cuelbo-mutant-") as scratch:
             original = pathlib.Path(scratch, "original.o")
             for variant in variants:
