@@ -80,7 +80,7 @@ class Unit:
         """Those that may be made of the file: of the kernels whose ladder it ends with, or else of those of the files
         beside it, without variants that the ladder makes of functions of other files alone."""
         ladder = re.compile(r"^Variants<\w+> (\w+)_variants\(\) (\{.*?\}$)", re.MULTILINE | re.DOTALL)
-        rung = re.compile(r'\{\s*"(\w+)",.*?\{([\w\s,]+)\}', re.DOTALL)
+        rung = re.compile(r'\{\s*"(\w+)",.*?\{([^{}]*)\}', re.DOTALL)
         functions = re.compile(r"^[\w:]+ (\w+)\(", re.MULTILINE)
         own = (self.root / self.source).read_text()
         files = sorted((self.root / self.source).parent.glob("*.cu"))

@@ -39,10 +39,10 @@ struct Table {
     s.block_count = static_cast<std::int32_t>(blocks.size());
     s.group_count = discrete;
     s.classes[0] = classes;
-    const double other = (n - 1) / (n * static_cast<double>(s.columns - 1));
+    const auto others = static_cast<double>(s.columns - 1);  // stratified weights, all three different
     v.size("own_weight", s.own_weight, 1 / n);
-    v.size("next_weight", s.next_weight, other);
-    v.size("other_weight", s.other_weight, other);
+    v.size("next_weight", s.next_weight, (n - others) / (n * others));
+    v.size("other_weight", s.other_weight, 1 / others);
   }
 };
 
@@ -149,8 +149,8 @@ std::vector<Shape> shapes(bool backward) {
   std::vector<std::array<double, 5>> sizes{
       {0, 5, 3, 2, 4},     {1, 2, 1, 1, 0},    {2, 2, 3, 2, 0},    {5, 5, 10, 2, 0},   {31, 31, 7, 3, 0},
       {32, 32, 16, 2, 0},  {33, 33, 17, 4, 0}, {64, 64, 10, 2, 3}, {65, 67, 5, 1, 10}, {3, 257, 10, 2, 0},
-      {257, 129, 3, 3, 2}, {64, 63, 64, 8, 0}, {3, 9000, 5, 1, 3}};
-  if (backward) sizes.push_back({9000, 3, 3, 2, 3});
+      {257, 129, 3, 3, 2}, {64, 63, 64, 8, 0}, {3, 9000, 5, 1, 0}, {3, 9000, 2, 1, 3}};
+  if (backward) sizes.insert(sizes.end(), {{9000, 3, 2, 2, 0}, {9000, 3, 2, 1, 3}});
   std::vector<Shape> list;
   for (const auto& [rows, columns, dims, groups, classes] : sizes)
     list.push_back({{"rows", rows},
@@ -158,6 +158,7 @@ std::vector<Shape> shapes(bool backward) {
                     {"dims", dims},
                     {"groups", groups},
                     {"classes", classes},
+                    {"dataset_size", list.size() % 2 == 0 ? 60000 : 2 * columns},
                     {"own", static_cast<double>(list.size() % 2)}});
   return list;
 }
