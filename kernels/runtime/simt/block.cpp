@@ -58,7 +58,11 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
     thread.copies.clear();
     thread.groups.clear();
     thread.uncommitted = 0;
+    thread.between_code = false;
   }
+  running_ = 0;
+  lockstep_ = observer != nullptr && observer->in_lockstep();
+  if (lockstep_) entered_.assign(static_cast<std::size_t>((count_ + warp_size - 1) / warp_size), {});
   random_.seed(task.seed ^ (block_index.x + 0x9e3779b97f4a7c15U * (block_index.y + 65536U * block_index.z)));
   order_.resize(static_cast<std::size_t>(count_));
   std::iota(order_.begin(), order_.end(), 0);
@@ -94,6 +98,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   Fiber& first = free_fiber();
   leave(first);
   running_block = before;
+  if (observer != nullptr) observer->end_block();
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_UNPOISON_MEMORY_REGION(shared_storage_.data(), shared_storage_.size());
 #endif
@@ -178,6 +183,7 @@ void BlockRunner::let_others_run() {
 }
 
 int BlockRunner::next_runnable() {
+  if (lockstep_) return next_in_lockstep();
   for (int tried = 0; tried < count_; ++tried) {
     const int t = order_[static_cast<std::size_t>(cursor_)];
     const State state = threads_[static_cast<std::size_t>(t)].state;
@@ -196,22 +202,6 @@ uint3 BlockRunner::index_of(int t) const {
   const dim3& size = task_->block;
   return {i % size.x, i / size.x % size.y, i / size.x / size.y};
 }
-
-// While the runtime acts for a thread, the kernel is left.
-class BlockRunner::OutsideKernel {
- public:
-  explicit OutsideKernel(const BlockRunner& runner) : runner_(runner) {
-    if (observer != nullptr) observer->leave_kernel();
-  }
-  ~OutsideKernel() {
-    if (observer != nullptr) observer->enter_kernel(runner_.active_->stack());
-  }
-  OutsideKernel(const OutsideKernel&) = delete;
-  OutsideKernel& operator=(const OutsideKernel&) = delete;
-
- private:
-  const BlockRunner& runner_;
-};
 
 // ---- findings
 

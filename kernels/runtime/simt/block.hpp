@@ -90,10 +90,18 @@ class BlockRunner {
   void commit_async_copies();
   void wait_async_copies(std::size_t groups_left);
   [[noreturn]] void fail(Location where, std::string what);
+  // It begins a piece of straight code, with this frame; in lockstep, when it is its lane's turn.
+  void enter_code(const void* code, const void* frame);
   uint3 index_of(int t) const;  // threadIdx of the t-th thread
 
  private:
   enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, exited };
+  // Where a lane begins a piece of straight code, and when it came there.
+  struct CodeEntry {
+    std::uintptr_t code = 0;
+    std::size_t depth = 0;  // of its stack
+    std::uint64_t time = 0;
+  };
   struct Thread {
     State state = State::unstarted;
     Fiber* fiber = nullptr;  // while it waits
@@ -102,15 +110,33 @@ class BlockRunner {
     std::vector<AsyncCopy> copies;    // of all groups, oldest first
     std::vector<std::size_t> groups;  // copies of each committed group
     std::size_t uncommitted = 0;
+    CodeEntry next;             // in lockstep
+    bool between_code = false;  // it waits there
   };
 
-  class OutsideKernel;
+  // While the runtime acts for a thread, the kernel is left.
+  class OutsideKernel {
+   public:
+    explicit OutsideKernel(const BlockRunner& runner) : runner_(runner) {
+      if (observer != nullptr) observer->leave_kernel();
+    }
+    ~OutsideKernel() {
+      if (observer != nullptr) observer->enter_kernel(runner_.active_->stack());
+    }
+    OutsideKernel(const OutsideKernel&) = delete;
+    OutsideKernel& operator=(const OutsideKernel&) = delete;
+
+   private:
+    const BlockRunner& runner_;
+  };
 
   static void fiber_main(void* argument);
   void run_thread(int t);
   void leave(Fiber& next);
   void let_others_run();
   int next_runnable();
+  int next_in_lockstep() const;
+  bool comes_along(const Thread& thread, int warp) const;
   void resume(int t);
   void release_barrier();
   void complete_warp(int warp);
@@ -135,6 +161,10 @@ class BlockRunner {
   std::vector<Fiber*> free_fibers_;
   bool failed_ = false;
   Finding finding_;
+
+  bool lockstep_ = false;
+  std::uint64_t entries_ = 0;
+  std::vector<CodeEntry> entered_;  // by the first lane of each warp
 
   std::vector<std::byte> shared_storage_;
   void* shared_ = nullptr;

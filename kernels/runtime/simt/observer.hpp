@@ -33,8 +33,14 @@ class Observer {
   virtual void begin_launch() = 0;
   virtual void begin_block(BlockRunner& runner, uint3 index, std::span<std::byte> dynamic_shared,
                            std::span<std::byte> static_shared) = 0;
+  virtual void end_block() = 0;
   virtual void barrier() = 0;                                // of all threads of the block
   virtual void warp_operation(int warp, unsigned mask) = 0;  // which all lanes of its mask have reached
+
+  // ---- pieces of straight code, of lanes that run in lockstep
+
+  virtual bool in_lockstep() const = 0;
+  virtual void enter_code(int warp) = 0;  // the first of its lanes that do
 
   // ---- accesses of the running thread that an instruction of the runtime makes
 

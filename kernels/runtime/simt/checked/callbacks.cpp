@@ -26,6 +26,7 @@ template <Kind kind>
 using cuelbo::simt::checked::aligned;
 using cuelbo::simt::checked::Kind;
 using cuelbo::simt::checked::range;
+using cuelbo::simt::checked::running_stack;
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are the compiler's
 #define FRAME __builtin_frame_address(0), __builtin_return_address(0)
@@ -35,6 +36,12 @@ extern "C" {
 void __tsan_init() {
   static cuelbo::simt::checked::Checker instance;
   cuelbo::simt::observer = cuelbo::simt::checked::checker = &instance;
+}
+// Called at the beginning of each piece of straight code.
+void __sanitizer_cov_trace_pc() {
+  using cuelbo::simt::BlockRunner;
+  if (!running_stack.contains(__builtin_frame_address(0))) return;
+  BlockRunner::current().enter_code(__builtin_return_address(0), __builtin_frame_address(0));
 }
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit(void*) {}

@@ -192,6 +192,14 @@ void Checker::note_read(Cell& cell, const Access& now) {
   }
 }
 
+void Checker::profile(const Access& now) {
+  if (now.kind == Kind::copy_finish) return;
+  const auto kind = is_atomic(now.kind)      ? AccessProfile::Kind::atomic
+                    : now.kind == Kind::read ? AccessProfile::Kind::load
+                                             : AccessProfile::Kind::store;
+  profiler_->access(now.thread, now.address, static_cast<unsigned>(now.bytes), kind, now.shared(), now.site);
+}
+
 void Checker::check_against_write(const Cell& cell, const Access& now) {
   const Time time = cell.write_time;
   const bool other_block = time <= clocks_.block_begin();

@@ -10,8 +10,10 @@
 #include <atomic>
 #include <deque>
 #include <map>
+#include <memory>
 
 #include "kernels/runtime/simt/checked/module.hpp"
+#include "kernels/runtime/simt/checked/profiler.hpp"
 #include "kernels/runtime/simt/checked/shadow_memory.hpp"
 #include "kernels/runtime/simt/observer.hpp"
 
@@ -76,6 +78,7 @@ class Checker final : public Observer {
                      .site = static_cast<Site>(reinterpret_cast<Address>(site) - module_.base),
                      .thread = runner_->running(),
                      .region = view->region};
+    if (profiler_ != nullptr) profile(now);
     for (std::size_t i = offset >> shift; i <= (offset + bytes - 1) >> shift; ++i) {
       Cell& cell = page.cells[i];
       if (reads(kind) && (cell.write_time == 0 || (now.shared() && cell.write_time <= clocks_.block_begin())))
@@ -110,12 +113,22 @@ class Checker final : public Observer {
   void begin_launch() override;
   void begin_block(BlockRunner& runner, uint3 index, std::span<std::byte> dynamic_shared,
                    std::span<std::byte> static_shared) override;
+  void end_block() override {
+    if (profiler_ != nullptr) profiler_->end_block();
+  }
+  bool in_lockstep() const override { return profiler_ != nullptr; }
+  void enter_code(int warp) override { profiler_->finish(warp); }
   void barrier() override { clocks_.pass_barrier(); }
   void warp_operation(int warp, unsigned mask) override { clocks_.warp_operation(warp, mask); }
   void read(const void* address, std::size_t bytes, const void* site) override;
   void atomic(void* address, std::size_t bytes, bool reads, const void* site) override;
   void copy_started(const AsyncCopy& copy) override;
   void copy_finished(const AsyncCopy& copy) override;
+
+  // ---- profile of all that is launched between the two
+
+  void start_profile() { profiler_ = std::make_unique<Profiler>(); }
+  Profile take_profile() { return std::exchange(profiler_, nullptr)->result(module_); }
 
  private:
   struct Access {
@@ -141,6 +154,7 @@ class Checker final : public Observer {
     cell.writer = static_cast<std::uint16_t>(static_cast<unsigned>(now.thread) | flags);
   }
   void note_read(Cell& cell, const Access& now);
+  void profile(const Access& now);
   void check_against_write(const Cell& cell, const Access& now);
   void check_against_reads(const Cell& cell, const Access& now);
   void check_written(Address cell, std::size_t bytes, const Access& now);
@@ -157,6 +171,7 @@ class Checker final : public Observer {
   Module module_;
   Clocks clocks_;
   ShadowMemory memory_;
+  std::unique_ptr<Profiler> profiler_;  // null: nobody wants to know
   BlockRunner* runner_ = nullptr;
   std::span<const std::byte> thread_locals_;        // threadIdx and its kin
   Address dynamic_shared_ = 0, static_shared_ = 0;  // beginnings
