@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/device.hpp"
+#include "kernels/runtime/simt/profile.hpp"
 #include "kernels/variants.hpp"
 
 namespace cuelbo {
@@ -29,13 +30,17 @@ struct DeviceModule {
   // Order in which threads, blocks and streams take turns: 0 forward, 1 reverse, 2 random by the seed. Null: the device
   // decides itself.
   void (*set_order)(int order, std::uint64_t seed);
+  // Counts what kernels access from the one call to the other (kernels/runtime/simt/profile.hpp); false: only simt-checked can.
+  // Null: the device cannot.
+  bool (*start_profile)();
+  simt::Profile (*take_profile)();
   // The device's table with one variant in place of the kernel's default. Null: there is no such variant.
   const kernels::KernelTable* (*table)(std::string_view kernel, std::string_view variant);
   const char* left_out;  // variants that were not built, and why, in one line; null: none
 };
 
 // Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 4;
+inline constexpr std::uint32_t device_module_interface = 5;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 

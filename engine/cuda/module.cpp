@@ -8,11 +8,19 @@ namespace {
 void set_order(int order, std::uint64_t seed) {
   cuelbo::simt::set_order(static_cast<cuelbo::simt::ThreadOrder>(order), seed);
 }
+bool start_profile() {
+  if (cuelbo::simt::observer == nullptr) return false;
+  cuelbo::simt::observer->start_profile();
+  return true;
+}
+cuelbo::simt::Profile take_profile() { return cuelbo::simt::observer->take_profile(); }
 }  // namespace
 #else
 namespace {
 constexpr void (*set_order)(int, std::uint64_t) = nullptr;
-}
+constexpr bool (*start_profile)() = nullptr;
+constexpr cuelbo::simt::Profile (*take_profile)() = nullptr;
+}  // namespace
 #endif
 
 namespace {
@@ -31,6 +39,8 @@ extern "C" [[gnu::visibility("default")]] const cuelbo::DeviceModule* cuelbo_dev
                                                .report = &cuelbo::cuda::report_device,
                                                .variants = &cuelbo::cuda::list_variants,
                                                .set_order = set_order,
+                                               .start_profile = start_profile,
+                                               .take_profile = take_profile,
                                                .table = &cuelbo::cuda::table_with,
                                                .left_out = left_out};
   return &module;

@@ -15,6 +15,7 @@ void add_kernels(CLI::App& app, Run& run) {
   add_kernels_list(*kernels, run);
   add_kernels_check(*kernels, run);
   add_kernels_run(*kernels, run);
+  add_kernels_profile(*kernels, run);
   add_kernels_bench(*kernels, run);
 }
 

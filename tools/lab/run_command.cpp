@@ -8,7 +8,7 @@
 #include "engine/error.hpp"
 #include "engine/io/npz.hpp"
 #include "tools/command_line.hpp"
-#include "tools/lab/call_memory.hpp"
+#include "tools/lab/call_inputs.hpp"
 #include "tools/lab/commands.hpp"
 #include "tools/lab/inputs.hpp"
 #include "tools/lab/select.hpp"
@@ -45,12 +45,10 @@ Chosen choose(const std::string& name, const Device& device) {
     return {kernel + "/cpu", &lab::find_contract(kernel), &device.kernels()};
   }
   const DeviceModule& module = load_device_module(device.name());
-  const std::vector<KernelVariant> variants = lab::select(module.variants(), name);
-  const auto v = std::ranges::find_if(
-      variants, [&](const KernelVariant& one) { return variants.size() == 1 || one.trained; });
-  if (!v->library.empty() && module.set_order != nullptr)
-    fail("'{}' calls {}, which {} cannot execute", name, v->library, device.name());
-  return {v->kernel + "/" + v->name, &lab::find_contract(v->kernel), module.table(v->kernel, v->name)};
+  const KernelVariant v = lab::select_one(module.variants(), name);
+  if (!v.library.empty() && module.set_order != nullptr)
+    fail("'{}' calls {}, which {} cannot execute", name, v.library, device.name());
+  return {v.kernel + "/" + v.name, &lab::find_contract(v.kernel), module.table(v.kernel, v.name)};
 }
 
 void set_order(const std::string& order, std::uint64_t seed, const Device& device) {
@@ -86,23 +84,6 @@ std::vector<bool> read_inputs(const std::string& path, lab::CallMemory& memory) 
   return given;
 }
 
-// Draws what is not given. Some inputs have to fit others, also given ones.
-void draw_rest(const lab::Contract& contract, const lab::Shape& shape, std::uint64_t seed,
-               const std::vector<bool>& given, lab::CallMemory& memory) {
-  const std::span<const Buffer> buffers = memory.buffers();
-  lab::Doubles values;
-  for (std::size_t i = 0; i < buffers.size(); ++i) {
-    if (buffers[i].role == Role::output) continue;
-    values[buffers[i].name] =
-        given[i] ? lab::load(buffers[i], memory.host(i)) : lab::draw(buffers[i], lab::Inputs::real, seed, i);
-    if (given[i]) values.give(buffers[i].name);
-  }
-  contract.prepare(shape, values);
-  for (std::size_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i].role != Role::output && !given[i])
-      lab::store(buffers[i], values[buffers[i].name], memory.host(i));
-}
-
 void print_buffer(const Buffer& buffer, std::size_t width, const std::string& what) {
   fmt::print("{:<{}}  {} {}  {}\n", buffer.name, width, dtype_name(buffer.type), shape_text(buffer.dims),
              what);
@@ -136,7 +117,7 @@ std::vector<bool> fill_inputs(const RunOptions& options, const lab::Contract& co
         fail("'{}': input '{}' is missing, {} {}; --random draws what is missing", options.input,
              buffers[i].name, dtype_name(buffers[i].type), shape_text(buffers[i].dims));
   }
-  draw_rest(contract, shape, options.seed, given, memory);
+  lab::draw_inputs(contract, shape, options.seed, given, memory);
   return given;
 }
 

@@ -27,6 +27,12 @@ std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::st
   return selected;
 }
 
+KernelVariant select_one(const std::vector<KernelVariant>& all, std::string_view name) {
+  const std::vector<KernelVariant> variants = select(all, name);
+  return *std::ranges::find_if(variants,
+                               [&](const KernelVariant& v) { return variants.size() == 1 || v.trained; });
+}
+
 const char* name_of(kernels::Precision precision) {
   constexpr const char* names[] = {"fp32", "tf32", "bf16"};
   return names[static_cast<int>(precision)];

@@ -12,6 +12,9 @@ namespace cuelbo::lab {
 // UsageError that shows the nearest name if it means none.
 std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::string_view name);
 
+// Of a KERNEL the variant that programs use.
+KernelVariant select_one(const std::vector<KernelVariant>& all, std::string_view name);
+
 const char* name_of(kernels::Precision precision);
 
 }  // namespace cuelbo::lab

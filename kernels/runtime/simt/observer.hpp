@@ -7,6 +7,8 @@
 
 #include <vector_types.h>
 
+#include "kernels/runtime/simt/profile.hpp"
+
 namespace cuelbo::simt {
 
 class BlockRunner;
@@ -41,6 +43,10 @@ class Observer {
 
   virtual bool in_lockstep() const = 0;
   virtual void enter_code(int warp) = 0;  // the first of its lanes that do
+
+  // Counts what kernels access until take_profile(), and has their lanes run in lockstep.
+  virtual void start_profile() = 0;
+  virtual Profile take_profile() = 0;
 
   // ---- accesses of the running thread that an instruction of the runtime makes
 

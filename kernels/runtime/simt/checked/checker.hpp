@@ -117,6 +117,8 @@ class Checker final : public Observer {
     if (profiler_ != nullptr) profiler_->end_block();
   }
   bool in_lockstep() const override { return profiler_ != nullptr; }
+  void start_profile() override { profiler_ = std::make_unique<Profiler>(); }
+  Profile take_profile() override { return std::exchange(profiler_, nullptr)->result(module_); }
   void enter_code(int warp) override { profiler_->finish(warp); }
   void barrier() override { clocks_.pass_barrier(); }
   void warp_operation(int warp, unsigned mask) override { clocks_.warp_operation(warp, mask); }
@@ -124,11 +126,6 @@ class Checker final : public Observer {
   void atomic(void* address, std::size_t bytes, bool reads, const void* site) override;
   void copy_started(const AsyncCopy& copy) override;
   void copy_finished(const AsyncCopy& copy) override;
-
-  // ---- profile of all that is launched between the two
-
-  void start_profile() { profiler_ = std::make_unique<Profiler>(); }
-  Profile take_profile() { return std::exchange(profiler_, nullptr)->result(module_); }
 
  private:
   struct Access {
