@@ -15,7 +15,7 @@ constexpr Address sector_bytes = 32, line_bytes = 128, word_bytes = 4;
 constexpr unsigned banks = 32;
 
 // The distinct units of this size that the accesses touch.
-std::vector<Address> units(std::vector<Address> begins, unsigned bytes, Address size) {
+std::vector<Address> units(const std::vector<Address>& begins, unsigned bytes, Address size) {
   std::vector<Address> touched;
   for (const Address begin : begins)
     for (Address unit = begin / size; unit <= (begin + bytes - 1) / size; ++unit) touched.push_back(unit);
