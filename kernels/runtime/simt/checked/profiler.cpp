@@ -1,7 +1,6 @@
 #include "kernels/runtime/simt/checked/profiler.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <iterator>
 #include <tuple>
 
