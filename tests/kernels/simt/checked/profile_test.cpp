@@ -114,6 +114,22 @@ TEST(Profiles, ABroadcastIsOneWavefront) {
   EXPECT_EQ(row(profile, CUELBO_LINE("broadcast"), Kind::load, true).wavefronts, 1);
 }
 
+// Eight lanes of 16 bytes are served at a time, so what others read again costs again.
+__global__ void eight_float4(float4* y) {
+  __shared__ float4 values[8];
+  if (threadIdx.x < 8) values[threadIdx.x] = float4{1, 2, 3, 4};
+  __syncthreads();
+  y[threadIdx.x] = values[threadIdx.x % 8];  // eight at a time
+}
+TEST(Profiles, WideAccessesAreServedByPartsOfAWarp) {
+  Array<float4> y(32);
+  const Profile profile = profile_of(eight_float4, 1, 32, 0, y.data());
+  const AccessProfile load = row(profile, CUELBO_LINE("eight at a time"), Kind::load, true);
+  EXPECT_EQ(load.requests, 1);
+  EXPECT_EQ(load.wavefronts, 4);
+  EXPECT_EQ(load.ideal_wavefronts, 4);
+}
+
 // Odd lanes go round the loop twice as often; all meet again behind it.
 __global__ void divergent(const float* x, float* y) {
   float sum = 0;
@@ -138,15 +154,15 @@ TEST(Profiles, LanesThatPartedMeetAgain) {
 }
 
 // A shuffle in the middle of straight code.
-__global__ void shuffled(const float* x, float* y) {
-  for (int i = 0; i < 3; ++i) {
+__global__ void shuffled(const float* x, float* y, int rounds) {
+  for (int i = 0; i < rounds; ++i) {
     const float other = __shfl_xor_sync(~0U, x[i * 32 + threadIdx.x], 1);  // before the shuffle
     y[i * 32 + threadIdx.x] = other;                                       // after the shuffle
   }
 }
 TEST(Profiles, AShuffleDoesNotPartTheLanes) {
   const Array<float> x(std::vector<float>(96, 1)), y(96);
-  const Profile profile = profile_of(shuffled, 1, 32, 0, static_cast<const float*>(x.data()), y.data());
+  const Profile profile = profile_of(shuffled, 1, 32, 0, static_cast<const float*>(x.data()), y.data(), 3);
   EXPECT_EQ(row(profile, CUELBO_LINE("before the shuffle"), Kind::load, false).requests, 3);
   EXPECT_EQ(row(profile, CUELBO_LINE("after the shuffle"), Kind::store, false).requests, 3);
 }
