@@ -77,6 +77,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
     cuelbo_simt_library(cuelbo_simt_checked_runtime cuelbo_simt_runtime cuelbo_simt_checker)
     cuelbo_simt_library(cuelbo_simt_checked cuelbo_simt_runtime cuelbo_simt_checker cuelbo_simt_checked_kernels)
     cuelbo_device_module(simt_checked LINK cuelbo_simt_checked)
+    include(source_module)
   endif()
 endif()
 

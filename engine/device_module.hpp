@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,5 +48,10 @@ using DeviceModuleFunction = const DeviceModule* (*)();
 // The module "cuda", "simt" or "simt-checked", from libcuelbo_<name>.so (with _ for -) in the folder of the program or in CUELBO_MODULE_PATH. It stays
 // loaded. Throws Error that says what is missing.
 const DeviceModule& load_device_module(std::string_view name);
+
+// The module in this file, which messages call `name`.
+const DeviceModule& load_device_module(const std::filesystem::path& file, const std::string& name);
+
+std::filesystem::path device_module_folder();  // where modules are looked for
 
 }  // namespace cuelbo

@@ -5,6 +5,8 @@
 #include <limits>
 #include <random>
 
+#include "engine/error.hpp"
+
 namespace cuelbo::lab {
 
 namespace {
@@ -44,6 +46,24 @@ std::vector<double> load_as(std::span<const std::byte> from) {
   return values;
 }
 
+// Calls f with a value of the type.
+template <class F>
+auto with_type(Dtype type, F&& f) {
+  switch (type) {
+    case Dtype::f32: return f(float{});
+    case Dtype::f64: return f(double{});
+    case Dtype::i8: return f(std::int8_t{});
+    case Dtype::u8: return f(std::uint8_t{});
+    case Dtype::i16: return f(std::int16_t{});
+    case Dtype::u16: return f(std::uint16_t{});
+    case Dtype::i32: return f(std::int32_t{});
+    case Dtype::u32: return f(std::uint32_t{});
+    case Dtype::i64: return f(std::int64_t{});
+    case Dtype::u64: return f(std::uint64_t{});
+    default: fail("buffers of kernels hold no {}", dtype_name(type));
+  }
+}
+
 }  // namespace
 
 const char* name_of(Inputs inputs) {
@@ -79,19 +99,11 @@ std::vector<double> draw(const Buffer& buffer, Inputs inputs, std::uint64_t seed
 }
 
 void store(const Buffer& buffer, const std::vector<double>& values, std::span<std::byte> to) {
-  switch (buffer.type) {
-    case Dtype::i32: store_as<std::int32_t>(values, to); break;
-    case Dtype::u64: store_as<std::uint64_t>(values, to); break;
-    default: store_as<float>(values, to); break;
-  }
+  with_type(buffer.type, [&]<class T>(T) { store_as<T>(values, to); });
 }
 
 std::vector<double> load(const Buffer& buffer, std::span<const std::byte> from) {
-  switch (buffer.type) {
-    case Dtype::i32: return load_as<std::int32_t>(from);
-    case Dtype::u64: return load_as<std::uint64_t>(from);
-    default: return load_as<float>(from);
-  }
+  return with_type(buffer.type, [&]<class T>(T) { return load_as<T>(from); });
 }
 
 }  // namespace cuelbo::lab

@@ -1,15 +1,20 @@
 // `cuelbo kernels profile`: what each source line of a variant moves.
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "engine/device_module.hpp"
 #include "engine/error.hpp"
+#include "engine/io/npz.hpp"
 #include "tools/command_line.hpp"
 #include "tools/lab/commands.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/profile_report.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
+#include "tools/lab/source/profile_source.hpp"
 
 namespace cuelbo {
 
@@ -19,42 +24,92 @@ using Json = nlohmann::ordered_json;
 
 struct ProfileOptions {
   std::string kernel, shape;
+  std::string source, source_kernel, arguments, output;  // of a user's file
+  std::vector<unsigned> grid{1}, block{1};
+  std::size_t shared_bytes = 0;
   DeviceOptions device{.name = "simt-checked"};
   std::uint64_t seed = 1;
   bool json = false;
 };
 
-int run_profile(const ProfileOptions& options) {
+void print(const ProfileOptions& options, const std::string& name, Json about, const simt::Profile& profile) {
+  if (options.json) {
+    about.update(lab::to_json(profile));
+    fmt::print("{}\n", about.dump(2));
+    return;
+  }
+  fmt::print("{}; per request of a warp, as the source says it\n", name);
+  lab::print(profile);
+}
+
+int profile_variant(const ProfileOptions& options) {
   const std::unique_ptr<Device> device = open_device(options.device);
   if (device->name() == "cpu") usage_fail("--device cpu: only simt-checked profiles");
   const DeviceModule& module = load_device_module(device->name());
   const KernelVariant variant = lab::select_one(module.variants(), options.kernel);
-  const std::string name = variant.kernel + "/" + variant.name;
   const lab::Shape shape = lab::find_contract(variant.kernel).complete(lab::parse_shape(options.shape));
-  const simt::Profile profile = lab::profile_variant(variant, shape, options.seed, module, *device);
-  if (options.json) {
-    Json json{{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}};
-    json.update(lab::to_json(profile));
-    fmt::print("{}\n", json.dump(2));
-    return exit_done;
-  }
-  fmt::print("{}, {}; per request of a warp, as the source says it\n", name, lab::to_string(shape));
-  lab::print(profile);
+  print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
+        {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}},
+        lab::profile_variant(variant, shape, options.seed, module, *device));
   return exit_done;
+}
+
+std::array<unsigned, 3> sizes(const std::vector<unsigned>& given, const char* option) {
+  std::array<unsigned, 3> result{1, 1, 1};
+  if (given.empty() || given.size() > 3 || std::ranges::find(given, 0U) != given.end())
+    usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
+  std::ranges::copy(given, result.begin());
+  return result;
+}
+
+int profile_source(const ProfileOptions& options) {
+  if (!options.kernel.empty()) usage_fail("'{}': a kernel of --source is named by --kernel", options.kernel);
+  if (options.source_kernel.empty()) usage_fail("--source: --kernel NAME is missing");
+  const lab::SourceLaunch launch{.file = options.source,
+                                 .kernel = options.source_kernel,
+                                 .grid = sizes(options.grid, "--grid"),
+                                 .block = sizes(options.block, "--block"),
+                                 .shared_bytes = options.shared_bytes,
+                                 .arguments = lab::parse_source_arguments(options.arguments),
+                                 .seed = options.seed};
+  lab::SourceProfile result = lab::profile_source(launch);
+  print(
+      options,
+      fmt::format("{}, grid ({}), block ({})", launch.kernel, fmt::join(launch.grid, ", "),
+                  fmt::join(launch.block, ", ")),
+      {{"source", options.source}, {"kernel", launch.kernel}, {"grid", launch.grid}, {"block", launch.block}},
+      result.profile);
+  if (!options.output.empty()) write_npz(options.output, std::move(result.outputs));
+  return exit_done;
+}
+
+int run_profile(const ProfileOptions& options) {
+  if (!options.source.empty()) return profile_source(options);
+  if (options.kernel.empty()) usage_fail("KERNEL or --source FILE is missing");
+  return profile_variant(options);
 }
 
 }  // namespace
 
 void add_kernels_profile(CLI::App& kernels, Run& run) {
   add_command<ProfileOptions>(
-      kernels, run, "profile", "Count what each source line of a variant moves, without a GPU",
+      kernels, run, "profile", "Count what each source line of a kernel moves, without a GPU",
       [](CLI::App& command, ProfileOptions& options) {
-        command.add_option("KERNEL", options.kernel, "KERNEL/VARIANT, or KERNEL for what programs use")
-            ->required();
+        command.add_option("KERNEL", options.kernel, "KERNEL/VARIANT, or KERNEL for what programs use");
         command.add_option("--shape", options.shape,
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
         command.add_option("--seed", options.seed, "Seed of the inputs")->capture_default_str();
         command.add_option("--device", options.device.name, "simt-checked")->capture_default_str();
+        command.add_option("--source", options.source,
+                           "Instead of KERNEL: your own .cu file, as nvcc takes it");
+        command.add_option("--kernel", options.source_kernel, "Its kernel, as in transpose or tile<32>");
+        command.add_option("--grid", options.grid, "Blocks: X, X,Y or X,Y,Z")->delimiter(',');
+        command.add_option("--block", options.block, "Threads of a block, likewise")->delimiter(',');
+        command.add_option("--shared", options.shared_bytes, "Bytes of dynamic shared memory");
+        command.add_option("--args", options.arguments,
+                           "The kernel's arguments, as in \"f32[1024] out; f32[1024]=random; i32=1024\"");
+        command.add_option("-o,--output", options.output,
+                           "The .npz to write what is `out` to, as 'argument 1' and so on");
         command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       run_profile);

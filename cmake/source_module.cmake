@@ -1,0 +1,26 @@
+# What `cuelbo kernels profile --source` makes a module of a user's CUDA file with: the device simt-checked without our
+# kernels as an archive, and a note of how this build compiles and links.
+
+set(source_device ${cuelbo_cuda_device})
+list(FILTER source_device EXCLUDE REGEX "/kernel_tables\\.cpp$")
+add_library(cuelbo_source_runtime STATIC ${source_device} "${PROJECT_SOURCE_DIR}/engine/cuda/no_kernels/kernel_tables.cpp"
+            "${PROJECT_BINARY_DIR}/generated/simt/kernels/runtime/libraries.cpp")
+set_target_properties(cuelbo_source_runtime PROPERTIES ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+target_include_directories(cuelbo_source_runtime PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(cuelbo_source_runtime PRIVATE cuelbo_simt_checked_runtime cuelbo_kernels fmt::fmt)
+
+separate_arguments(source_flags UNIX_COMMAND "${CMAKE_CXX_FLAGS}")
+set(source_compile ${source_flags} -std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -w ${cuelbo_simt_instrumented}
+                   "-I${PROJECT_SOURCE_DIR}" -isystem "${CUELBO_CUDA_INCLUDE}" -DCUELBO_SIMT=1)
+# The runtime is linked first: of an inline function the linker keeps the first copy, and the runtime's is not instrumented.
+foreach(option IN LISTS source_compile)
+  list(APPEND source_quoted "\"${option}\"")
+endforeach()
+list(JOIN source_quoted ", " source_quoted)
+file(GENERATE OUTPUT "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/cuelbo_source_module.json" CONTENT "{
+  \"compiler\": \"${CMAKE_CXX_COMPILER}\",
+  \"compile\": [${source_quoted}, \"%s\"],
+  \"link\": [\"-Wl,--whole-archive\", \"$<TARGET_FILE:cuelbo_source_runtime>\", \"-Wl,--no-whole-archive\", \"%s\",
+           \"$<TARGET_FILE:cuelbo_kernels>\", \"$<TARGET_LINKER_FILE:fmt::fmt>\", \"-Wl,--no-undefined\"]
+}
+")

@@ -1,0 +1,35 @@
+// A fresh directory that goes with its owner.
+#pragma once
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+
+#include "engine/error.hpp"
+
+namespace cuelbo {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    const std::filesystem::path folder = std::filesystem::temp_directory_path();
+    std::string name = (folder / "cuelbo-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) fail("cannot make a directory in '{}'", folder.string());
+    path_ = name;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace cuelbo

@@ -1,0 +1,23 @@
+// The arguments of a kernel of a user's file, as --args says them: "f32[1024] out; f32[1024]=random; i32=1024".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/lab/contract.hpp"
+
+namespace cuelbo::lab {
+
+struct SourceArgument {
+  std::string type;    // of an element in C++: "float4"
+  bool array = false;  // else the value of a scalar
+  Buffer buffer;       // of an array: scalars of C++, so a float4 is four
+  std::string value;   // of a scalar
+};
+
+// Throws UsageError.
+std::vector<SourceArgument> parse_source_arguments(const std::string& text);
+
+}  // namespace cuelbo::lab

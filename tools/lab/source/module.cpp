@@ -1,0 +1,115 @@
+#include "tools/lab/source/module.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/closest_name.hpp"
+#include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
+#include "tools/lab/run_program.hpp"
+#include "tools/lab/source/rewrite.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// How the build compiled simt-checked, written beside it.
+Json build_options() {
+  const fs::path file = device_module_folder() / "cuelbo_source_module.json";
+  if (!fs::exists(file))
+    fail(
+        "'{}' is missing: the device simt-checked was not built; it needs the CUDA headers: bash "
+        "tools/setup.sh, then "
+        "build again",
+        file.string());
+  std::ifstream in(file);
+  return Json::parse(in);
+}
+
+void check_kernel(const std::string& kernel, const std::string& text, const fs::path& file) {
+  std::string name = kernel.substr(0, kernel.find('<'));
+  if (const std::size_t scope = name.rfind(':'); scope != std::string::npos) name = name.substr(scope + 1);
+  const std::vector<std::string> names = kernel_names(text);
+  if (names.empty()) usage_fail("'{}' has no __global__ function", file.string());
+  if (std::ranges::find(names, name) == names.end())
+    usage_fail("--kernel: '{}' has no kernel '{}'{}; it has {}", file.string(), name,
+               did_you_mean(name, names), fmt::join(names, ", "));
+}
+
+std::string launch_function(const std::string& kernel, const std::vector<SourceArgument>& arguments) {
+  std::string passed;
+  int arrays = 0;
+  for (const SourceArgument& argument : arguments)
+    passed += argument.array ? fmt::format(", static_cast<{}*>(call.arrays[{}])", argument.type, arrays++)
+                             : fmt::format(", static_cast<{}>({})", argument.type, argument.value);
+  return fmt::format(
+      "\n#line 1 \"--kernel {0} with --args\"\n"
+      "extern \"C\" [[gnu::visibility(\"default\")]] void {1}(const ::cuelbo::simt::SourceCall& call) {{ "
+      "::cuelbo::simt::configure(::cuelbo::simt::to_dim3(call.grid), ::cuelbo::simt::to_dim3(call.block), "
+      "call.shared_bytes, static_cast<cudaStream_t>(call.stream))"
+      "([=](auto... arguments) {{ {0}(arguments...); }}{2}); }}\n",
+      kernel, simt::source_launch_symbol, passed);
+}
+
+// The first error of the compiler, which names the user's file and line, or of the linker.
+std::string first_error(const std::string& messages) {
+  for (const char* const sign : {"error: ", "undefined reference"}) {
+    const std::size_t at = messages.find(sign);
+    if (at == std::string::npos || messages.compare(at, 12, "error: ld re") == 0) continue;
+    const std::size_t begin = messages.rfind('\n', at) + 1;
+    return messages.substr(begin, messages.find('\n', at) - begin);
+  }
+  return messages;
+}
+
+// With the options of the build's step, among which %s stands for the rest.
+void run_compiler(const Json& options, const char* step, const std::vector<std::string>& rest) {
+  std::vector<std::string> command{options.at("compiler")};
+  for (const auto& option : options.at(step)) {
+    if (option == "%s")
+      command.insert(command.end(), rest.begin(), rest.end());
+    else
+      command.push_back(option);
+  }
+  const ProgramOutput done = run_program(command);
+  if (done.code == 127) fail("{}; --source needs the C++ compiler that built cuelbo", done.err);
+  if (done.code != 0) fail("{}", first_error(done.err));
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  std::ofstream out(file, std::ios::binary);
+  if (!(out << text).flush()) fail("cannot write '{}'", file.string());
+}
+
+}  // namespace
+
+SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
+                           const std::vector<SourceArgument>& arguments) {
+  const std::vector<std::byte> bytes =
+      in_context(fmt::format("'{}'", file.string()), [&] { return read_file(file); });
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  check_kernel(kernel, text, file);
+  const Json options = build_options();
+  const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";
+  write_text(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n#line 1 {}\n{}{}",
+                                 Json(fs::absolute(file).string()).dump(), rewrite_cuda(text, file.string()),
+                                 launch_function(kernel, arguments)));
+  const fs::path object = directory_ / "source.o";
+  run_compiler(options, "compile",
+               {"-I" + fs::absolute(file).parent_path().string(), "-c", source, "-o", object});
+  run_compiler(options, "link", {"-shared", object, "-o", library});
+
+  module_ = &load_device_module(library, file.string());
+  void* const loaded = dlopen(library.c_str(), RTLD_NOW | RTLD_NOLOAD);
+  launch_ = reinterpret_cast<simt::SourceLaunch>(dlsym(loaded, simt::source_launch_symbol));
+  if (launch_ == nullptr) fail("'{}': its module shows no launch", file.string());
+}
+
+}  // namespace cuelbo::lab
