@@ -9,8 +9,12 @@ set_target_properties(cuelbo_source_runtime PROPERTIES ARCHIVE_OUTPUT_DIRECTORY 
 target_include_directories(cuelbo_source_runtime PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(cuelbo_source_runtime PRIVATE cuelbo_simt_checked_runtime cuelbo_kernels fmt::fmt)
 
+# A module shows two functions. What they do not need is dropped: the file's main, say, with the calls that simt lacks.
+set(source_symbols "${PROJECT_BINARY_DIR}/generated/source_module.map")
+file(CONFIGURE OUTPUT "${source_symbols}" CONTENT "{ global: cuelbo_device_module; cuelbo_source_launch; local: *; };\n")
+
 separate_arguments(source_flags UNIX_COMMAND "${CMAKE_CXX_FLAGS}")
-set(source_compile ${source_flags} -std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -w ${cuelbo_simt_instrumented}
+set(source_compile ${source_flags} -std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections -w ${cuelbo_simt_instrumented}
                    "-I${PROJECT_SOURCE_DIR}" -isystem "${CUELBO_CUDA_INCLUDE}" -DCUELBO_SIMT=1)
 # The runtime is linked first: of an inline function the linker keeps the first copy, and the runtime's is not instrumented.
 foreach(option IN LISTS source_compile)
@@ -21,6 +25,7 @@ file(GENERATE OUTPUT "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/cuelbo_source_module.jso
   \"compiler\": \"${CMAKE_CXX_COMPILER}\",
   \"compile\": [${source_quoted}, \"%s\"],
   \"link\": [\"-Wl,--whole-archive\", \"$<TARGET_FILE:cuelbo_source_runtime>\", \"-Wl,--no-whole-archive\", \"%s\",
-           \"$<TARGET_FILE:cuelbo_kernels>\", \"$<TARGET_LINKER_FILE:fmt::fmt>\", \"-Wl,--no-undefined\"]
+           \"$<TARGET_FILE:cuelbo_kernels>\", \"$<TARGET_LINKER_FILE:fmt::fmt>\", \"-Wl,--no-undefined\",
+           \"-Wl,--gc-sections\", \"-Wl,--version-script=${source_symbols}\"]
 }
 ")

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/error.hpp"
+#include "tools/lab/source/code.hpp"
 
 namespace cuelbo::lab {
 
@@ -31,12 +32,6 @@ constexpr const char* form =
     "TYPE[COUNT], TYPE[COUNT]=random|zeros|ones|index|NUMBER, either with ' out' behind it, or TYPE=NUMBER; "
     "TYPE is f32, "
     "f64, i8, i16, i32, i64, u8, u16, u32 or u64, of arrays also with x2 or x4 behind it";
-
-std::string_view trim(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\n");
-  return begin == std::string_view::npos ? std::string_view()
-                                         : text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
-}
 
 double number(std::string_view text, std::string_view argument) {
   double value = 0;

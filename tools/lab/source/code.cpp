@@ -63,6 +63,13 @@ std::string code_only(std::string_view text) {
 std::size_t closing(std::string_view code, std::size_t open) { return partner(code, open, 1); }
 std::size_t opening(std::string_view code, std::size_t close) { return partner(code, close, -1); }
 
+std::string_view trim(std::string_view text) {
+  constexpr const char* space = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(space);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(space) + 1 - begin);
+}
+
 bool in_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 std::size_t find_word(std::string_view code, std::string_view word, std::size_t from) {

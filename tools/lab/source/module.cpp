@@ -50,7 +50,7 @@ std::string launch_function(const std::string& kernel, const std::vector<SourceA
     passed += argument.array ? fmt::format(", static_cast<{}*>(call.arrays[{}])", argument.type, arrays++)
                              : fmt::format(", static_cast<{}>({})", argument.type, argument.value);
   return fmt::format(
-      "\n#line 1 \"--kernel {0} with --args\"\n"
+      "\n#line 1 \"--kernel {0} --args\"\n"
       "extern \"C\" [[gnu::visibility(\"default\")]] void {1}(const ::cuelbo::simt::SourceCall& call) {{ "
       "::cuelbo::simt::configure(::cuelbo::simt::to_dim3(call.grid), ::cuelbo::simt::to_dim3(call.block), "
       "call.shared_bytes, static_cast<cudaStream_t>(call.stream))"
@@ -64,6 +64,10 @@ std::string first_error(const std::string& messages) {
     const std::size_t at = messages.find(sign);
     if (at == std::string::npos || messages.compare(at, 12, "error: ld re") == 0) continue;
     const std::size_t begin = messages.rfind('\n', at) + 1;
+    // The launch that --args describes stands on a line of its own, which is nobody's.
+    if (messages.compare(begin, 9, "--kernel ") == 0)
+      return messages.substr(begin, messages.find(" --args:", begin) + 7 - begin) + ": " +
+             messages.substr(at, messages.find('\n', at) - at);
     return messages.substr(begin, messages.find('\n', at) - begin);
   }
   return messages;

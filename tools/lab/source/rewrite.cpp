@@ -193,7 +193,7 @@ class Rewriter {
         refuse(at, "this form of extern __shared__ is not understood; write extern __shared__ TYPE NAME[];");
       if (!in_function(at))
         refuse(at, "extern __shared__ outside of a function; declare it inside the kernels that use it");
-      std::string type = declared.substr(0, name);
+      std::string type(trim(std::string_view(declared).substr(0, name)));
       std::ranges::replace(type, '\n', ' ');
       edits_.push_back({at, end,
                         fmt::format("{0}* const {1} = ::cuelbo::kernels::dynamic_shared<{0}>()", type,

@@ -9,6 +9,7 @@
 
 #include "kernels/runtime/cuda.hpp"
 #include "kernels/runtime/simt/source/call.hpp"
+#include "kernels/runtime/simt/source/device_functions.hpp"
 
 namespace cuelbo::simt {
 

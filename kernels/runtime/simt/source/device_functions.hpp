@@ -1,0 +1,140 @@
+// What CUDA C++ gives to device code beyond what our kernels call (device.hpp), for users' files.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/runtime/simt/device.hpp"
+
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are CUDA's
+
+// ---- atomics
+
+template <class T>
+__forceinline__ T atomicSub(T* address, std::type_identity_t<T> value) {
+  return ::cuelbo::simt::atomic_update(address, [=](T old) { return static_cast<T>(old - value); });
+}
+template <class T>
+__forceinline__ T atomicAnd(T* address, std::type_identity_t<T> value) {
+  return ::cuelbo::simt::atomic_update(address, [=](T old) { return static_cast<T>(old & value); });
+}
+template <class T>
+__forceinline__ T atomicOr(T* address, std::type_identity_t<T> value) {
+  return ::cuelbo::simt::atomic_update(address, [=](T old) { return static_cast<T>(old | value); });
+}
+template <class T>
+__forceinline__ T atomicXor(T* address, std::type_identity_t<T> value) {
+  return ::cuelbo::simt::atomic_update(address, [=](T old) { return static_cast<T>(old ^ value); });
+}
+// Wraps to `last` below 0, and from beyond it.
+__forceinline__ unsigned atomicDec(unsigned* address, unsigned last) {
+  return ::cuelbo::simt::atomic_update(address,
+                                       [=](unsigned old) { return old == 0 || old > last ? last : old - 1; });
+}
+
+// ---- barriers that count, and warp operations
+
+namespace cuelbo::simt {
+
+// Of the block that runs on this OS thread. It begins with 1, see coordinates.hpp.
+inline constinit thread_local int barrier_votes = 1;
+
+CUELBO_NOT_OBSERVED inline int count_at_barrier(bool vote, Location where) {
+  barrier_votes += static_cast<int>(vote);
+  BlockRunner::current().barrier(where);
+  const int count = barrier_votes - 1;
+  BlockRunner::current().barrier(where);
+  barrier_votes = 1;
+  BlockRunner::current().barrier(where);
+  return count;
+}
+
+template <class T>
+struct Match {
+  T value;
+  unsigned equal = 0;
+  static void perform(WarpCall* const lanes[warp_size], unsigned) {
+    for (int a = 0; a < warp_size; ++a)
+      for (int b = 0; b < warp_size && lanes[a] != nullptr; ++b)
+        if (lanes[b] != nullptr &&
+            static_cast<Match*>(lanes[a]->operands)->value == static_cast<Match*>(lanes[b]->operands)->value)
+          static_cast<Match*>(lanes[a]->operands)->equal |= 1U << b;
+  }
+};
+
+}  // namespace cuelbo::simt
+
+#define CUELBO_HERE ::cuelbo::simt::Location where = {__builtin_FILE(), __builtin_LINE()}
+
+inline int __syncthreads_count(int predicate, CUELBO_HERE) {
+  return ::cuelbo::simt::count_at_barrier(predicate != 0, where);
+}
+inline int __syncthreads_or(int predicate, CUELBO_HERE) {
+  return static_cast<int>(::cuelbo::simt::count_at_barrier(predicate != 0, where) > 0);
+}
+inline int __syncthreads_and(int predicate, CUELBO_HERE) {
+  return static_cast<int>(::cuelbo::simt::count_at_barrier(predicate == 0, where) == 0);
+}
+template <class T>
+unsigned __match_any_sync(unsigned mask, T value, CUELBO_HERE) {
+  ::cuelbo::simt::Match<T> operands{value};
+  ::cuelbo::simt::WarpCall call{
+      .mask = mask, .perform = &::cuelbo::simt::Match<T>::perform, .operands = &operands, .where = where};
+  ::cuelbo::simt::BlockRunner::current().warp_operation(call);
+  return operands.equal;
+}
+
+#undef CUELBO_HERE
+
+inline void __threadfence_system() { __threadfence(); }
+
+// ---- loads and stores with hints to the caches
+
+template <class T>
+__forceinline__ T __ldcg(const T* address) {
+  return *address;
+}
+template <class T>
+__forceinline__ T __ldcs(const T* address) {
+  return *address;
+}
+template <class T>
+__forceinline__ void __stcg(T* address, std::type_identity_t<T> value) {
+  *address = value;
+}
+template <class T>
+__forceinline__ void __stcs(T* address, std::type_identity_t<T> value) {
+  *address = value;
+}
+
+// ---- bits and arithmetic; the fast forms are as exact as the others here
+
+inline int __popcll(unsigned long long x) { return std::popcount(x); }
+inline int __clzll(long long x) { return std::countl_zero(static_cast<unsigned long long>(x)); }
+inline int __ffsll(long long x) {
+  return x == 0 ? 0 : std::countr_zero(static_cast<unsigned long long>(x)) + 1;
+}
+inline unsigned __brev(unsigned x) {
+  unsigned reversed = 0;
+  for (int bit = 0; bit < 32; ++bit) reversed |= (x >> bit & 1U) << (31 - bit);
+  return reversed;
+}
+inline int __mul24(int a, int b) { return a * b; }
+inline float __saturatef(float x) { return fminf(fmaxf(x, 0.0F), 1.0F); }
+inline float __sinf(float x) { return sinf(x); }
+inline float __cosf(float x) { return cosf(x); }
+inline float __tanf(float x) { return tanf(x); }
+inline float __powf(float x, float y) { return powf(x, y); }
+inline float __log2f(float x) { return log2f(x); }
+inline float __log10f(float x) { return log10f(x); }
+inline float __exp10f(float x) { return powf(10.0F, x); }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fsub_rn(float a, float b) { return a - b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __fsqrt_rn(float x) { return sqrtf(x); }
+inline float __frcp_rn(float x) { return 1.0F / x; }
+inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+
+// NOLINTEND(bugprone-reserved-identifier)

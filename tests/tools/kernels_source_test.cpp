@@ -1,0 +1,168 @@
+// `cuelbo kernels profile --source`: kernels that somebody else wrote.
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/npz.hpp"
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+class KernelsSource : public TinyTest {
+ protected:
+  void SetUp() override {
+    if (run({"devices"}).out.find("simt-checked usable") == std::string::npos)
+      GTEST_SKIP() << "built without the device simt-checked";
+  }
+
+  Outcome profile(const std::string& file, const std::string& kernel, const std::string& grid,
+                  const std::string& block, const std::string& args,
+                  std::vector<std::string> more = {}) const {
+    std::vector<std::string> command{"kernels", "profile", "--source", file,  "--kernel", kernel,
+                                     "--grid",  grid,      "--block",  block, "--args",   args};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command);
+  }
+  static std::string example(const std::string& name) {
+    return CUELBO_SOURCE_DIR "/docs/examples/" + name + ".cu";
+  }
+  Json lines(const std::string& name, const std::string& kernel, const std::string& grid,
+             const std::string& block, const std::string& args, std::vector<std::string> more = {}) const {
+    more.emplace_back("--json");
+    const Outcome outcome = profile(example(name), kernel, grid, block, args, more);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.code == 0 ? Json::parse(outcome.out).at("lines") : Json::array();
+  }
+  // The only row of this kind.
+  static Json row(const Json& lines, const std::string& access, const std::string& memory) {
+    Json found;
+    for (const Json& line : lines)
+      if (line.at("access") == access && line.at("memory") == memory) {
+        EXPECT_TRUE(found.is_null()) << lines;
+        found = line;
+      }
+    EXPECT_FALSE(found.is_null()) << lines;
+    return found;
+  }
+  std::string write(const std::string& text) {
+    const std::string file = (directory_ / "mine.cu").string();
+    std::ofstream(file) << text;
+    return file;
+  }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+double each(const Json& row, const char* what) {
+  return row.at(what).get<double>() / row.at("requests").get<double>();
+}
+
+TEST_F(KernelsSource, ATransposeStoresColumns) {
+  const std::string args = "f32[4096] out; f32[4096]; i32=64";
+  const Json naive = lines("transpose", "naive", "2,2", "32,32", args);
+  EXPECT_EQ(each(row(naive, "load", "global"), "sectors"), 4);
+  EXPECT_EQ(each(row(naive, "store", "global"), "sectors"), 32);
+  const Json tiled = lines("transpose", "tiled<32>", "2,2", "32,32", args);
+  EXPECT_EQ(each(row(tiled, "store", "global"), "sectors"), 4);
+  EXPECT_EQ(each(row(tiled, "load", "shared"), "wavefronts"), 32);
+  const Json padded = lines("transpose", "tiled<33>", "2,2", "32,32", args);
+  EXPECT_EQ(each(row(padded, "store", "global"), "sectors"), 4);
+  EXPECT_EQ(each(row(padded, "load", "shared"), "wavefronts"), 1);
+}
+
+TEST_F(KernelsSource, AHistogramMeetsItselfInItsBins) {
+  // Every byte is a 7: all lanes of a request wait for one counter.
+  const std::string args = "u32[256]=zeros out; u8[4096]=7; i32=4096";
+  const Json global = lines("histogram", "global_atomics", "4", "256", args);
+  EXPECT_EQ(each(row(global, "atomic", "global"), "serialized"), 32);
+  EXPECT_EQ(row(global, "atomic", "global").at("requests"), 4096 / 32);
+  const Json shared = lines("histogram", "shared_atomics", "4", "256", args, {"--shared", "1024"});
+  EXPECT_EQ(each(row(shared, "atomic", "shared"), "serialized"), 32);
+  // Each block adds its 256 bins to the whole, one lane a bin.
+  EXPECT_EQ(each(row(shared, "atomic", "global"), "serialized"), 1);
+  EXPECT_EQ(row(shared, "atomic", "global").at("requests"), 4 * 256 / 32);
+}
+
+TEST_F(KernelsSource, AStencilReadsItsNeighboursAgain) {
+  const std::string args = "f32[1030] out; f32[1030]; i32=1030";
+  const Json global = row(lines("stencil", "from_global", "4", "256", args), "load", "global");
+  EXPECT_EQ(global.at("requests"), 7 * 1024 / 32);
+  // Of seven offsets, -3 … 3 from an element that is three behind a sector's begin, one is aligned.
+  EXPECT_DOUBLE_EQ(each(global, "sectors"), (4 + 6 * 5) / 7.0);
+  const Json shared = lines("stencil", "from_shared", "4", "256", args);
+  double loads = 0;
+  for (const Json& line : shared)
+    if (line.at("access") == "load" && line.at("memory") == "global") loads += line.at("lanes").get<double>();
+  EXPECT_EQ(loads, 1024 + 4 * 6);
+}
+
+TEST_F(KernelsSource, WritesWhatTheKernelComputes) {
+  const std::string file = write(
+      "#include <cstdio>\n#include <device_launch_parameters.h>\n"
+      "__constant__ float unused[4];\n"
+      "namespace app { template <class T, int N> __global__ void scale(T* y, const T* x, int n) {\n"
+      "  extern __shared__ __align__(16) T tile[];\n"
+      "  int i = blockIdx.x * blockDim.x + threadIdx.x;\n"
+      "  if (i < n) tile[threadIdx.x] = x[i];\n"
+      "  int count = __syncthreads_count(i < n);\n"
+      "  if (i < n) y[i] = N * tile[threadIdx.x] + count;\n} }\n"
+      "int main() { float *x; cudaMalloc(&x, 4); float ms; cudaEventElapsedTime(&ms, 0, 0);\n"
+      "  app::scale<float, 3><<<1, 64, 256>>>(x,\n x, 1); }\n");
+  TemporaryDirectory out;
+  const Outcome outcome =
+      profile(file, "app::scale<float, 3>", "2", "64", "f32[100]=-1 out; f32[100]=index; i32=100",
+              {"--shared", "256", "-o", (out / "y.npz").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Array array = read_npz(out / "y.npz").at("argument 1");
+  const auto y = array.as<float>();
+  ASSERT_EQ(y.size(), 100U);
+  for (std::size_t i = 0; i < y.size(); ++i)
+    EXPECT_EQ(y[i], 3 * static_cast<float>(i) + (i < 64 ? 64 : 36)) << i;
+}
+
+TEST_F(KernelsSource, FindsFaultsAtTheirLine) {
+  const std::string file = write(
+      "__global__ void count(int* n) {\n  *n = *n + 1;\n}\n"
+      "__global__ void shift(int* x) {\n  x[threadIdx.x + 1] = 0;\n}\n");
+  const Outcome race = profile(file, "count", "1", "64", "i32[1]=0 out");
+  EXPECT_EQ(race.code, 1);
+  EXPECT_THAT(race.err, HasSubstr("mine.cu:2: block (0, 0, 0), thread (1, 0, 0): read of 4 bytes races"));
+  const Outcome outside = profile(file, "shift", "1", "64", "i32[64]");
+  EXPECT_EQ(outside.code, 1);
+  EXPECT_THAT(outside.err,
+              HasSubstr("mine.cu:5: block (0, 0, 0), thread (63, 0, 0): write of 4 bytes outside"));
+}
+
+TEST_F(KernelsSource, SaysWhatIsWrong) {
+  const std::string file = write("__global__ void k(float* x) {\n  x[0] = 1\n}\n");
+  const auto error = [&](const std::string& kernel, const std::string& grid, const std::string& args,
+                         int code) {
+    const Outcome outcome = profile(file, kernel, grid, "32", args);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(error("kk", "1", "f32[1]", 2), HasSubstr("has no kernel 'kk' (did you mean 'k'?)"));
+  EXPECT_THAT(error("k", "0", "f32[1]", 2), HasSubstr("--grid"));
+  EXPECT_THAT(error("k", "1", "f32[]", 2), HasSubstr("--args"));
+  EXPECT_THAT(error("k", "1", "f32[1]", 1), HasSubstr("mine.cu:2:11: error: expected ‘;’"));
+  write("__global__ void k(float* x) {\n  x[0] = 1;\n}\n");
+  EXPECT_THAT(error("k", "1", "i32[1]", 1), HasSubstr("--kernel k --args: error: cannot convert"));
+  EXPECT_THAT(error("k", "1", "f32[1]; i32=1", 1), HasSubstr("--kernel k --args: error: too many arguments"));
+  write("\nextern __shared__ float s[];\n__global__ void k() {}\n");
+  EXPECT_THAT(error("k", "1", "", 1), HasSubstr("mine.cu:2: extern __shared__ outside of a function"));
+  const Outcome missing = run({"kernels", "profile", "--source", file + ".none", "--kernel", "k"});
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("mine.cu.none': cannot read"));
+  EXPECT_EQ(run({"kernels", "profile", "--source", file}).code, 2);
+  EXPECT_EQ(run({"kernels", "profile", "add", "--source", file, "--kernel", "k"}).code, 2);
+  EXPECT_EQ(run({"kernels", "profile"}).code, 2);
+}
+
+}  // namespace
+}  // namespace cuelbo::test
