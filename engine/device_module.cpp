@@ -14,12 +14,6 @@ namespace cuelbo {
 
 namespace {
 
-std::filesystem::path module_folder() {
-  if (const char* folder = std::getenv("CUELBO_MODULE_PATH")) return folder;
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-}
-
 // The loader says "libcudnn.so.9: cannot open shared object file: …" of a library that is not there.
 [[noreturn]] void fail_to_load(const std::string& name, const std::string& why) {
   const std::size_t end = why.find(": cannot open shared object file");
@@ -30,23 +24,33 @@ std::filesystem::path module_folder() {
       name, why.substr(0, end));
 }
 
-const DeviceModule* load(const std::string& name) {
+const DeviceModule& find_and_load(const std::string& name) {
   std::string library_name = "libcuelbo_" + name + ".so";
   std::ranges::replace(library_name, '-', '_');
-  const std::filesystem::path file = module_folder() / library_name;
+  const std::filesystem::path file = device_module_folder() / library_name;
   if (!std::filesystem::exists(file))
     fail("the device '{}' was not built: '{}' is missing; {}", name, file.string(),
          name == "cuda" ? "it needs nvcc: cmake --preset cuda && cmake --build --preset cuda"
                         : "it needs the CUDA headers: bash tools/setup.sh, then build again");
+  return load_device_module(file, name);
+}
+
+}  // namespace
+
+std::filesystem::path device_module_folder() {
+  if (const char* folder = std::getenv("CUELBO_MODULE_PATH")) return folder;
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+const DeviceModule& load_device_module(const std::filesystem::path& file, const std::string& name) {
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) fail_to_load(name, dlerror());
   const auto function = reinterpret_cast<DeviceModuleFunction>(dlsym(library, device_module_symbol));
   if (function == nullptr || function()->interface_version != device_module_interface)
     fail("'{}' belongs to another version of cuelbo; build it again", file.string());
-  return function();
+  return *function();
 }
-
-}  // namespace
 
 const DeviceModule& load_device_module(std::string_view name) {
   static std::mutex mutex;
@@ -55,7 +59,7 @@ const DeviceModule& load_device_module(std::string_view name) {
   const auto found = loaded.find(name);
   if (found != loaded.end()) return *found->second;
   const std::string key(name);
-  return *loaded.emplace(key, load(key)).first->second;
+  return *loaded.emplace(key, &find_and_load(key)).first->second;
 }
 
 }  // namespace cuelbo
