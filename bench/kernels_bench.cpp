@@ -48,7 +48,8 @@ void measure(benchmark::State& state, const Kernel<Args>& kernel, Args args) {
   for (auto _ : state) kernel.launch(args, stream);
   const Cost work = cost(args);
   const auto iterations = static_cast<double>(state.iterations());
-  state.counters["GF/s"] = benchmark::Counter(work.flops * iterations / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GF/s"] =
+      benchmark::Counter(work.operations() * iterations / 1e9, benchmark::Counter::kIsRate);
   state.counters["GB/s"] = benchmark::Counter(work.bytes * iterations / 1e9, benchmark::Counter::kIsRate);
 }
 

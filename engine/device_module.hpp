@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/device.hpp"
+#include "kernels/runtime/simt/launch.hpp"
 #include "kernels/runtime/simt/profile.hpp"
 #include "kernels/variants.hpp"
 
@@ -35,13 +37,15 @@ struct DeviceModule {
   // Null: the device cannot.
   bool (*start_profile)();
   simt::Profile (*take_profile)();
+  // The launches that `call` puts into the stream, none of which runs. Null: the device cannot tell.
+  std::vector<simt::Launch> (*launches_of)(kernels::Stream stream, const std::function<void()>& call);
   // The device's table with one variant in place of the kernel's default. Null: there is no such variant.
   const kernels::KernelTable* (*table)(std::string_view kernel, std::string_view variant);
   const char* left_out;  // variants that were not built, and why, in one line; null: none
 };
 
 // Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 5;
+inline constexpr std::uint32_t device_module_interface = 6;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 

@@ -41,7 +41,7 @@ void answer(const Json& json) { std::cout << json.dump() << '\n' << std::flush; 
 
 double program_flops(const Program& program) {
   double flops = 0;
-  for (const Program::Launch& launch : program.launches()) flops += launch.cost.flops;
+  for (const Program::Launch& launch : program.launches()) flops += launch.cost.operations();
   return flops;
 }
 

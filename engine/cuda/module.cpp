@@ -14,12 +14,18 @@ bool start_profile() {
   return true;
 }
 cuelbo::simt::Profile take_profile() { return cuelbo::simt::observer->take_profile(); }
+std::vector<cuelbo::simt::Launch> launches_of(cuelbo::kernels::Stream stream,
+                                              const std::function<void()>& call) {
+  return cuelbo::simt::launches_of(static_cast<cudaStream_t>(stream.handle), call);
+}
 }  // namespace
 #else
 namespace {
 constexpr void (*set_order)(int, std::uint64_t) = nullptr;
 constexpr bool (*start_profile)() = nullptr;
 constexpr cuelbo::simt::Profile (*take_profile)() = nullptr;
+constexpr std::vector<cuelbo::simt::Launch> (*launches_of)(cuelbo::kernels::Stream,
+                                                           const std::function<void()>&) = nullptr;
 }  // namespace
 #endif
 
@@ -41,6 +47,7 @@ extern "C" [[gnu::visibility("default")]] const cuelbo::DeviceModule* cuelbo_dev
                                                .set_order = set_order,
                                                .start_profile = start_profile,
                                                .take_profile = take_profile,
+                                               .launches_of = launches_of,
                                                .table = &cuelbo::cuda::table_with,
                                                .left_out = left_out};
   return &module;

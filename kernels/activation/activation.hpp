@@ -24,7 +24,8 @@ struct ActivationBackward {
 
 inline Cost cost(const ActivationForward& a) {
   const double n = static_cast<double>(a.count);
-  return {.bytes = 8 * n, .flops = n};
+  const int special = a.activation == Activation::sigmoid ? 2 : a.activation == Activation::tanh ? 1 : 0;
+  return {.bytes = 8 * n, .flops = n, .special = special * n};
 }
 inline Cost cost(const ActivationBackward& a) {
   const double n = static_cast<double>(a.count);

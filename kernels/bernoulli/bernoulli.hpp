@@ -17,7 +17,9 @@ struct BernoulliForward {
 
 inline Cost cost(const BernoulliForward& a) {
   const double n = static_cast<double>(a.rows) * static_cast<double>(a.pixels);
-  return {.bytes = 4 * n * (a.dlogits != nullptr ? 3 : 2), .flops = 30 * n};
+  // exp(−|l|) and log(1 + ·), for the gradient 1 / (1 + ·).
+  const int outputs = a.dlogits != nullptr ? 1 : 0;
+  return {.bytes = 4 * n * (2 + outputs), .flops = 6 * n, .special = n * (2 + outputs)};
 }
 
 }  // namespace cuelbo::kernels

@@ -66,7 +66,23 @@ inline Cost conv2d_cost(const Conv2dShape& s) {
   return {.bytes = 4 * (small_pixels * d(s.small_channels) + large_pixels * d(s.large_channels) + weights),
           .flops = 2 * small_pixels * weights};
 }
-inline Cost cost(const Conv2dForward& a) { return conv2d_cost(a.shape); }
-inline Cost cost(const Conv2dBackwardData& a) { return conv2d_cost(a.shape); }
+// With what an epilogue reads beside the product: a bias, and the image `saved`.
+inline Cost conv2d_cost(const Conv2dShape& s, std::int64_t pixels, std::int64_t channels, bool bias,
+                        Activation gradient) {
+  Cost cost = conv2d_cost(s);
+  const double saved = gradient == Activation::identity ? 0 : static_cast<double>(pixels);
+  cost.bytes += 4 * static_cast<double>(channels) * (saved + (bias ? 1 : 0));
+  return cost;
+}
+inline Cost cost(const Conv2dForward& a) {
+  const Conv2dShape& s = a.shape;
+  return conv2d_cost(s, s.batch * s.small_height * s.small_width, s.small_channels, a.bias != nullptr,
+                     a.gradient_activation);
+}
+inline Cost cost(const Conv2dBackwardData& a) {
+  const Conv2dShape& s = a.shape;
+  return conv2d_cost(s, s.batch * s.large_height * s.large_width, s.large_channels, a.bias != nullptr,
+                     a.gradient_activation);
+}
 inline Cost cost(const Conv2dBackwardWeight& a) { return conv2d_cost(a.shape); }
 }  // namespace cuelbo::kernels

@@ -110,13 +110,15 @@ inline std::int64_t saved_columns(const ElboDecompositionShape& s) {
   return n;
 }
 
-// Operations: one exponential per pair and block, counted as 8, and 4 multiply-adds per pair and dimension.
+// A pair takes an exponential for each dimension (blocks of several are products of them) and 5 operations: difference,
+// scaling, square and sum, product. Each block adds its density to a sum.
 inline Cost elbo_decomposition_cost(const ElboDecompositionShape& s, double passes) {
   const double pairs = static_cast<double>(s.rows) * static_cast<double>(s.columns);
   const double d = static_cast<double>(s.dims), v = s.block_count;
   const double n = static_cast<double>(s.rows), m = static_cast<double>(s.columns);
   return {.bytes = 4 * passes * (n * (d + v) + 2 * m * d),
-          .flops = pairs * (8 * d + 8 * v + 2 * static_cast<double>(saved_columns(s))) * passes};
+          .flops = pairs * (5 * d + v + 2 * static_cast<double>(saved_columns(s))) * passes,
+          .special = pairs * d};
 }
 inline Cost cost(const ElboDecompositionForward& a) { return elbo_decomposition_cost(a.shape, 1); }
 inline Cost cost(const ElboDecompositionBackward& a) { return elbo_decomposition_cost(a.shape, 2); }

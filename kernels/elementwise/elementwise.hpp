@@ -65,7 +65,10 @@ inline Cost elementwise_cost(std::int64_t count, int operands) {
 inline Cost cost(const Add& a) { return elementwise_cost(a.count, 3); }
 inline Cost cost(const Multiply& a) { return elementwise_cost(a.count, 3); }
 inline Cost cost(const Affine& a) { return elementwise_cost(a.count, 2); }
-inline Cost cost(const Exp& a) { return elementwise_cost(a.count, 2); }
+inline Cost cost(const Exp& a) {
+  const double n = static_cast<double>(a.count);
+  return {.bytes = 8 * n, .flops = n, .special = n};
+}
 inline Cost cost(const ScaleRows& a) { return elementwise_cost(a.rows * a.columns, 2); }
 inline Cost cost(const Fill& a) { return elementwise_cost(a.count, 1); }
 inline Cost cost(const CopyColumns& a) { return elementwise_cost(a.rows * a.columns, 2); }

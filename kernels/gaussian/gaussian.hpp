@@ -42,11 +42,14 @@ inline Cost cost(const GaussianLikelihoodForward& a) {
 }
 inline Cost cost(const GaussianDensityForward& a) {
   const double n = static_cast<double>(a.count);
-  return {.bytes = 4 * n * (a.mean != nullptr ? 4 : 2), .flops = 14 * n};
+  const bool standard = a.mean == nullptr;
+  return {.bytes = 4 * n * (standard ? 2 : 4), .flops = 6 * n, .special = standard ? 0 : n};
 }
 inline Cost cost(const GaussianDensityBackward& a) {
   const double n = static_cast<double>(a.count);
-  return {.bytes = 4 * n * (a.mean != nullptr ? 7 : 3), .flops = 14 * n};
+  const bool standard = a.mean == nullptr;
+  const int outputs = (a.dz != nullptr) + (a.dmean != nullptr) + (a.dlogvar != nullptr);
+  return {.bytes = 4 * n * ((standard ? 2 : 4) + outputs), .flops = 6 * n, .special = standard ? 0 : n};
 }
 
 }  // namespace cuelbo::kernels

@@ -42,8 +42,21 @@ inline Cost linear_cost(std::int64_t rows, std::int64_t in, std::int64_t out) {
   const double m = static_cast<double>(rows), k = static_cast<double>(in), n = static_cast<double>(out);
   return {.bytes = 4 * (m * k + n * k + m * n), .flops = 2 * m * k * n};
 }
-inline Cost cost(const LinearForward& a) { return linear_cost(a.rows, a.in, a.out); }
-inline Cost cost(const LinearBackwardData& a) { return linear_cost(a.rows, a.in, a.out); }
-inline Cost cost(const LinearBackwardWeight& a) { return linear_cost(a.rows, a.in, a.out); }
+inline Cost cost(const LinearForward& a) {
+  Cost cost = linear_cost(a.rows, a.in, a.out);
+  if (a.bias != nullptr) cost.bytes += 4 * static_cast<double>(a.out);
+  return cost;
+}
+inline Cost cost(const LinearBackwardData& a) {
+  Cost cost = linear_cost(a.rows, a.in, a.out);
+  if (a.activation != Activation::identity)
+    cost.bytes += 4 * static_cast<double>(a.rows) * static_cast<double>(a.in);
+  return cost;
+}
+inline Cost cost(const LinearBackwardWeight& a) {
+  Cost cost = linear_cost(a.rows, a.in, a.out);
+  if (a.dbias != nullptr) cost.bytes += 4 * static_cast<double>(a.out);
+  return cost;
+}
 
 }  // namespace cuelbo::kernels

@@ -12,10 +12,15 @@ struct Stream {
   void* libraries = nullptr;  // of CUDA, for variants that call one: kernels/runtime/libraries.hpp
 };
 
-// Compulsory work of one call: every operand moved once, every multiply-add counted as two operations.
+// Compulsory work of one call: every operand moved once, every multiply-add counted as two operations. Functions that a GPU
+// has an instruction for in its special-function units (exp2, log2, sin, cos, 1/x, 1/√x, tanh) are counted apart.
 struct Cost {
   double bytes = 0;
   double flops = 0;
+  double special = 0;
+
+  // Of a processor without such units, where a function takes about as many as 8 operations do.
+  double operations() const { return flops + 8 * special; }
 };
 
 // One entry of a device's kernel table. `workspace` tells how many bytes args.workspace must point to (64-byte aligned);

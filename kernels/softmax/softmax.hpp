@@ -26,11 +26,12 @@ struct SoftmaxBackward {
 inline Cost cost(const SoftmaxForward& a) {
   const double n = static_cast<double>(a.rows) * static_cast<double>(a.classes);
   const int outputs = (a.probabilities != nullptr) + (a.log_probabilities != nullptr);
-  return {.bytes = 4 * n * (1 + outputs), .flops = 12 * n};
+  return {.bytes = 4 * n * (1 + outputs), .flops = 4 * n, .special = n + static_cast<double>(a.rows)};
 }
 inline Cost cost(const SoftmaxBackward& a) {
   const double n = static_cast<double>(a.rows) * static_cast<double>(a.classes);
-  return {.bytes = 16 * n, .flops = 6 * n};
+  const int inputs = 1 + (a.dprobabilities != nullptr) + (a.dlog_probabilities != nullptr);
+  return {.bytes = 4 * n * (1 + inputs), .flops = 6 * n};
 }
 
 }  // namespace cuelbo::kernels

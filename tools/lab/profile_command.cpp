@@ -10,11 +10,14 @@
 #include "engine/io/npz.hpp"
 #include "tools/command_line.hpp"
 #include "tools/lab/commands.hpp"
+#include "tools/lab/compiled/report.hpp"
+#include "tools/lab/launches.hpp"
+#include "tools/lab/model/report.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/profile_report.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
-#include "tools/lab/source/profile_source.hpp"
+#include "tools/lab/source/compile.hpp"
 
 namespace cuelbo {
 
@@ -23,23 +26,31 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ProfileOptions {
-  std::string kernel, shape;
+  std::string kernel, shape, gpu = "h100";
   std::string source, source_kernel, arguments, output;  // of a user's file
   std::vector<unsigned> grid{1}, block{1};
   std::size_t shared_bytes = 0;
+  std::string code;  // file
   DeviceOptions device{.name = "simt-checked"};
   std::uint64_t seed = 1;
   bool json = false;
 };
 
-void print(const ProfileOptions& options, const std::string& name, Json about, const simt::Profile& profile) {
+void print(const ProfileOptions& options, const std::string& name, Json about, const simt::Profile& profile,
+           const lab::CompilerReport& compiled, const lab::ModelReport& model) {
   if (options.json) {
     about.update(lab::to_json(profile));
+    about.update(lab::to_json(compiled));
+    about["model"] = lab::to_json(model);
     fmt::print("{}\n", about.dump(2));
     return;
   }
   fmt::print("{}; per request of a warp, as the source says it\n", name);
   lab::print(profile);
+  fmt::print("\n");
+  lab::print(compiled);
+  fmt::print("\n");
+  lab::print(model);
 }
 
 int profile_variant(const ProfileOptions& options) {
@@ -48,9 +59,17 @@ int profile_variant(const ProfileOptions& options) {
   const DeviceModule& module = load_device_module(device->name());
   const KernelVariant variant = lab::select_one(module.variants(), options.kernel);
   const lab::Shape shape = lab::find_contract(variant.kernel).complete(lab::parse_shape(options.shape));
+  const lab::Gpu& gpu = lab::find_gpu(options.gpu);
+  const simt::Profile profile = lab::profile_variant(variant, shape, options.seed, module, *device);
+  const auto launches = lab::launches_of(variant, shape, module, *device);
+  const lab::CompilerReport compiled = lab::report_compiled(
+      launches, options.code.empty() ? lab::find_cuda_code() : std::filesystem::path(options.code),
+      "the device cuda was not built: cmake --preset cuda && cmake --build --preset cuda, or --code FILE");
   print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
-        {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}},
-        lab::profile_variant(variant, shape, options.seed, module, *device));
+        {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}}, profile,
+        compiled,
+        lab::report_model(gpu, lab::find_contract(variant.kernel).cost(shape), variant.precision, profile,
+                          launches));
   return exit_done;
 }
 
@@ -72,13 +91,20 @@ int profile_source(const ProfileOptions& options) {
                                  .shared_bytes = options.shared_bytes,
                                  .arguments = lab::parse_source_arguments(options.arguments),
                                  .seed = options.seed};
+  const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   lab::SourceProfile result = lab::profile_source(launch);
+  const lab::CompilerReport compiled = lab::compile_source(launch, gpu);
+  // What it has to move is what it touches, and its arithmetic is not known.
+  const kernels::Cost cost{.bytes =
+                               static_cast<double>(result.profile.must_load + result.profile.must_store)};
+  const std::vector<simt::Launch> launches{compiled.launches.front().launch};
   print(
       options,
       fmt::format("{}, grid ({}), block ({})", launch.kernel, fmt::join(launch.grid, ", "),
                   fmt::join(launch.block, ", ")),
       {{"source", options.source}, {"kernel", launch.kernel}, {"grid", launch.grid}, {"block", launch.block}},
-      result.profile);
+      result.profile, compiled,
+      lab::report_model(gpu, cost, kernels::Precision::fp32, result.profile, launches));
   if (!options.output.empty()) write_npz(options.output, std::move(result.outputs));
   return exit_done;
 }
@@ -98,6 +124,11 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
         command.add_option("KERNEL", options.kernel, "KERNEL/VARIANT, or KERNEL for what programs use");
         command.add_option("--shape", options.shape,
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
+        command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
+            ->capture_default_str();
+        command.add_option(
+            "--code", options.code,
+            "File with the GPU code: library, object, fatbin or cubin; the device cuda if left out");
         command.add_option("--seed", options.seed, "Seed of the inputs")->capture_default_str();
         command.add_option("--device", options.device.name, "simt-checked")->capture_default_str();
         command.add_option("--source", options.source,

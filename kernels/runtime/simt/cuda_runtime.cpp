@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -316,6 +317,28 @@ void enqueue(KernelLaunch launch, cudaStream_t stream) {
     runtime.remember(error);
   else
     runtime.add(operation(std::move(launch)), stream);
+}
+
+std::vector<Launch> launches_of(cudaStream_t stream, const std::function<void()>& call) {
+  if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) return {};
+  const auto end = [&] {
+    cudaGraph_t graph = nullptr;
+    cudaStreamEndCapture(stream, &graph);
+    return std::unique_ptr<CUgraph_st>(graph);
+  };
+  try {
+    call();
+  } catch (...) {
+    end();
+    throw;
+  }
+  const auto xyz = [](dim3 d) { return std::array<unsigned, 3>{d.x, d.y, d.z}; };
+  const std::unique_ptr<CUgraph_st> graph = end();
+  std::vector<Launch> launches;
+  for (const Operation& o : graph->operations)
+    if (const auto* l = std::get_if<KernelLaunch>(o.get()))
+      launches.push_back({l->kernel, xyz(l->grid), xyz(l->block), l->shared_bytes});
+  return launches;
 }
 
 void set_workers(int workers) {

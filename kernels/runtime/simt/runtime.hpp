@@ -4,14 +4,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <driver_types.h>
 
 #include "kernels/runtime/simt/block.hpp"
+#include "kernels/runtime/simt/launch.hpp"
 
 namespace cuelbo::simt {
 
@@ -35,6 +38,10 @@ void enqueue(KernelLaunch launch, const Call& call, cudaStream_t stream) {
   launch.arguments = std::make_shared<const Call>(call);
   enqueue(std::move(launch), stream);
 }
+
+// The launches that `call` puts into the stream (not the default one), in their order. Nothing of what it puts there runs, so its arguments may
+// point anywhere.
+std::vector<Launch> launches_of(cudaStream_t stream, const std::function<void()>& call);
 
 // Host threads that blocks are spread over; 0: all of the machine.
 void set_workers(int workers);

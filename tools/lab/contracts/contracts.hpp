@@ -71,7 +71,9 @@ class DescribedContract final : public Contract {
   }
   kernels::Cost cost(const Shape& shape) const override {
     Description d;
-    describe(d, shape);
+    std::map<std::string, void*> there;  // which operands there are decides; where they are does not
+    for (const Buffer& b : buffers(shape)) there[b.name] = &d;
+    describe(d, shape, &there);
     return kernels::cost(d.args);
   }
   std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const override {

@@ -1,0 +1,117 @@
+#include "tools/lab/compiled/kernel_name.hpp"
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <elf.h>
+
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
+
+namespace cuelbo::lab {
+
+namespace {
+
+// nvcc with -rdc: __nv_static_<n>_<n characters of the file>_<symbol>.
+std::string_view without_file(std::string_view symbol) {
+  constexpr std::string_view prefix = "__nv_static_";
+  if (!symbol.starts_with(prefix)) return symbol;
+  const std::string_view rest = symbol.substr(prefix.size());
+  std::size_t length = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), length);
+  const auto digits = static_cast<std::size_t>(end - rest.data());
+  return error == std::errc{} && digits + 2 + length < rest.size() ? rest.substr(digits + length + 2)
+                                                                   : symbol;
+}
+
+// Where the bracket that opens at `at` closes.
+std::size_t closing(std::string_view text, std::size_t at) {
+  int depth = 0;
+  for (std::size_t i = at; i < text.size(); ++i) {
+    if (text[i] == '(' || text[i] == '<' || text[i] == '{') ++depth;
+    if ((text[i] == ')' || text[i] == '>' || text[i] == '}') && --depth == 0) return i;
+  }
+  return text.size() - 1;
+}
+
+bool in_identifier(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+// Of "f<tile<4>" the "tile<4>".
+void drop_last_name(std::string& text) {
+  for (int depth = 0; !text.empty(); text.pop_back()) {
+    if (text.back() == '>') ++depth;
+    if (depth == 0 && !in_identifier(text.back())) return;
+    if (text.back() == '<') --depth;
+  }
+}
+
+template <class T>
+std::span<const T> table(std::span<const std::byte> file, std::size_t offset, std::size_t count) {
+  if (offset > file.size() || count > (file.size() - offset) / sizeof(T)) return {};
+  return {reinterpret_cast<const T*>(file.data() + offset), count};
+}
+
+// In the symbol table that the linker left in the file; empty: there is none, or it has no such function.
+std::string symbol_at(std::span<const std::byte> file, std::size_t address) {
+  const auto header = table<Elf64_Ehdr>(file, 0, 1);
+  if (header.empty()) return {};
+  const auto sections = table<Elf64_Shdr>(file, header[0].e_shoff, header[0].e_shnum);
+  for (const Elf64_Shdr& section : sections) {
+    if (section.sh_type != SHT_SYMTAB || section.sh_link >= sections.size()) continue;
+    const Elf64_Shdr& strings = sections[section.sh_link];
+    const auto names = table<char>(file, strings.sh_offset, strings.sh_size);
+    for (const Elf64_Sym& s : table<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym)))
+      if (ELF64_ST_TYPE(s.st_info) == STT_FUNC && s.st_value == address && s.st_name < names.size())
+        return {&names[s.st_name], strnlen(&names[s.st_name], names.size() - s.st_name)};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string kernel_name(std::string_view symbol) {
+  const std::string mangled(without_file(symbol));
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), &std::free);
+  return status == 0 ? name.get() : mangled;
+}
+
+std::string short_name(std::string_view name) {
+  std::string result;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name.substr(i).starts_with("(anonymous namespace)")) {
+      i += std::string_view("(anonymous namespace)").size() - 1;
+    } else if (name.substr(i).starts_with("::")) {
+      drop_last_name(result);
+      ++i;
+    } else if (name[i] == '(' && i > 0 && (in_identifier(name[i - 1]) || name[i - 1] == '>')) {
+      i = closing(name, i);  // parameters
+    } else if (name[i] == ' ' && result.find('<') == std::string::npos) {
+      result.clear();                                      // the return type
+    } else if (!(name[i] == ' ' && name[i - 1] == '>')) {  // "> >"
+      result += name[i];
+    }
+  }
+  return result;
+}
+
+std::string symbol_of(const void* function) {
+  Dl_info info{};
+  if (dladdr(function, &info) == 0) fail("a kernel's address lies in no library");
+  const std::vector<std::byte> file = read_file(info.dli_fname);
+  const auto address = static_cast<std::size_t>(static_cast<const std::byte*>(function) -
+                                                static_cast<const std::byte*>(info.dli_fbase));
+  std::string symbol = symbol_at(file, address);
+  if (symbol.empty()) fail("'{}' has no symbol table that names its kernels", info.dli_fname);
+  return symbol;
+}
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,18 @@
+// Names of kernels. g++ and nvcc give the same kernel symbols that differ where it has internal linkage.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace cuelbo::lab {
+
+// Demangled, the same from both compilers; what is no mangled name stays as it is.
+std::string kernel_name(std::string_view symbol);
+
+// Of a kernel_name, what a reader needs: no namespaces, no parameters, no return type.
+std::string short_name(std::string_view name);
+
+// The symbol of a function of a loaded library, also of one that the library does not show. Throws Error.
+std::string symbol_of(const void* function);
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,40 @@
+// What the compiler made of the kernels that a call launches, and how many of their blocks share a multiprocessor.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/runtime/simt/launch.hpp"
+#include "tools/lab/compiled/compiled_kernels.hpp"
+
+namespace cuelbo::lab {
+
+struct LaunchReport {
+  simt::Launch launch;
+  int times = 1;  // one after the other
+  std::string symbol, name;
+  std::vector<CompiledKernel> compiled;  // for each architecture
+};
+
+struct CompilerReport {
+  std::vector<LaunchReport> launches;
+  std::string code;  // the file with the GPU code
+  std::string note;  // why there is none of what the compiler made, in one line; else empty
+};
+
+// `code`: a file with GPU code; empty: there is none, and `missing` says why. Whatever keeps the code from being read is
+// in the note.
+CompilerReport report_compiled(std::span<const simt::Launch> launches, const std::filesystem::path& code,
+                               const std::string& missing = {});
+
+// The module `cuda` beside the program or in the folder of the preset cuda; empty: there is none.
+std::filesystem::path find_cuda_code();
+
+nlohmann::ordered_json to_json(const CompilerReport& report);
+void print(const CompilerReport& report);
+
+}  // namespace cuelbo::lab

@@ -1,0 +1,50 @@
+// Least times on a named GPU: of a call whoever does it, and of a variant that was profiled. A bound says what a run
+// cannot be faster than, never how long it takes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/runtime/kernel.hpp"
+#include "kernels/runtime/simt/launch.hpp"
+#include "kernels/runtime/simt/profile.hpp"
+#include "tools/lab/model/gpu.hpp"
+
+namespace cuelbo::lab {
+
+// What a resource has to do, at its rate.
+struct Term {
+  std::string resource;  // "memory", "fp32", "special functions" …
+  double work = 0;       // in `unit`
+  double rate = 0;       // of them a second
+  const char* unit = "";
+  double seconds() const { return work / rate; }
+};
+
+// The resources work beside each other, so the busiest one counts.
+struct Bound {
+  std::vector<Term> terms;
+  const Term& busiest() const;
+  double seconds() const { return busiest().seconds(); }
+};
+
+// Of any implementation: operands moved once, products at the precision's peak, special functions at their rate.
+Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision);
+
+// Of this implementation, when caches hold nothing of the operands: the floor, with the units of only as many
+// multiprocessors as it has blocks at a time, and what its accesses were counted to need:
+//   memory: operands once. What it moves beside them (sectors half used, its workspace) counts only as far as L2
+//     cannot hold it, written and read again;
+//   L2: distinct sectors that come in and all that are written, through the multiprocessors' ports;
+//   load/store: a cycle for each 128 bytes of global memory, at least one a request, and each wavefront of shared memory.
+Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision,
+            const simt::Profile& profile, std::span<const simt::Launch> launches);
+
+// Operations for each byte of compulsory traffic.
+double intensity(const kernels::Cost& cost);
+
+// "special functions: 10.5 M at 4.18 T/s"
+std::string describe(const Term& term);
+
+}  // namespace cuelbo::lab
