@@ -22,15 +22,6 @@ double busy_share(const Gpu& gpu, std::span<const simt::Launch> launches) {
   return launches.empty() ? 1 : std::min(1.0, static_cast<double>(blocks) / gpu.multiprocessors);
 }
 
-// Cycles of the load/store units.
-double cycles(const simt::Profile& profile) {
-  double sum = 0;
-  for (const simt::AccessProfile& p : profile.lines)
-    sum += p.shared ? static_cast<double>(p.wavefronts)
-                    : std::max(static_cast<double>(p.requests), static_cast<double>(p.sectors) / 4);
-  return sum;
-}
-
 std::string scaled(double x) {
   constexpr const char* prefixes[] = {"", " k", " M", " G", " T", " P"};
   std::size_t i = 0;
@@ -50,6 +41,12 @@ Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precis
            {"special functions", cost.special, gpu.special_functions(), ""}}};
 }
 
+double load_store_cycles(const simt::AccessProfile& access) {
+  return access.shared
+             ? static_cast<double>(access.wavefronts)
+             : std::max(static_cast<double>(access.requests), static_cast<double>(access.sectors) / 4);
+}
+
 Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision,
             const simt::Profile& profile, std::span<const simt::Launch> launches) {
   Bound result = floor(gpu, cost, precision);
@@ -60,7 +57,9 @@ Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precis
   result.terms[0].work += std::max(0.0, distinct - cost.bytes - 2 * gpu.cache_bytes);
   result.terms.push_back(
       {"L2", static_cast<double>(profile.must_load + profile.stored), gpu.cache_bandwidth() * share, "B"});
-  result.terms.push_back({"load/store units", cycles(profile), gpu.wavefronts() * share, "cycles"});
+  double cycles = 0;
+  for (const simt::AccessProfile& access : profile.lines) cycles += load_store_cycles(access);
+  result.terms.push_back({"load/store units", cycles, gpu.wavefronts() * share, "cycles"});
   return result;
 }
 

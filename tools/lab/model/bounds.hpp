@@ -41,6 +41,9 @@ Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precis
 Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision,
             const simt::Profile& profile, std::span<const simt::Launch> launches);
 
+// Cycles that the load/store units of multiprocessors take for these accesses.
+double load_store_cycles(const simt::AccessProfile& access);
+
 // Operations for each byte of compulsory traffic.
 double intensity(const kernels::Cost& cost);
 

@@ -1,12 +1,8 @@
 // `cuelbo kernels`: the kernel lab.
 #include "tools/lab/commands.hpp"
+#include "tools/ladder/report_command.hpp"
 
 namespace cuelbo {
-
-void add_lab_device(CLI::App& command, DeviceOptions& options, const char* devices) {
-  command.add_option("--device", options.name, devices)->capture_default_str();
-  command.add_option("--threads", options.threads, "CPU threads, 0 for all")->check(CLI::NonNegativeNumber);
-}
 
 void add_kernels(CLI::App& app, Run& run) {
   CLI::App* kernels =
@@ -17,6 +13,7 @@ void add_kernels(CLI::App& app, Run& run) {
   add_kernels_run(*kernels, run);
   add_kernels_profile(*kernels, run);
   add_kernels_bench(*kernels, run);
+  add_kernels_report(*kernels, run);
 }
 
 }  // namespace cuelbo

@@ -1,0 +1,79 @@
+#include "tools/ladder/ladder.hpp"
+
+#include <algorithm>
+
+#include "tools/lab/launches.hpp"
+#include "tools/lab/profile.hpp"
+
+namespace cuelbo::ladder {
+
+double Rung::sector_efficiency() const {
+  std::int64_t touched = 0, ideal = 0;
+  for (const simt::AccessProfile& access : profile.lines) {
+    touched += access.sectors;
+    ideal += access.ideal_sectors;
+  }
+  return touched == 0 ? 1 : static_cast<double>(ideal) / static_cast<double>(touched);
+}
+
+double Rung::wavefronts_over_ideal() const {
+  std::int64_t needed = 0, ideal = 0;
+  for (const simt::AccessProfile& access : profile.lines) {
+    needed += access.wavefronts;
+    ideal += access.ideal_wavefronts;
+  }
+  return ideal == 0 ? 0 : static_cast<double>(needed) / static_cast<double>(ideal);
+}
+
+std::int64_t Rung::requests() const {
+  std::int64_t count = 0;
+  for (const simt::AccessProfile& access : profile.lines) count += access.requests;
+  return count;
+}
+
+std::vector<std::string> kernels_with_ladders(const DeviceModule& module) {
+  std::vector<std::string> kernels;
+  const std::vector<KernelVariant> variants = module.variants();
+  for (std::size_t i = 0; i < variants.size(); ++i)
+    if (i + 2 < variants.size() && variants[i].kernel == variants[i + 2].kernel &&
+        (kernels.empty() || kernels.back() != variants[i].kernel))
+      kernels.push_back(variants[i].kernel);
+  return kernels;
+}
+
+lab::Shape ladder_shape(const std::string& kernel) {
+  const auto shape = [&]() -> const char* {
+    if (kernel.starts_with("linear")) return "rows=256,in=256,out=256";
+    if (kernel.starts_with("conv2d"))
+      return "batch=4,large_height=32,large_width=32,large_channels=32,small_channels=32";
+    if (kernel.starts_with("elbo_decomposition")) return "rows=256,dims=10,groups=5";
+    if (kernel.starts_with("reparameterize")) return "rows=1024,dims=64";
+    if (kernel.starts_with("sum_columns")) return "rows=1024,columns=256";
+    return "count=262144";
+  };
+  return lab::find_contract(kernel).complete(lab::parse_shape(shape()));
+}
+
+Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
+                      Device& device) {
+  const lab::Contract& contract = lab::find_contract(kernel);
+  Ladder ladder{.kernel = kernel, .shape = ladder_shape(kernel)};
+  ladder.cost = contract.cost(ladder.shape);
+  for (const KernelVariant& variant : module.variants()) {
+    if (variant.kernel != kernel) continue;
+    if (!variant.library.empty()) {
+      ladder.not_executed.push_back(variant);
+      continue;
+    }
+    const std::vector<simt::Launch> launches = lab::launches_of(variant, ladder.shape, module, device);
+    simt::Profile profile = lab::profile_variant(variant, ladder.shape, 1, module, device);
+    lab::ModelReport model = lab::report_model(gpu, ladder.cost, variant.precision, profile, launches);
+    ladder.rungs.push_back({.variant = variant,
+                            .profile = std::move(profile),
+                            .compiled = lab::report_compiled(launches, lab::find_cuda_code()),
+                            .model = std::move(model)});
+  }
+  return ladder;
+}
+
+}  // namespace cuelbo::ladder

@@ -1,0 +1,46 @@
+// The variants of a kernel one after the other, with what the lab finds out about each.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/device_module.hpp"
+#include "tools/lab/compiled/report.hpp"
+#include "tools/lab/contract.hpp"
+#include "tools/lab/model/report.hpp"
+
+namespace cuelbo::ladder {
+
+struct Rung {
+  KernelVariant variant;
+  simt::Profile profile;
+  lab::CompilerReport compiled;
+  lab::ModelReport model;
+
+  std::int64_t moved_bytes() const { return profile.loaded + profile.stored; }
+  // Of all global accesses: the sectors that their bytes would fill over those that they touch; 1 if there are none.
+  double sector_efficiency() const;
+  double wavefronts_over_ideal() const;  // of shared memory; 0: it is not used
+  std::int64_t requests() const;
+};
+
+struct Ladder {
+  std::string kernel;
+  lab::Shape shape;
+  kernels::Cost cost;
+  std::vector<Rung> rungs;                  // what is executed here, in order
+  std::vector<KernelVariant> not_executed;  // that call a library
+};
+
+// Kernels of at least three variants.
+std::vector<std::string> kernels_with_ladders(const DeviceModule& module);
+
+// A size that shows what sets variants apart and is executed in seconds. Complete.
+lab::Shape ladder_shape(const std::string& kernel);
+
+// The device is that of the module, simt-checked.
+Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
+                      Device& device);
+
+}  // namespace cuelbo::ladder

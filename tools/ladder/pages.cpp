@@ -1,0 +1,244 @@
+#include "tools/ladder/pages.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "tools/lab/compiled/occupancy.hpp"
+#include "tools/lab/select.hpp"
+#include "tools/ladder/heat_map.hpp"
+#include "tools/ladder/introductions.hpp"
+#include "tools/ladder/roofline.hpp"
+
+namespace cuelbo::ladder {
+
+namespace {
+
+std::string scaled(double value, const char* unit) {
+  constexpr const char* prefixes[] = {"", "k", "M", "G"};
+  std::size_t i = 0;
+  for (; value >= 1000 && i + 1 < std::size(prefixes); ++i) value /= 1000;
+  return fmt::format("{:.3g} {}{}", value, prefixes[i], unit);
+}
+std::string microseconds(double seconds) { return fmt::format("{:.3g} µs", 1e6 * seconds); }
+std::string percent(double fraction) { return fmt::format("{:.0f} %", 100 * fraction); }
+
+// The kernel of a variant that takes the most blocks: others prepare or finish.
+const lab::LaunchReport* main_launch(const Rung& rung) {
+  const auto threads = [](const lab::LaunchReport& l) {
+    double count = l.times;
+    for (int i = 0; i < 3; ++i) count *= static_cast<double>(l.launch.grid[i]) * l.launch.block[i];
+    return count;
+  };
+  const auto& launches = rung.compiled.launches;
+  return launches.empty() ? nullptr : &*std::ranges::max_element(launches, {}, threads);
+}
+
+struct Compiled {
+  std::string registers = "–", occupancy = "–", local = "–";
+};
+Compiled compiled_figures(const Rung& rung, const lab::Gpu& gpu) {
+  const lab::LaunchReport* const launch = main_launch(rung);
+  if (launch == nullptr) return {};
+  const lab::CompiledKernel* const code = lab::code_for(gpu, launch->compiled, launch->name);
+  if (code == nullptr) return {};
+  const auto& block = launch->launch.block;
+  const auto occupancy = lab::occupancy(gpu, code->registers, code->shared, launch->launch.shared_bytes,
+                                        static_cast<int>(block[0] * block[1] * block[2]));
+  return {.registers = std::to_string(code->registers),
+          .occupancy = occupancy ? percent(occupancy->fraction) : "–",
+          .local = std::to_string(code->local)};
+}
+
+std::string times(double ratio) { return fmt::format("{:.3g}×", ratio); }
+
+// What changed for the better or the worse since the rung before, in a sentence; empty: nothing that was counted.
+std::string compared(const Rung& now, const Rung& before, const std::string& before_name) {
+  std::vector<std::string> changes;
+  const auto add = [&](double is, double was, const char* what) {
+    if (was <= 0 || is <= 0 || std::abs(is / was - 1) < 0.02) return;
+    changes.push_back(
+        fmt::format("{} {} {}", times(is < was ? was / is : is / was), is < was ? "less" : "more", what));
+  };
+  add(static_cast<double>(now.moved_bytes()), static_cast<double>(before.moved_bytes()),
+      "traffic of global memory");
+  add(static_cast<double>(now.requests()), static_cast<double>(before.requests()), "requests");
+  const auto wavefronts = [](const Rung& rung) {
+    std::int64_t sum = 0;
+    for (const auto& access : rung.profile.lines) sum += access.wavefronts;
+    return static_cast<double>(sum);
+  };
+  add(wavefronts(now), wavefronts(before), "wavefronts of shared memory");
+  if (wavefronts(now) > 0 && wavefronts(before) == 0)
+    changes.emplace_back("shared memory, which it did not use before");
+  std::string text;
+  if (!changes.empty()) text = fmt::format("Against `{}`: {}. ", before_name, fmt::join(changes, ", "));
+  const double is = now.model.bound.seconds(), was = before.model.bound.seconds();
+  if (std::abs(is / was - 1) >= 0.02)
+    text += fmt::format("The least time goes from {} to {}.", microseconds(was), microseconds(is));
+  return text;
+}
+
+std::string note_of(const simt::AccessProfile& access) {
+  constexpr const char* kinds[] = {"load", "store", "atomic"};
+  const auto requests = static_cast<double>(access.requests);
+  const auto each = [&](std::int64_t total) { return static_cast<double>(total) / requests; };
+  std::string text = fmt::format("{} {} {} B: ", access.shared ? "shared" : "global",
+                                 kinds[static_cast<int>(access.kind)], access.bytes);
+  if (access.shared)
+    text += fmt::format("{:.3g} wavefronts, {:.3g} at least", each(access.wavefronts),
+                        each(access.ideal_wavefronts));
+  else
+    text += fmt::format("{:.3g} sectors, {:.3g} at least", each(access.sectors), each(access.ideal_sectors));
+  return text;
+}
+
+std::string relative(const std::string& file) {
+  const std::string here = std::filesystem::current_path().string() + '/';
+  return file.starts_with(here) ? file.substr(here.size()) : file;
+}
+
+// A line that does several things shows the costliest; its share is that of all.
+std::vector<HeatLine> heat_lines(const simt::Profile& profile) {
+  double all = 0;
+  for (const auto& access : profile.lines) all += lab::load_store_cycles(access);
+  std::vector<HeatLine> lines;
+  double costliest = 0;
+  for (const auto& access : profile.lines) {
+    const double cycles = lab::load_store_cycles(access);
+    const std::string file = relative(access.file);
+    if (lines.empty() || lines.back().file != file || lines.back().line != access.line) {
+      lines.push_back({.file = file, .line = access.line});
+      costliest = 0;
+    }
+    lines.back().share += all > 0 ? cycles / all : 0;
+    if (cycles >= costliest) {
+      costliest = cycles;
+      lines.back().note = note_of(access);
+    }
+  }
+  return lines;
+}
+
+Table figures(const Ladder& ladder, const lab::Gpu& gpu) {
+  Table table{.header = {"", "variant", "bytes moved", "of the least", "full sectors", "wavefronts",
+                         "registers", "occupancy", "least time", "of the floor", "because of"},
+              .words = 2};
+  const double least_bytes = ladder.cost.bytes;
+  for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
+    const Rung& rung = ladder.rungs[i];
+    const Compiled compiled = compiled_figures(rung, gpu);
+    const double wavefronts = rung.wavefronts_over_ideal();
+    table.rows.push_back({std::to_string(i), "`" + rung.variant.name + "`",
+                          scaled(static_cast<double>(rung.moved_bytes()), "B"),
+                          times(static_cast<double>(rung.moved_bytes()) / least_bytes),
+                          percent(rung.sector_efficiency()), wavefronts == 0 ? "–" : times(wavefronts),
+                          compiled.registers, compiled.occupancy, microseconds(rung.model.bound.seconds()),
+                          times(rung.model.bound.seconds() / rung.model.floor.seconds()),
+                          rung.model.bound.busiest().resource});
+  }
+  return table;
+}
+
+std::string roofline_of(const Ladder& ladder, const lab::Gpu& gpu) {
+  std::vector<Roof> roofs;
+  std::vector<RooflinePoint> points;
+  for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
+    const Rung& rung = ladder.rungs[i];
+    const std::string precision = lab::name_of(rung.variant.precision);
+    if (std::ranges::find(roofs, precision, &Roof::name) == roofs.end())
+      roofs.push_back({precision, gpu.peak(rung.variant.precision)});
+    points.push_back({fmt::format("{} {}", i, rung.variant.name),
+                      ladder.cost.flops / static_cast<double>(rung.moved_bytes()),
+                      ladder.cost.flops / rung.model.bound.seconds()});
+  }
+  const Slope slopes[] = {{"load/store units", 128 * gpu.wavefronts()}, {"memory", gpu.memory_bandwidth}};
+  return roofline(slopes, roofs, points);
+}
+
+Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
+  Page page{.name = ladder.kernel, .title = ladder.kernel};
+  const lab::Bound& floor = ladder.rungs.front().model.floor;
+  const auto say = [&](std::string text) { page.blocks.push_back(Paragraph{std::move(text)}); };
+  say(std::string(introduction(ladder.kernel)));
+  say(fmt::format(
+      "The figures are for `{}`: {} of operands, {} of arithmetic. On an {} nothing can do that in less than "
+      "{} "
+      "in fp32, because of its {}. [What the words mean](page:README).",
+      lab::to_string(ladder.shape), scaled(ladder.cost.bytes, "B"), scaled(ladder.cost.flops, "FLOP"),
+      gpu.title, microseconds(floor.seconds()), floor.busiest().resource));
+  page.blocks.push_back(figures(ladder, gpu));
+  if (ladder.cost.flops > 0)
+    page.blocks.push_back(
+        Picture{ladder.kernel + "_roofline", roofline_of(ladder, gpu),
+                fmt::format("Roofline of an {} with the variants of {}", gpu.title, ladder.kernel)});
+  for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
+    const Rung& rung = ladder.rungs[i];
+    page.blocks.push_back(Heading{fmt::format("{} `{}`", i, rung.variant.name)});
+    say(fmt::format("{}{}.",
+                    static_cast<char>(std::toupper(static_cast<unsigned char>(rung.variant.description[0]))),
+                    rung.variant.description.substr(1)));
+    if (const std::string_view text = gain(ladder.kernel, rung.variant.name); !text.empty())
+      say(std::string(text));
+    if (i > 0)
+      if (const std::string text = compared(rung, ladder.rungs[i - 1], ladder.rungs[i - 1].variant.name);
+          !text.empty())
+        say(text);
+    page.blocks.push_back(Picture{fmt::format("{}_{}", ladder.kernel, rung.variant.name),
+                                  heat_map(heat_lines(rung.profile)),
+                                  fmt::format("Source lines of {} and what they cost", rung.variant.name)});
+    say(fmt::format("`cuelbo kernels profile {}/{} --shape {}` shows all of it.", ladder.kernel,
+                    rung.variant.name, lab::to_string(ladder.shape)));
+  }
+  if (!ladder.not_executed.empty()) {
+    page.blocks.push_back(Heading{"To compare with"});
+    for (const KernelVariant& variant : ladder.not_executed)
+      say(fmt::format("`{}`: {}. Runs on a GPU only.", variant.name, variant.description));
+  }
+  return page;
+}
+
+Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
+  Page page{.name = "README", .title = "The ladders"};
+  const auto say = [&](std::string text) { page.blocks.push_back(Paragraph{std::move(text)}); };
+  say("A ladder shows one operation as several CUDA kernels, from the obvious one to the best. Each rung "
+      "changes one idea. Read "
+      "from the top: what changes, what that should gain, what the lab counted when it executed the kernel.");
+  Table table{.header = {"operation", "rungs", "the first moves", "the best moves", "least time of the first",
+                         "of the best"},
+              .words = 1};
+  for (const Ladder& ladder : ladders) {
+    const Rung *const first = &ladder.rungs.front(), *const best = &*std::ranges::min_element(
+                                                         ladder.rungs, {}, [](const Rung& rung) {
+                                                           return rung.model.bound.seconds();
+                                                         });
+    table.rows.push_back({fmt::format("[{0}](page:{0})", ladder.kernel), std::to_string(ladder.rungs.size()),
+                          scaled(static_cast<double>(first->moved_bytes()), "B"),
+                          scaled(static_cast<double>(best->moved_bytes()), "B"),
+                          microseconds(first->model.bound.seconds()),
+                          microseconds(best->model.bound.seconds())});
+  }
+  page.blocks.push_back(std::move(table));
+  page.blocks.push_back(Heading{"What the words mean"});
+  for (const std::string_view words : explanations()) say(std::string(words));
+  say(
+      fmt::format("Bytes, sectors and wavefronts were counted by executing the kernels on a CPU, thread by "
+                  "thread (`cuelbo kernels "
+                  "profile`). Registers and occupancy are what nvcc made of them for an {}. Least times are "
+                  "bounds from its data "
+                  "sheet: no figure on these pages was measured on a GPU.",
+                  gpu.title));
+  return page;
+}
+
+}  // namespace
+
+std::vector<Page> make_pages(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
+  std::vector<Page> pages{index_of(ladders, gpu)};
+  for (const Ladder& ladder : ladders) pages.push_back(page_of(ladder, gpu));
+  return pages;
+}
+
+}  // namespace cuelbo::ladder

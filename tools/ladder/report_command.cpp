@@ -1,0 +1,78 @@
+// `cuelbo kernels report`.
+#include "tools/ladder/report_command.hpp"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "engine/device_module.hpp"
+#include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
+#include "tools/command_line.hpp"
+#include "tools/lab/select.hpp"
+#include "tools/ladder/pages.hpp"
+
+namespace cuelbo {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReportOptions {
+  std::vector<std::string> kernels;  // empty: all that have ladders
+  std::string output, gpu = "h100";
+};
+
+int run_report(const ReportOptions& options) {
+  const fs::path output = options.output;
+  const bool html = output.extension() == ".html";
+  const lab::Gpu& gpu = lab::find_gpu(options.gpu);
+  const std::unique_ptr<Device> device = open_device({.name = "simt-checked"});
+  const DeviceModule& module = load_device_module("simt-checked");
+  std::vector<std::string> kernels = ladder::kernels_with_ladders(module);
+  if (!options.kernels.empty()) {
+    for (const std::string& kernel : options.kernels) lab::select(module.variants(), kernel);
+    kernels = options.kernels;
+  }
+  std::vector<ladder::Ladder> ladders;
+  for (const std::string& kernel : kernels) {
+    fmt::print("{}\n", kernel);
+    std::fflush(stdout);
+    ladders.push_back(ladder::measure_ladder(kernel, gpu, module, *device));
+  }
+  const std::vector<ladder::Page> pages = ladder::make_pages(ladders, gpu);
+  if (html) {
+    write_file(output, ladder::to_html("The ladders of cuelbo's kernels", pages));
+  } else {
+    std::error_code error;
+    fs::create_directories(output, error);
+    if (error) fail("'{}': {}", output.string(), error.message());
+    for (const ladder::Page& page : pages) {
+      write_file(output / (page.name + ".md"), ladder::to_markdown(page));
+      for (const ladder::Block& block : page.blocks)
+        if (const auto* picture = std::get_if<ladder::Picture>(&block))
+          write_file(output / (picture->name + ".svg"), picture->svg);
+    }
+  }
+  fmt::print("{}\n", output.string());
+  return exit_done;
+}
+
+}  // namespace
+
+void add_kernels_report(CLI::App& kernels, Run& run) {
+  add_command<ReportOptions>(
+      kernels, run, "report", "Show the variants of kernels one after the other, with what the lab finds out",
+      [](CLI::App& command, ReportOptions& options) {
+        command.add_option("KERNEL", options.kernels, "All with three or more variants if left out");
+        command
+            .add_option("-o,--output", options.output,
+                        "lab.html: one page that needs nothing beside it; a folder: Markdown and pictures")
+            ->required();
+        command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
+            ->capture_default_str();
+      },
+      run_report);
+}
+
+}  // namespace cuelbo
