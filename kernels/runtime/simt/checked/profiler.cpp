@@ -26,8 +26,7 @@ std::vector<Address> units(const std::vector<Address>& begins, unsigned bytes, A
 // Lanes are served by as many as make 128 bytes: 32 of 4 bytes, 16 of 8, 8 of 16.
 void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, unsigned bytes,
                       AccessProfile& to) {
-  const int together =
-      static_cast<int>(std::max<Address>(1, line_bytes / std::max<Address>(bytes, word_bytes)));
+  const int together = static_cast<int>(std::max<Address>(1, line_bytes / bytes));
   for (int first = 0; first < warp_size; first += together) {
     std::vector<Address> begins;
     for (int lane = first; lane < std::min(first + together, warp_size); ++lane)
@@ -43,31 +42,33 @@ void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, uns
 
 }  // namespace
 
+// A lane comes to a place in straight code once.
 void Profiler::access(int thread, Address address, unsigned bytes, Kind kind, bool shared, Site site) {
-  const auto warp = static_cast<std::size_t>(thread / warp_size);
-  if (requests_.size() <= warp) requests_.resize(warp + 1);
-  std::vector<Request>& requests = requests_[warp];
+  std::vector<Request>& requests = warps_[static_cast<std::size_t>(thread / warp_size)].requests;
   const Key key{site, kind, shared, bytes};
-  const int lane = thread % warp_size;
-  auto request = std::ranges::find_if(
-      requests, [&](const Request& r) { return r.key == key && (r.lanes >> lane & 1) == 0; });
+  auto request = std::ranges::find(requests, key, &Request::key);
   if (request == requests.end()) request = requests.insert(request, Request{.key = key});
+  const int lane = thread % warp_size;
   request->lanes |= 1U << lane;
   request->addresses[lane] = address;
 }
 
-void Profiler::finish(int warp) {
-  if (const auto w = static_cast<std::size_t>(warp); w < requests_.size()) {
-    for (const Request& request : requests_[w]) count(request);
-    requests_[w].clear();
-  }
+void Profiler::begin_code(int warp, unsigned live_lanes) {
+  Warp& going_on = warps_[static_cast<std::size_t>(warp)];
+  finish(going_on);
+  going_on.live_lanes = live_lanes;
 }
 
 void Profiler::end_block() {
-  for (int warp = 0; warp < static_cast<int>(requests_.size()); ++warp) finish(warp);
+  std::ranges::for_each(warps_, [this](Warp& warp) { finish(warp); });
 }
 
-void Profiler::count(const Request& request) {
+void Profiler::finish(Warp& warp) {
+  for (const Request& request : warp.requests) count(request, request.lanes != warp.live_lanes);
+  warp.requests.clear();
+}
+
+void Profiler::count(const Request& request, bool divergent) {
   const auto [site, kind, shared, bytes] = request.key;
   AccessProfile& to = counts_[request.key];
   std::vector<Address> begins;
@@ -75,6 +76,7 @@ void Profiler::count(const Request& request) {
     if ((request.lanes >> lane & 1) != 0) begins.push_back(request.addresses[lane]);
   ++to.requests;
   to.lanes += std::ssize(begins);
+  if (divergent) ++to.divergent;
   if (kind == Kind::atomic) {
     std::vector<Address> sorted = begins;
     std::ranges::sort(sorted);
@@ -113,6 +115,7 @@ Profile Profiler::result(const Module& module) {
     AccessProfile& to = lines[{place->file, place->line, kind, shared, bytes}];
     to.requests += counts.requests;
     to.lanes += counts.lanes;
+    to.divergent += counts.divergent;
     to.sectors += counts.sectors;
     to.ideal_sectors += counts.ideal_sectors;
     to.cache_lines += counts.cache_lines;

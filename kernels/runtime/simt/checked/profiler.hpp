@@ -16,8 +16,8 @@ namespace cuelbo::simt::checked {
 
 class Profiler {
  public:
-  // The lanes of the warp go on to another piece of straight code: its requests are complete.
-  void finish(int warp);
+  // The warp goes on to another piece of straight code, with these of its lanes not exited: its requests are complete.
+  void begin_code(int warp, unsigned live_lanes);
   void access(int thread, Address address, unsigned bytes, AccessProfile::Kind kind, bool shared, Site site);
   void end_block();
 
@@ -36,9 +36,14 @@ class Profiler {
     unsigned lanes = 0;
     Address addresses[warp_size] = {};
   };
-  void count(const Request& request);
+  struct Warp {
+    unsigned live_lanes = 0;
+    std::vector<Request> requests;  // since it came to its code
+  };
+  void finish(Warp& warp);
+  void count(const Request& request, bool divergent);
 
-  std::vector<std::vector<Request>> requests_;  // of each warp, since it came to its code
+  std::vector<Warp> warps_{std::size_t{max_block_threads / warp_size}};
   std::map<Key, AccessProfile> counts_;
   std::unordered_set<Address> loaded_, stored_;  // sectors of global memory
 };
