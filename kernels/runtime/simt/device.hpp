@@ -187,8 +187,9 @@ inline unsigned __reduce_max_sync(unsigned mask, unsigned value, CUELBO_HERE) {
 inline unsigned __reduce_min_sync(unsigned mask, unsigned value, CUELBO_HERE) {
   return ::cuelbo::simt::Vote<::cuelbo::simt::ReduceMin>::run(mask, value, where);
 }
-// The lanes that have not exited: lanes run apart here, so which of them share a branch is not known.
-inline unsigned __activemask() { return ::cuelbo::simt::BlockRunner::current().live_lanes(); }
+inline unsigned __activemask(CUELBO_HERE) {
+  return ::cuelbo::simt::BlockRunner::current().active_lanes(where);
+}
 
 #undef CUELBO_HERE
 

@@ -308,7 +308,7 @@ void Checker::race(const Access& now, const char* with, int thread, Time time, S
           : thread / warp_size == now.warp() ? "; within a warp"
                                              : "; between warps";
   what += now.shared() ? "; shared memory" : "; global memory";
-  if (other_block && clocks_.unpublished(thread, time))
+  if (other_block && clocks_.told(thread, time))
     what += "; an atomic operation tells of it, without a __threadfence() before";
   fail(now.site, what);
 }

@@ -17,7 +17,7 @@ void Clocks::begin_block(uint3 index) {
   if (!std::exchange(knows_, false)) return;
   known_.forget();
   published_.forget();
-  unpublished_.clear();
+  told_.clear();
 }
 
 void Clocks::pass_barrier() {
@@ -55,19 +55,21 @@ void Clocks::acquire(int thread, const void* address, bool shared) {
   knows_ = true;
   Released& there = found->second;
   if (there.block != running_block()) {
-    unpublished_ = merge(unpublished_, there.all);
-    there.all = there.published;
+    there.before = merge(there.before, there.by_block);
+    coarsen(there.before);
+    there.by_block = there.published;
     there.block = running_block();
+    told_ = merge(told_, there.before);
   }
-  known_.learn(thread, there.all);
+  known_.learn(thread, there.by_block);
 }
 
 void Clocks::release(int thread, const void* address, bool shared) {
   Released& there = (shared ? released_shared_ : released_global_)[address];
   there.block = running_block();
-  there.all = merge(known_.all(thread), own(thread));
+  there.by_block = merge(known_.all(thread), own(thread));
   there.published = merge(there.published, published_.all(thread));
-  coarsen(there.all);
+  coarsen(there.by_block);
   coarsen(there.published);
   ++now_;
 }
@@ -106,10 +108,9 @@ bool Clocks::ordered_by_atomics(int thread, int other, Time time) const {
          known_.contains(thread, key(block, other), time);
 }
 
-bool Clocks::unpublished(int other, Time time) const {
+bool Clocks::told(int other, Time time) const {
   const std::size_t block = block_at(time);
-  return contains(unpublished_, key(block, everyone), time) ||
-         contains(unpublished_, key(block, other), time);
+  return contains(told_, key(block, everyone), time) || contains(told_, key(block, other), time);
 }
 
 std::size_t Clocks::block_at(Time time) const {

@@ -42,8 +42,8 @@ class Clocks {
   }
   // The same for any thread, of this or an earlier block of the launch, through atomics.
   bool ordered_by_atomics(int thread, int other, Time time) const;
-  // Whether an atomic told this block of it, and no fence had published it.
-  bool unpublished(int other, Time time) const;
+  // Whether an atomic operation would have told this block of it, had a fence published it.
+  bool told(int other, Time time) const;
   uint3 block_of(Time time) const { return blocks_[block_at(time)].index; }
 
  private:
@@ -69,10 +69,11 @@ class Clocks {
     void warp_operation(int warp, unsigned mask);
     void forget();
   };
-  // By atomics at an address. What is not published is for the block that did it last.
+  // By atomics at an address. Of what is not published only the block that did it last learns.
   struct Released {
     std::size_t block = 0;
-    Known all, published;
+    Known by_block, published;
+    Known before;  // by other blocks, published or not
   };
   static Known merge(const Known& a, const Known& b);
   static bool contains(const Known& known, std::uint64_t key, Time time);
@@ -88,7 +89,7 @@ class Clocks {
 
   bool knows_ = false;  // whether this block made an atomic that told it something, or a fence
   Knowledge known_, published_;
-  Known unpublished_;
+  Known told_;  // of other blocks, published or not
   std::unordered_map<const void*, Released> released_shared_, released_global_;
 };
 
