@@ -22,7 +22,7 @@ void BlockRunner::enter_code(const void* code, const void* frame) {
   if (comes_along(thread, warp)) return;
   entered_[static_cast<std::size_t>(warp)] = thread.next;
   entered_[static_cast<std::size_t>(warp)].time = entries_;
-  observer->enter_code(warp, live_lanes());
+  observer->enter_code(warp);
 }
 
 // Whether the thread was at the code already when the first lane of its warp entered it.

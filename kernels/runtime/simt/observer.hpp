@@ -42,7 +42,7 @@ class Observer {
   // ---- pieces of straight code, of lanes that run in lockstep
 
   virtual bool in_lockstep() const = 0;
-  virtual void enter_code(int warp, unsigned live_lanes) = 0;  // the first of its lanes that do
+  virtual void enter_code(int warp) = 0;  // the first of its lanes that do
 
   // Counts what kernels access until take_profile(), and has their lanes run in lockstep.
   virtual void start_profile() = 0;

@@ -218,7 +218,7 @@ void Checker::profile(Address address, std::size_t bytes, Kind kind, const void*
   const auto as = is_atomic(kind)      ? AccessProfile::Kind::atomic
                   : kind == Kind::read ? AccessProfile::Kind::load
                                        : AccessProfile::Kind::store;
-  profiler_->access(runner_->running(), address, static_cast<unsigned>(bytes), as, is_shared(region->space),
+  profiler_->access(*runner_, address, static_cast<unsigned>(bytes), as, is_shared(region->space),
                     number(site));
 }
 

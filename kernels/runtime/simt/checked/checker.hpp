@@ -123,7 +123,7 @@ class Checker final : public Observer {
   bool in_lockstep() const override { return profiler_ != nullptr; }
   void start_profile() override { profiler_ = std::make_unique<Profiler>(); }
   Profile take_profile() override { return std::exchange(profiler_, nullptr)->result(module_); }
-  void enter_code(int warp, unsigned live_lanes) override { profiler_->begin_code(warp, live_lanes); }
+  void enter_code(int warp) override { profiler_->finish(warp); }
   void barrier() override { clocks_.pass_barrier(); }
   void warp_operation(int warp, unsigned mask) override { clocks_.warp_operation(warp, mask); }
   void read(const void* address, std::size_t bytes, const void* site) override;

@@ -43,32 +43,28 @@ void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, uns
 }  // namespace
 
 // A lane comes to a place in straight code once.
-void Profiler::access(int thread, Address address, unsigned bytes, Kind kind, bool shared, Site site) {
-  std::vector<Request>& requests = warps_[static_cast<std::size_t>(thread / warp_size)].requests;
+void Profiler::access(const BlockRunner& runner, Address address, unsigned bytes, Kind kind, bool shared,
+                      Site site) {
+  std::vector<Request>& requests = requests_[static_cast<std::size_t>(runner.running() / warp_size)];
   const Key key{site, kind, shared, bytes};
   auto request = std::ranges::find(requests, key, &Request::key);
-  if (request == requests.end()) request = requests.insert(request, Request{.key = key});
-  const int lane = thread % warp_size;
-  request->lanes |= 1U << lane;
-  request->addresses[lane] = address;
+  if (request == requests.end())
+    request = requests.insert(request, Request{.key = key, .live_lanes = runner.live_lanes()});
+  request->lanes |= 1U << runner.lane();
+  request->addresses[runner.lane()] = address;
 }
 
-void Profiler::begin_code(int warp, unsigned live_lanes) {
-  Warp& going_on = warps_[static_cast<std::size_t>(warp)];
-  finish(going_on);
-  going_on.live_lanes = live_lanes;
+void Profiler::finish(int warp) {
+  std::vector<Request>& requests = requests_[static_cast<std::size_t>(warp)];
+  for (const Request& request : requests) count(request);
+  requests.clear();
 }
 
 void Profiler::end_block() {
-  std::ranges::for_each(warps_, [this](Warp& warp) { finish(warp); });
+  for (int warp = 0; warp < std::ssize(requests_); ++warp) finish(warp);
 }
 
-void Profiler::finish(Warp& warp) {
-  for (const Request& request : warp.requests) count(request, request.lanes != warp.live_lanes);
-  warp.requests.clear();
-}
-
-void Profiler::count(const Request& request, bool divergent) {
+void Profiler::count(const Request& request) {
   const auto [site, kind, shared, bytes] = request.key;
   AccessProfile& to = counts_[request.key];
   std::vector<Address> begins;
@@ -76,7 +72,7 @@ void Profiler::count(const Request& request, bool divergent) {
     if ((request.lanes >> lane & 1) != 0) begins.push_back(request.addresses[lane]);
   ++to.requests;
   to.lanes += std::ssize(begins);
-  if (divergent) ++to.divergent;
+  if (request.lanes != request.live_lanes) ++to.divergent;
   if (kind == Kind::atomic) {
     std::vector<Address> sorted = begins;
     std::ranges::sort(sorted);

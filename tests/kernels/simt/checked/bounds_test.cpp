@@ -1,4 +1,5 @@
 // 17 planted bad addresses: outside of what the kernel may use, freed, or misaligned.
+#include "kernels/runtime/pack.cuh"
 #include "kernels/runtime/ptx.hpp"
 #include "tests/kernels/simt/checked/checked_test.hpp"
 
@@ -184,6 +185,16 @@ TEST_P(BadAddresses, RowsThatAreNoMultipleOfAVector) {
   EXPECT_EQ(found(load_row, 1, 16, 0, x.data(), y.data(), 8), "nothing");
   EXPECT_THAT(found(load_row, 1, 16, 0, x.data(), y.data(), 6),
               AllOf(HasSubstr(CUELBO_LINE("row")), HasSubstr("no multiple of 16")));
+}
+
+// What a helper of kernels/runtime does is said of the line that calls it.
+__global__ void load_pack(const float* x, float* y) {
+  y[0] = cuda::load<4>(x)[3];  // pack
+}
+TEST_P(BadAddresses, InAHelperShowTheLineThatCallsIt) {
+  Array<float> x(std::vector<float>(8, 1)), y(1);
+  EXPECT_THAT(found(load_pack, 1, 1, 0, x.data() + 1, y.data()),
+              AllOf(HasSubstr(CUELBO_LINE("pack")), HasSubstr("no multiple of 16")));
 }
 
 __global__ void load_matrix(std::uint32_t* y, unsigned pitch) {
