@@ -1,6 +1,7 @@
 #include "kernels/runtime/simt/block.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -62,7 +63,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   }
   running_ = 0;
   lockstep_ = observer != nullptr && observer->in_lockstep();
-  if (lockstep_) entered_.assign(static_cast<std::size_t>((count_ + warp_size - 1) / warp_size), {});
+  if (lockstep_) entered_.assign(static_cast<std::size_t>(warps()), {});
   random_.seed(task.seed ^ (block_index.x + 0x9e3779b97f4a7c15U * (block_index.y + 65536U * block_index.z)));
   order_.resize(static_cast<std::size_t>(count_));
   std::iota(order_.begin(), order_.end(), 0);
@@ -184,6 +185,13 @@ void BlockRunner::let_others_run() {
 
 int BlockRunner::next_runnable() {
   if (lockstep_) return next_in_lockstep();
+  if (const int t = next_in_order(); t >= 0) return t;
+  bool gathered = false;
+  for (int warp = 0; warp < warps(); ++warp) gathered |= release_gathered(warp);
+  return gathered ? next_in_order() : -1;
+}
+
+int BlockRunner::next_in_order() {
   for (int tried = 0; tried < count_; ++tried) {
     const int t = order_[static_cast<std::size_t>(cursor_)];
     const State state = threads_[static_cast<std::size_t>(t)].state;
@@ -272,6 +280,36 @@ unsigned BlockRunner::live_lanes() const {
   for (int lane = 0; lane < warp_size && begin + lane < count_; ++lane)
     if (threads_[static_cast<std::size_t>(begin + lane)].state != State::exited) lanes |= 1U << lane;
   return lanes;
+}
+
+unsigned BlockRunner::active_lanes(Location where) {
+  const OutsideKernel outside(*this);
+  Thread& thread = threads_[static_cast<std::size_t>(running_)];
+  thread.state = State::gathering;
+  thread.where = where;
+  let_others_run();
+  return thread.active;
+}
+
+// The lanes of the warp that wait in active_lanes() go on, because no other lane can come to them; false: none did.
+bool BlockRunner::release_gathered(int warp) {
+  const int begin = warp * warp_size, end = std::min(begin + warp_size, count_);
+  unsigned waiting = 0;
+  for (int t = begin; t < end; ++t)
+    if (threads_[static_cast<std::size_t>(t)].state == State::gathering) waiting |= 1U << (t - begin);
+  const auto of = [&](int lane) -> Thread& { return threads_[static_cast<std::size_t>(begin + lane)]; };
+  for (unsigned left = waiting; left != 0;) {
+    unsigned together = 0;
+    const Location where = of(std::countr_zero(left)).where;
+    for (unsigned lanes = left; lanes != 0; lanes &= lanes - 1)
+      if (same(of(std::countr_zero(lanes)).where, where)) together |= lanes & -lanes;
+    for (unsigned lanes = together; lanes != 0; lanes &= lanes - 1) {
+      of(std::countr_zero(lanes)).active = together;
+      of(std::countr_zero(lanes)).state = State::ready;
+    }
+    left &= ~together;
+  }
+  return waiting != 0;
 }
 
 void BlockRunner::warp_operation(WarpCall& call) {

@@ -86,6 +86,8 @@ class BlockRunner {
   int running() const { return running_; }
   CUELBO_NOT_OBSERVED int lane() const { return running_ % warp_size; }
   unsigned live_lanes() const;
+  // The lanes that come to the same place while the others of the warp are elsewhere: as many as can come together.
+  unsigned active_lanes(Location where);
   void copy_async(AsyncCopy copy);
   void commit_async_copies();
   void wait_async_copies(std::size_t groups_left);
@@ -95,7 +97,7 @@ class BlockRunner {
   uint3 index_of(int t) const;  // threadIdx of the t-th thread
 
  private:
-  enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, exited };
+  enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, gathering, exited };
   // Where a lane begins a piece of straight code, and when it came there.
   struct CodeEntry {
     std::uintptr_t code = 0;
@@ -107,6 +109,7 @@ class BlockRunner {
     Fiber* fiber = nullptr;  // while it waits
     Location where;          // of what it waits for
     WarpCall* call = nullptr;
+    unsigned active = 0;              // lanes that it has gathered with
     std::vector<AsyncCopy> copies;    // of all groups, oldest first
     std::vector<std::size_t> groups;  // copies of each committed group
     std::size_t uncommitted = 0;
@@ -135,12 +138,15 @@ class BlockRunner {
   void leave(Fiber& next);
   void let_others_run();
   int next_runnable();
-  int next_in_lockstep() const;
+  int next_in_order();
+  int next_in_lockstep();
   bool comes_along(const Thread& thread, int warp) const;
+  int warps() const { return (count_ + warp_size - 1) / warp_size; }
   void resume(int t);
   void release_barrier();
   void complete_warp(int warp);
   bool try_complete(int warp, unsigned mask, WarpCall::Perform perform);
+  bool release_gathered(int warp);
   void shuffle_order();
   void report(int thread, Location where, std::string what);
   void report_stuck();

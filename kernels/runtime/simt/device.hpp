@@ -23,6 +23,13 @@
 #undef __grid_constant__
 #if defined(__SANITIZE_ADDRESS__)
 #define __shared__ static
+#elif defined(__SANITIZE_THREAD__)  // checked/
+// Between variables lies memory that is none's, so that an index that leaves an array for its neighbour shows.
+#define CUELBO_JOIN_EXPANDED(a, b) a##b
+#define CUELBO_JOIN(a, b) CUELBO_JOIN_EXPANDED(a, b)
+#define __shared__                                                                                    \
+  [[gnu::used]] static thread_local ::cuelbo::simt::Gap CUELBO_JOIN(shared_memory_gap_, __COUNTER__); \
+  alignas(::cuelbo::simt::Gap) static thread_local
 #else
 #define __shared__ static thread_local
 #endif
@@ -30,6 +37,10 @@
 #define __grid_constant__
 
 namespace cuelbo::simt {
+
+struct alignas(256) Gap {
+  std::byte bytes[256];
+};
 
 // The memory that an instruction of 16 bytes reads or writes.
 template <class T>
@@ -128,7 +139,7 @@ inline void __syncthreads(CUELBO_HERE) { ::cuelbo::simt::BlockRunner::current().
 inline void __syncwarp(unsigned mask = ~0U, CUELBO_HERE) {
   ::cuelbo::simt::Vote<::cuelbo::simt::Meet>::run(mask, 0, where);
 }
-inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+__forceinline__ void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 inline void __threadfence_block() {}
 
 // ---- warp operations
@@ -176,8 +187,9 @@ inline unsigned __reduce_max_sync(unsigned mask, unsigned value, CUELBO_HERE) {
 inline unsigned __reduce_min_sync(unsigned mask, unsigned value, CUELBO_HERE) {
   return ::cuelbo::simt::Vote<::cuelbo::simt::ReduceMin>::run(mask, value, where);
 }
-// The lanes that have not exited: lanes run apart here, so which of them share a branch is not known.
-inline unsigned __activemask() { return ::cuelbo::simt::BlockRunner::current().live_lanes(); }
+inline unsigned __activemask(CUELBO_HERE) {
+  return ::cuelbo::simt::BlockRunner::current().active_lanes(where);
+}
 
 #undef CUELBO_HERE
 

@@ -32,11 +32,11 @@ bool BlockRunner::comes_along(const Thread& thread, int warp) const {
 }
 
 // Of the lanes of a warp, those first that have not come to the end of their code, then those that come along with others,
-// then those deepest in calls, then those at the lowest address: a loop before what follows it.
-int BlockRunner::next_in_lockstep() const {
-  const int warps = (count_ + warp_size - 1) / warp_size;
-  for (int i = 0; i < warps; ++i) {
-    const int warp = (running_ / warp_size + i) % warps;
+// then those that have gathered in active_lanes(), then those deepest in calls, then those at the lowest address: a loop
+// before what follows it.
+int BlockRunner::next_in_lockstep() {
+  for (int i = 0; i < warps(); ++i) {
+    const int warp = (running_ / warp_size + i) % warps();
     int best = -1;
     const auto rank = [&](int t) {
       const Thread& thread = threads_[static_cast<std::size_t>(t)];
@@ -48,6 +48,8 @@ int BlockRunner::next_in_lockstep() const {
         return t;
       if (thread.state == State::ready && (best < 0 || rank(t) > rank(best))) best = t;
     }
+    const bool alone = best < 0 || !comes_along(threads_[static_cast<std::size_t>(best)], warp);
+    if (alone && release_gathered(warp)) return next_in_lockstep();
     if (best >= 0) return best;
   }
   return -1;

@@ -14,10 +14,11 @@ struct AccessProfile {
   std::string file;
   int line = 0;
   Kind kind = Kind::load;
-  bool shared = false;        // else global memory
-  unsigned bytes = 0;         // of one lane
-  std::int64_t requests = 0;  // by a warp, of the lanes that come to the line together
-  std::int64_t lanes = 0;     // of all requests
+  bool shared = false;         // else global memory
+  unsigned bytes = 0;          // of one lane
+  std::int64_t requests = 0;   // by a warp, of the lanes that come to the line together
+  std::int64_t lanes = 0;      // of all requests
+  std::int64_t divergent = 0;  // requests without some of the warp's lanes that have not exited
 
   // Global memory: 32-byte sectors that requests touch, as few as their bytes would fill, and 128-byte lines.
   std::int64_t sectors = 0, ideal_sectors = 0, cache_lines = 0;

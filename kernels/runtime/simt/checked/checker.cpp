@@ -94,20 +94,34 @@ void Checker::begin_launch() {
 
 void Checker::begin_block(BlockRunner& runner, uint3 index, std::span<std::byte> dynamic_shared,
                           std::span<std::byte> static_shared) {
-  const auto place = [&](Address& begin, std::span<std::byte> memory, Space space) {
-    const auto address = reinterpret_cast<Address>(memory.data());
-    const auto known = memory_.regions().find(begin);
-    if (begin == address && known != memory_.regions().end() && known->second.end == address + memory.size())
-      return;
-    if (begin != 0) memory_.remove(begin);
-    begin = address;
-    if (begin != 0) memory_.add(begin, memory.size(), space);
-  };
-  place(dynamic_shared_, dynamic_shared, Space::dynamic_shared);
-  place(static_shared_, static_shared, Space::static_shared);
+  place(dynamic_shared_, dynamic_shared, [&] {
+    memory_.add(reinterpret_cast<Address>(dynamic_shared.data()), dynamic_shared.size(),
+                Space::dynamic_shared);
+  });
   thread_locals_ = {static_shared.data() - module_.thread_local_bytes, module_.thread_local_bytes};
+  place(static_shared_, static_shared, [&] { add_variables(static_shared); });
   runner_ = &runner;
   clocks_.begin_block(index);
+}
+
+// Makes regions of shared memory where it is not what it was for the block before.
+template <class F>
+void Checker::place(std::span<std::byte>& known, std::span<std::byte> memory, F&& add) {
+  if (known.data() == memory.data() && known.size() == memory.size()) return;
+  const auto begin = reinterpret_cast<Address>(known.data());
+  memory_.remove_within(begin, begin + known.size());
+  known = memory;
+  if (!memory.empty()) add();
+}
+
+void Checker::add_variables(std::span<std::byte> static_shared) {
+  if (module_.shared.empty())
+    memory_.add(reinterpret_cast<Address>(static_shared.data()), static_shared.size(), Space::static_shared);
+  for (const ThreadLocal& variable : module_.shared) {
+    Region& region = memory_.add(reinterpret_cast<Address>(thread_locals_.data()) + variable.begin,
+                                 variable.end - variable.begin, Space::static_shared);
+    if (variable.guard) region.written.assign(variable.end - variable.begin, true);
+  }
 }
 
 // ---- accesses
@@ -115,9 +129,10 @@ void Checker::begin_block(BlockRunner& runner, uint3 index, std::span<std::byte>
 template <Kind kind>
 void Checker::access_range(const void* address, std::size_t bytes, const void* site) {
   auto at = reinterpret_cast<Address>(address);
+  if (profiler_ != nullptr) profile(at, bytes, kind, site);
   while (bytes > 0) {
     const std::size_t part = std::min(bytes, page_bytes - at % page_bytes);
-    access<kind>(at, part, site);
+    check<kind>(at, part, site);
     at += part;
     bytes -= part;
   }
@@ -135,6 +150,11 @@ void Checker::access_atomically(const void* address, std::size_t bytes, const vo
   clocks_.acquire(runner_->running(), address, shared);
   access<kind>(reinterpret_cast<Address>(address), bytes, site);
   clocks_.release(runner_->running(), address, shared);
+}
+
+void Checker::fence() {
+  const RunningStack::Pause pause(running_stack);
+  clocks_.fence(runner_->running());
 }
 
 void Checker::read(const void* address, std::size_t bytes, const void* site) {
@@ -192,12 +212,14 @@ void Checker::note_read(Cell& cell, const Access& now) {
   }
 }
 
-void Checker::profile(const Access& now) {
-  if (now.kind == Kind::copy_finish) return;
-  const auto kind = is_atomic(now.kind)      ? AccessProfile::Kind::atomic
-                    : now.kind == Kind::read ? AccessProfile::Kind::load
-                                             : AccessProfile::Kind::store;
-  profiler_->access(now.thread, now.address, static_cast<unsigned>(now.bytes), kind, now.shared(), now.site);
+void Checker::profile(Address address, std::size_t bytes, Kind kind, const void* site) {
+  const Region* const region = memory_.find(address);
+  if (region == nullptr || kind == Kind::copy_finish) return;  // threadIdx and its kin are registers
+  const auto as = is_atomic(kind)      ? AccessProfile::Kind::atomic
+                  : kind == Kind::read ? AccessProfile::Kind::load
+                                       : AccessProfile::Kind::store;
+  profiler_->access(*runner_, address, static_cast<unsigned>(bytes), as, is_shared(region->space),
+                    number(site));
 }
 
 void Checker::check_against_write(const Cell& cell, const Access& now) {
@@ -238,9 +260,7 @@ void Checker::check_against_reads(const Cell& cell, const Access& now) {
 void Checker::check_written(Address cell, std::size_t bytes, const Access& now) {
   for (std::size_t i = 0; i < bytes; ++i)
     if (reinterpret_cast<const unsigned char*>(cell)[i] != poison) return;
-  if (!now.shared() && now.region->written[cell - now.region->begin]) return;
-  const std::size_t variable = cell - reinterpret_cast<Address>(thread_locals_.data());
-  if (std::ranges::binary_search(module_.guards, variable)) return;
+  if (!now.region->written.empty() && now.region->written[cell - now.region->begin]) return;
   leave_kernel();
   fail(now.site, text(name(now.kind), now.bytes) + " of " + name(now.region->space) +
                      (now.shared() ? " that this block has not written" : " that nothing has written"));
@@ -254,10 +274,9 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
     if (contains(segment, address, bytes) && kind == Kind::read) return;
   leave_kernel();
   std::string what = text(name(kind), bytes);
-  const auto number = static_cast<Site>(reinterpret_cast<Address>(site) - module_.base);
   for (const Freed& freed : freed_)
     if (address - reinterpret_cast<Address>(freed.memory) < freed.bytes)
-      fail(number, what + " of freed memory");
+      fail(number(site), what + " of freed memory");
   what += " outside of all memory that kernels may use";
   constexpr Address near = 4096;
   for (const auto& [begin, region] : memory_.regions()) {
@@ -269,12 +288,12 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
     if (address >= region.end && address - region.end < near)
       what += ", " + std::to_string(address - region.end) + " bytes behind" + of;
   }
-  fail(number, what);
+  fail(number(site), what);
 }
 
 void Checker::misaligned(std::size_t bytes, Kind kind, const void* site) {
   leave_kernel();
-  fail(static_cast<Site>(reinterpret_cast<Address>(site) - module_.base),
+  fail(number(site),
        text(name(kind), bytes) + " at an address that is no multiple of " + std::to_string(bytes));
 }
 
@@ -288,7 +307,10 @@ void Checker::race(const Access& now, const char* with, int thread, Time time, S
   what += other_block                        ? "; between blocks"
           : thread / warp_size == now.warp() ? "; within a warp"
                                              : "; between warps";
-  fail(now.site, what + "; " + (now.shared() ? "shared memory" : "global memory"));
+  what += now.shared() ? "; shared memory" : "; global memory";
+  if (other_block && clocks_.told(thread, time))
+    what += "; an atomic operation tells of it, without a __threadfence() before";
+  fail(now.site, what);
 }
 
 void Checker::fail(Site site, std::string what) {

@@ -3,8 +3,7 @@
 //
 // Each word remembers its last write and its last readers (shadow_memory.hpp); an access that they did not happen before
 // (clocks.hpp) is a race, whatever the order in which the threads ran. As for racecheck, two writes of the same value are
-// one too. Atomic operations acquire and release at their address, with or without a fence: a missing __threadfence() is
-// not found.
+// one too. Atomic operations acquire and release at their address: for other blocks only what a fence had published before.
 #pragma once
 
 #include <atomic>
@@ -63,6 +62,11 @@ class Checker final : public Observer {
   // An access of the running thread. `bytes` do not cross a multiple of page_bytes.
   template <Kind kind>
   void access(Address address, std::size_t bytes, const void* site) {
+    if (profiler_ != nullptr) profile(address, bytes, kind, site);
+    check<kind>(address, bytes, site);
+  }
+  template <Kind kind>
+  void check(Address address, std::size_t bytes, const void* site) {
     const View* view = memory_.view(address, bytes);
     if (view == nullptr) {
       check_outside(address, bytes, kind, site);
@@ -75,10 +79,9 @@ class Checker final : public Observer {
     const Access now{.address = address,
                      .bytes = bytes,
                      .kind = kind,
-                     .site = static_cast<Site>(reinterpret_cast<Address>(site) - module_.base),
+                     .site = number(site),
                      .thread = runner_->running(),
                      .region = view->region};
-    if (profiler_ != nullptr) profile(now);
     for (std::size_t i = offset >> shift; i <= (offset + bytes - 1) >> shift; ++i) {
       Cell& cell = page.cells[i];
       if (reads(kind) && (cell.write_time == 0 || (now.shared() && cell.write_time <= clocks_.block_begin())))
@@ -99,6 +102,7 @@ class Checker final : public Observer {
   void access_range(const void* address, std::size_t bytes, const void* site);
   template <Kind kind>
   void access_atomically(const void* address, std::size_t bytes, const void* site);
+  void fence();  // by the running thread, for all blocks
   void check_alignment(const void* address, std::size_t bytes, Kind kind, const void* site) {
     if (reinterpret_cast<Address>(address) % bytes != 0) misaligned(bytes, kind, site);
   }
@@ -141,6 +145,9 @@ class Checker final : public Observer {
     bool shared() const { return is_shared(region->space); }
   };
 
+  template <class F>
+  void place(std::span<std::byte>& known, std::span<std::byte> memory, F&& add);
+  void add_variables(std::span<std::byte> static_shared);
   void note_write(Cell& cell, const Access& now) {
     const unsigned flags = is_atomic(now.kind)            ? Cell::atomic
                            : now.kind == Kind::copy_start ? Cell::in_flight
@@ -151,7 +158,10 @@ class Checker final : public Observer {
     cell.writer = static_cast<std::uint16_t>(static_cast<unsigned>(now.thread) | flags);
   }
   void note_read(Cell& cell, const Access& now);
-  void profile(const Access& now);
+  Site number(const void* site) const {
+    return static_cast<Site>(reinterpret_cast<Address>(site) - module_.base);
+  }
+  void profile(Address address, std::size_t bytes, Kind kind, const void* site);
   void check_against_write(const Cell& cell, const Access& now);
   void check_against_reads(const Cell& cell, const Access& now);
   void check_written(Address cell, std::size_t bytes, const Access& now);
@@ -170,8 +180,8 @@ class Checker final : public Observer {
   ShadowMemory memory_;
   std::unique_ptr<Profiler> profiler_;  // null: nobody wants to know
   BlockRunner* runner_ = nullptr;
-  std::span<const std::byte> thread_locals_;        // threadIdx and its kin
-  Address dynamic_shared_ = 0, static_shared_ = 0;  // beginnings
+  std::span<const std::byte> thread_locals_;  // threadIdx and its kin
+  std::span<std::byte> dynamic_shared_, static_shared_;
   struct Freed {
     void* memory = nullptr;
     std::size_t bytes = 0;

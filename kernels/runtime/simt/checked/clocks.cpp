@@ -14,19 +14,17 @@ void Clocks::begin_block(uint3 index) {
   block_begin_ = barrier_ = now_++;
   blocks_.push_back({.begin = block_begin_, .index = index});
   released_shared_.clear();
-  if (!std::exchange(atomics_, false)) return;
-  block_known_.clear();
-  for (Known& known : known_) known.clear();
+  if (!std::exchange(knows_, false)) return;
+  known_.forget();
+  published_.forget();
+  told_.clear();
 }
 
 void Clocks::pass_barrier() {
   barrier_ = now_++;
-  if (!atomics_) return;
-  for (Known& known : known_) {
-    if (known.empty()) continue;
-    block_known_ = merge(block_known_, known);
-    known.clear();
-  }
+  if (!knows_) return;
+  known_.pass_barrier();
+  published_.pass_barrier();
 }
 
 void Clocks::warp_operation(int warp, unsigned mask) {
@@ -45,37 +43,53 @@ void Clocks::warp_operation(int warp, unsigned mask) {
     for (int lane = 0; lane < warp_size; ++lane)
       if ((mask >> lane & 1) != 0) std::ranges::copy(joined, lanes_[warp][lane]);
   }
-  if (!atomics_) return;
-  Known* const of_warp = &known_[static_cast<std::size_t>(warp * warp_size)];
-  Known joined;
-  for (int lane = 0; lane < warp_size; ++lane)
-    if ((mask >> lane & 1) != 0 && !of_warp[lane].empty()) joined = merge(joined, of_warp[lane]);
-  for (int lane = 0; lane < warp_size; ++lane)
-    if ((mask >> lane & 1) != 0) of_warp[lane] = joined;
+  if (!knows_) return;
+  known_.warp_operation(warp, mask);
+  published_.warp_operation(warp, mask);
 }
 
 void Clocks::acquire(int thread, const void* address, bool shared) {
-  const auto& released = shared ? released_shared_ : released_global_;
+  auto& released = shared ? released_shared_ : released_global_;
   const auto found = released.find(address);
   if (found == released.end()) return;
-  atomics_ = true;
-  Known& known = known_[static_cast<std::size_t>(thread)];
-  known = merge(known, found->second);
+  knows_ = true;
+  Released& there = found->second;
+  if (there.block != running_block()) {
+    there.before = merge(there.before, there.by_block);
+    coarsen(there.before);
+    there.by_block = there.published;
+    there.block = running_block();
+    told_ = merge(told_, there.before);
+  }
+  known_.learn(thread, there.by_block);
 }
 
 void Clocks::release(int thread, const void* address, bool shared) {
-  const std::size_t block = blocks_.size() - 1;
+  Released& there = (shared ? released_shared_ : released_global_)[address];
+  there.block = running_block();
+  there.by_block = merge(known_.all(thread), own(thread));
+  there.published = merge(there.published, published_.all(thread));
+  coarsen(there.by_block);
+  coarsen(there.published);
+  ++now_;
+}
+
+void Clocks::fence(int thread) {
+  knows_ = true;
+  published_.learn(thread, merge(known_.all(thread), own(thread)));
+  ++now_;
+}
+
+// What the thread knows of its block.
+Clocks::Known Clocks::own(int thread) const {
   const int warp = thread / warp_size, lane = thread % warp_size;
   Known own;
-  own.emplace_back(key(block, everyone), barrier_);
+  own.emplace_back(key(running_block(), everyone), barrier_);
   for (int other = 0; other < warp_size; ++other) {
     const Time time = other == lane ? now_ : std::max(full_[warp], lanes_[warp][lane][other]);
-    if (time > barrier_) own.emplace_back(key(block, warp * warp_size + other), time);
+    if (time > barrier_) own.emplace_back(key(running_block(), warp * warp_size + other), time);
   }
-  Known& released = (shared ? released_shared_ : released_global_)[address];
-  released = merge(merge(known_[static_cast<std::size_t>(thread)], block_known_), own);
-  coarsen(released);
-  ++now_;
+  return own;
 }
 
 void Clocks::restart() {
@@ -88,17 +102,54 @@ void Clocks::restart() {
 }
 
 bool Clocks::ordered_by_atomics(int thread, int other, Time time) const {
-  if (!atomics_) return false;
+  if (!knows_) return false;
   const std::size_t block = block_at(time);
-  const Known& known = known_[static_cast<std::size_t>(thread)];
-  return contains(known, key(block, everyone), time) || contains(known, key(block, other), time) ||
-         contains(block_known_, key(block, everyone), time) ||
-         contains(block_known_, key(block, other), time);
+  return known_.contains(thread, key(block, everyone), time) ||
+         known_.contains(thread, key(block, other), time);
+}
+
+bool Clocks::told(int other, Time time) const {
+  const std::size_t block = block_at(time);
+  return contains(told_, key(block, everyone), time) || contains(told_, key(block, other), time);
 }
 
 std::size_t Clocks::block_at(Time time) const {
   const auto next = std::ranges::lower_bound(blocks_, time, {}, &Block::begin);
   return static_cast<std::size_t>(next - blocks_.begin()) - 1;
+}
+
+// ---- what threads know
+
+bool Clocks::Knowledge::contains(int thread, std::uint64_t key, Time time) const {
+  return Clocks::contains(of_block, key, time) ||
+         Clocks::contains(of_thread[static_cast<std::size_t>(thread)], key, time);
+}
+
+void Clocks::Knowledge::learn(int thread, const Known& news) {
+  Known& known = of_thread[static_cast<std::size_t>(thread)];
+  known = merge(known, news);
+}
+
+void Clocks::Knowledge::pass_barrier() {
+  for (Known& known : of_thread) {
+    if (known.empty()) continue;
+    of_block = merge(of_block, known);
+    known.clear();
+  }
+}
+
+void Clocks::Knowledge::warp_operation(int warp, unsigned mask) {
+  Known* const of_warp = &of_thread[static_cast<std::size_t>(warp * warp_size)];
+  Known joined;
+  for (int lane = 0; lane < warp_size; ++lane)
+    if ((mask >> lane & 1) != 0 && !of_warp[lane].empty()) joined = merge(joined, of_warp[lane]);
+  for (int lane = 0; lane < warp_size; ++lane)
+    if ((mask >> lane & 1) != 0) of_warp[lane] = joined;
+}
+
+void Clocks::Knowledge::forget() {
+  of_block.clear();
+  for (Known& known : of_thread) known.clear();
 }
 
 Clocks::Known Clocks::merge(const Known& a, const Known& b) {

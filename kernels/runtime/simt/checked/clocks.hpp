@@ -2,7 +2,8 @@
 //
 // Time is a counter that moves on at every synchronisation. Barriers, full warp operations and the beginnings of blocks and
 // launches need one number each; partial masks need what each lane knows of each other lane; atomics make a thread know
-// what the threads know that were at the same address before: vector clocks with an entry only for whom one knows.
+// what the threads know that were at the same address before: vector clocks with an entry only for whom one knows. Other
+// blocks learn only what __threadfence() has published by then, of the thread itself or of threads that it has met since.
 #pragma once
 
 #include <algorithm>
@@ -31,6 +32,7 @@ class Clocks {
   // Around an atomic operation of `thread`: it learns what its predecessors at the address knew, and passes it on.
   void acquire(int thread, const void* address, bool shared);
   void release(int thread, const void* address, bool shared);
+  void fence(int thread);
   void restart();  // when time runs out; nothing is running
 
   // Whether what `other`, a lane of the same warp, did at `time` happened before what `lane` does now. It was after the
@@ -40,6 +42,8 @@ class Clocks {
   }
   // The same for any thread, of this or an earlier block of the launch, through atomics.
   bool ordered_by_atomics(int thread, int other, Time time) const;
+  // Whether an atomic operation would have told this block of it, had a fence published it.
+  bool told(int other, Time time) const;
   uint3 block_of(Time time) const { return blocks_[block_at(time)].index; }
 
  private:
@@ -53,20 +57,40 @@ class Clocks {
     return block * (max_block_threads + 1) + static_cast<std::uint64_t>(thread + 1);
   }
   static constexpr int everyone = -1;
+  // Of all blocks, by atomics or fences of the running one.
+  struct Knowledge {
+    Known of_block;                                                // at the last barrier
+    std::vector<Known> of_thread{std::size_t{max_block_threads}};  // since
+
+    Known all(int thread) const { return merge(of_block, of_thread[static_cast<std::size_t>(thread)]); }
+    bool contains(int thread, std::uint64_t key, Time time) const;
+    void learn(int thread, const Known& news);
+    void pass_barrier();
+    void warp_operation(int warp, unsigned mask);
+    void forget();
+  };
+  // By atomics at an address. Of what is not published only the block that did it last learns.
+  struct Released {
+    std::size_t block = 0;
+    Known by_block, published;
+    Known before;  // by other blocks, published or not
+  };
   static Known merge(const Known& a, const Known& b);
   static bool contains(const Known& known, std::uint64_t key, Time time);
   static void coarsen(Known& known);
   std::size_t block_at(Time time) const;
+  std::size_t running_block() const { return blocks_.size() - 1; }
+  Known own(int thread) const;
 
   Time now_ = 1, launch_begin_ = 0, block_begin_ = 0, barrier_ = 0;
   std::vector<Block> blocks_;  // of the launch, in the order in which they ran
   Time full_[max_block_threads / warp_size] = {};
   Time lanes_[max_block_threads / warp_size][warp_size][warp_size] = {};
 
-  bool atomics_ = false;                                                      // whether this block made any
-  Known block_known_;                                                         // at the last barrier
-  std::vector<Known> known_ = std::vector<Known>(max_block_threads);          // by each thread since
-  std::unordered_map<const void*, Known> released_shared_, released_global_;  // by atomics at an address
+  bool knows_ = false;  // whether this block made an atomic that told it something, or a fence
+  Knowledge known_, published_;
+  Known told_;  // of other blocks, published or not
+  std::unordered_map<const void*, Released> released_shared_, released_global_;
 };
 
 }  // namespace cuelbo::simt::checked

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <memory>
 #include <set>
+#include <sstream>
+#include <string_view>
 
 namespace cuelbo::simt::checked {
 
@@ -37,8 +39,9 @@ int look_at(dl_phdr_info* info, std::size_t, void* argument) {
   return 1;
 }
 
-// From the symbol table of an ELF file, which lives in no segment: the file is read.
-std::vector<std::size_t> guards_in(const std::string& path) {
+// The thread-local variables without initial values, from the symbol table of an ELF file, which lives in no segment: the
+// file is read.
+std::vector<ThreadLocal> shared_variables(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   const std::string file{std::istreambuf_iterator<char>(in), {}};
   const auto at = [&]<class T>(std::size_t offset, T value) {
@@ -49,19 +52,24 @@ std::vector<std::size_t> guards_in(const std::string& path) {
   const auto section = [&](std::size_t i) {
     return at(header.e_shoff + i * header.e_shentsize, ElfW(Shdr){});
   };
-  std::vector<std::size_t> guards;
+  std::vector<ThreadLocal> found;
   for (std::size_t i = 0; i < header.e_shnum; ++i) {
     const ElfW(Shdr) table = section(i);
     if (table.sh_type != SHT_SYMTAB) continue;
     const std::size_t names = section(table.sh_link).sh_offset;
     for (std::size_t offset = 0; offset < table.sh_size; offset += sizeof(ElfW(Sym))) {
       const auto symbol = at(table.sh_offset + offset, ElfW(Sym){});
-      if (ELF64_ST_TYPE(symbol.st_info) == STT_TLS && file.compare(names + symbol.st_name, 4, "_ZGV") == 0)
-        guards.push_back(symbol.st_value);
+      if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || section(symbol.st_shndx).sh_type != SHT_NOBITS)
+        continue;
+      const std::string_view name = file.c_str() + std::min(names + symbol.st_name, file.size());
+      if (name.find("shared_memory_gap") == name.npos)
+        found.push_back({.begin = symbol.st_value,
+                         .end = symbol.st_value + symbol.st_size,
+                         .guard = name.starts_with("_ZGV")});
     }
   }
-  std::ranges::sort(guards);
-  return guards;
+  std::ranges::sort(found, {}, &ThreadLocal::begin);
+  return found;
 }
 
 std::string quoted(const std::string& text) {
@@ -92,8 +100,15 @@ const char* keep(std::string text) {
   return kept.insert(std::move(text)).first->c_str();
 }
 
-bool of_the_runtime(const std::string& file) {
-  return file.find("kernels/runtime/simt/") != std::string::npos || file.ends_with("kernels/runtime/ptx.hpp");
+bool of_the_runtime(std::string_view file) { return file.find("kernels/runtime/") != file.npos; }
+
+// Of the lines that one address stands for, innermost first.
+Location chosen(const std::vector<Location>& frames, Location otherwise) {
+  for (const Location& frame : frames)
+    if (!of_the_runtime(frame.file)) return frame;
+  for (const Location& frame : frames)
+    if (std::strcmp(frame.file, frames.back().file) == 0) return frame;
+  return otherwise;
 }
 
 }  // namespace
@@ -102,7 +117,7 @@ Module this_module() {
   Module module;
   dl_iterate_phdr(look_at, &module);
   module.path = std::filesystem::canonical(module.path).string();
-  module.guards = guards_in(module.path);
+  module.shared = shared_variables(module.path);
   return module;
 }
 
@@ -113,27 +128,23 @@ std::vector<Location> source_lines(const Module& module, std::span<const std::ui
     lines.push_back({.file = keep(module.path + "+" + hexadecimal(site))});
     command += ' ' + hexadecimal(site - 1);  // the call, not what follows it
   }
-  const std::string output = output_of(command + " 2>/dev/null");
+  std::vector<std::vector<Location>> frames(sites.size());
   std::size_t next = 0;  // 0x… of an address, then file:line of its frames, innermost first
-  bool found = false;
-  for (std::size_t begin = 0; begin < output.size();) {
-    const std::size_t end = std::min(output.find('\n', begin), output.size());
-    const std::string line = output.substr(begin, end - begin);
-    begin = end + 1;
+  std::istringstream output(output_of(command + " 2>/dev/null"));
+  for (std::string line; std::getline(output, line);) {
     if (line.starts_with("0x")) {
       ++next;
-      found = false;
       continue;
     }
     const std::size_t colon = line.rfind(':');
+    if (next == 0 || next > sites.size() || colon == std::string::npos) continue;
     int number = 0;
-    if (found || next == 0 || next > lines.size() || colon == std::string::npos) continue;
     std::from_chars(line.data() + colon + 1, line.data() + line.size(), number);
+    if (number == 0) continue;
     const std::string file = std::filesystem::path(line.substr(0, colon)).lexically_normal().string();
-    if (number == 0 || of_the_runtime(file)) continue;
-    lines[next - 1] = {.file = keep(file), .line = number};
-    found = true;
+    frames[next - 1].push_back({.file = keep(file), .line = number});
   }
+  for (std::size_t i = 0; i < sites.size(); ++i) lines[i] = chosen(frames[i], lines[i]);
   return lines;
 }
 

@@ -10,22 +10,28 @@
 
 namespace cuelbo::simt::checked {
 
+// Shared memory, or the guard that g++ puts beside a static array of class type and asks, though its constructor does
+// nothing: what a kernel does to guards is not its own doing.
+struct ThreadLocal {
+  std::size_t begin = 0, end = 0;  // in the module's thread-local storage
+  bool guard = false;
+};
+
 struct Module {
   std::string path;
   std::uintptr_t base = 0;
   std::vector<std::span<const std::byte>> read_only, writable;  // as loaded
   std::size_t thread_local_bytes =
       0;  // that have initial values, as threadIdx has; shared memory lies behind them
-  // Among the thread-local variables, sorted: the guards that g++ puts beside a static array of class type and asks, though
-  // its constructor does nothing. They are no accesses of the kernel's.
-  std::vector<std::size_t> guards;
+  std::vector<ThreadLocal> shared;  // by their beginnings; empty if the module was stripped
 };
 
 // The module that contains this function.
 Module this_module();
 
-// The line of each return address, relative to the module's base; of inlined code, the line in the kernel that called the
-// runtime. By addr2line, which reads the debug information; without it, module and offset stand in.
+// The line of each return address, relative to the module's base. Of code that was inlined, the innermost line outside of
+// kernels/runtime, whose helpers are called from many places; where there is none, the innermost in the file of the function
+// that it was inlined into. By addr2line, which reads the debug information; without it, module and offset stand in.
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites);
 
 }  // namespace cuelbo::simt::checked

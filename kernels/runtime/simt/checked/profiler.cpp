@@ -26,8 +26,7 @@ std::vector<Address> units(const std::vector<Address>& begins, unsigned bytes, A
 // Lanes are served by as many as make 128 bytes: 32 of 4 bytes, 16 of 8, 8 of 16.
 void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, unsigned bytes,
                       AccessProfile& to) {
-  const int together =
-      static_cast<int>(std::max<Address>(1, line_bytes / std::max<Address>(bytes, word_bytes)));
+  const int together = static_cast<int>(std::max<Address>(1, line_bytes / bytes));
   for (int first = 0; first < warp_size; first += together) {
     std::vector<Address> begins;
     for (int lane = first; lane < std::min(first + together, warp_size); ++lane)
@@ -43,28 +42,26 @@ void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, uns
 
 }  // namespace
 
-void Profiler::access(int thread, Address address, unsigned bytes, Kind kind, bool shared, Site site) {
-  const auto warp = static_cast<std::size_t>(thread / warp_size);
-  if (requests_.size() <= warp) requests_.resize(warp + 1);
-  std::vector<Request>& requests = requests_[warp];
+// A lane comes to a place in straight code once.
+void Profiler::access(const BlockRunner& runner, Address address, unsigned bytes, Kind kind, bool shared,
+                      Site site) {
+  std::vector<Request>& requests = requests_[static_cast<std::size_t>(runner.running() / warp_size)];
   const Key key{site, kind, shared, bytes};
-  const int lane = thread % warp_size;
-  auto request = std::ranges::find_if(
-      requests, [&](const Request& r) { return r.key == key && (r.lanes >> lane & 1) == 0; });
-  if (request == requests.end()) request = requests.insert(request, Request{.key = key});
-  request->lanes |= 1U << lane;
-  request->addresses[lane] = address;
+  auto request = std::ranges::find(requests, key, &Request::key);
+  if (request == requests.end())
+    request = requests.insert(request, Request{.key = key, .live_lanes = runner.live_lanes()});
+  request->lanes |= 1U << runner.lane();
+  request->addresses[runner.lane()] = address;
 }
 
 void Profiler::finish(int warp) {
-  if (const auto w = static_cast<std::size_t>(warp); w < requests_.size()) {
-    for (const Request& request : requests_[w]) count(request);
-    requests_[w].clear();
-  }
+  std::vector<Request>& requests = requests_[static_cast<std::size_t>(warp)];
+  for (const Request& request : requests) count(request);
+  requests.clear();
 }
 
 void Profiler::end_block() {
-  for (int warp = 0; warp < static_cast<int>(requests_.size()); ++warp) finish(warp);
+  for (int warp = 0; warp < std::ssize(requests_); ++warp) finish(warp);
 }
 
 void Profiler::count(const Request& request) {
@@ -75,6 +72,7 @@ void Profiler::count(const Request& request) {
     if ((request.lanes >> lane & 1) != 0) begins.push_back(request.addresses[lane]);
   ++to.requests;
   to.lanes += std::ssize(begins);
+  if (request.lanes != request.live_lanes) ++to.divergent;
   if (kind == Kind::atomic) {
     std::vector<Address> sorted = begins;
     std::ranges::sort(sorted);
@@ -113,6 +111,7 @@ Profile Profiler::result(const Module& module) {
     AccessProfile& to = lines[{place->file, place->line, kind, shared, bytes}];
     to.requests += counts.requests;
     to.lanes += counts.lanes;
+    to.divergent += counts.divergent;
     to.sectors += counts.sectors;
     to.ideal_sectors += counts.ideal_sectors;
     to.cache_lines += counts.cache_lines;

@@ -16,9 +16,10 @@ namespace cuelbo::simt::checked {
 
 class Profiler {
  public:
-  // The lanes of the warp go on to another piece of straight code: its requests are complete.
+  // The warp goes on to another piece of straight code: its requests are complete.
   void finish(int warp);
-  void access(int thread, Address address, unsigned bytes, AccessProfile::Kind kind, bool shared, Site site);
+  void access(const BlockRunner& runner, Address address, unsigned bytes, AccessProfile::Kind kind,
+              bool shared, Site site);  // by the running thread
   void end_block();
 
   Profile result(const Module& module);
@@ -33,12 +34,14 @@ class Profiler {
   };
   struct Request {
     Key key;
+    unsigned live_lanes = 0;  // of the warp
     unsigned lanes = 0;
     Address addresses[warp_size] = {};
   };
   void count(const Request& request);
 
-  std::vector<std::vector<Request>> requests_;  // of each warp, since it came to its code
+  // Of each warp, since it came to its code.
+  std::vector<std::vector<Request>> requests_{std::size_t{max_block_threads / warp_size}};
   std::map<Key, AccessProfile> counts_;
   std::unordered_set<Address> loaded_, stored_;  // sectors of global memory
 };

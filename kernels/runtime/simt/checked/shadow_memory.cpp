@@ -24,8 +24,13 @@ Region& ShadowMemory::add(Address begin, std::size_t bytes, Space space) {
   return region;
 }
 
-void ShadowMemory::remove(Address begin) {
-  if (regions_.erase(begin) > 0) std::ranges::fill(views_, View{});
+void ShadowMemory::remove(Address begin) { remove_within(begin, begin + 1); }
+
+void ShadowMemory::remove_within(Address begin, Address end) {
+  const auto first = regions_.lower_bound(begin), last = regions_.lower_bound(end);
+  if (first == last) return;
+  regions_.erase(first, last);
+  std::ranges::fill(views_, View{});
 }
 
 Region* ShadowMemory::find(Address address) {

@@ -49,7 +49,7 @@ struct Region {
   Address begin = 0, end = 0;
   Space space = Space::global;
   std::vector<std::unique_ptr<Page>> pages;  // made when they are first touched
-  std::vector<bool> written;                 // bytes, by the host
+  std::vector<bool> written;                 // bytes, by others than kernels; empty: none
 };
 
 // The part of a page that belongs to a region.
@@ -67,7 +67,8 @@ class ShadowMemory {
  public:
   Region& add(Address begin, std::size_t bytes, Space space);
   void remove(Address begin);
-  Region* find(Address address);  // that contains it; null: none
+  void remove_within(Address begin, Address end);  // the regions that begin there
+  Region* find(Address address);                   // that contains it; null: none
   const std::map<Address, Region>& regions() const { return regions_; }
 
   // A view that contains the access; null: no region does. The access does not cross a multiple of page_bytes.

@@ -1,4 +1,5 @@
-// Correct kernels of the kind that a careless checker complains of.
+// 24 correct kernels of the kind that a careless checker complains of.
+#include <atomic>
 #include <numeric>
 
 #include "kernels/runtime/ptx.hpp"
@@ -318,18 +319,151 @@ TEST_P(CorrectKernels, SharedArrayOfClassType) {
 }
 
 __constant__ int table[4] = {1, 2, 3, 4};
-__device__ int total;
+__device__ int of_all;
 __global__ void constants_and_variables(int* y) {
   int local[4];
   for (int i = 0; i < 4; ++i) local[(i + static_cast<int>(threadIdx.x)) % 4] = table[i];
-  if (threadIdx.x == 0) total = local[0] + local[1] + local[2] + local[3];
+  if (threadIdx.x == 0) of_all = local[0] + local[1] + local[2] + local[3];
   __syncthreads();
-  y[threadIdx.x] = total;
+  y[threadIdx.x] = of_all;
 }
 TEST_P(CorrectKernels, ConstantsDeviceVariablesAndLocalArrays) {
   Array<int> y(64);
   EXPECT_EQ(found(constants_and_variables, 1, 64, 0, y.data()), "nothing");
   EXPECT_THAT(y.host(), Each(10));
+}
+
+// The same where lanes have parted: those that are together take part.
+__global__ void compact_in_a_branch(const int* x, int* y, int* count) {
+  const int value = x[threadIdx.x];
+  if (value % 3 != 0) return;
+  if (value % 2 == 0) {
+    const unsigned here = __activemask(), lane = threadIdx.x % 32;
+    const int leader = __ffs(static_cast<int>(here)) - 1;
+    int first = 0;
+    if (static_cast<int>(lane) == leader) first = atomicAdd(count, __popc(here));
+    first = __shfl_sync(here, first, leader);
+    y[first + __popc(here & ((1U << lane) - 1))] = value;
+  }
+}
+TEST_P(CorrectKernels, WarpAggregatedAtomicsInABranch) {
+  std::vector<int> values(96);
+  std::iota(values.begin(), values.end(), 0);
+  Array<int> x(values), y(std::vector<int>(16, -1)), count(std::vector<int>{0});
+  EXPECT_EQ(found(compact_in_a_branch, 1, 96, 0, x.data(), y.data(), count.data()), "nothing");
+  EXPECT_THAT(count.host(), ElementsAre(16));
+  EXPECT_THAT(y.host(), testing::Not(testing::Contains(-1)));
+}
+
+__global__ void reduce_with_tail(const float* x, float* y) {
+  __shared__ float sums[128];
+  const unsigned i = threadIdx.x;
+  sums[i] = x[i];
+  __syncthreads();
+  if (i < 64) sums[i] += sums[i + 64];
+  __syncthreads();
+  if (i >= 32) return;
+  sums[i] += sums[i + 32];
+  for (unsigned distance = 16; distance > 0; distance /= 2) {
+    __syncwarp();
+    const float other = sums[i + distance];
+    __syncwarp();
+    sums[i] += other;
+  }
+  if (i == 0) *y = sums[0];
+}
+TEST_P(CorrectKernels, ReductionTailWithSyncwarps) {
+  Array<float> x(std::vector<float>(128, 1)), y(1);
+  EXPECT_EQ(found(reduce_with_tail, 1, 128, 0, x.data(), y.data()), "nothing");
+  EXPECT_THAT(y.host(), ElementsAre(128.0F));
+}
+
+// Every thread publishes what it wrote, and one takes the ticket for all.
+__global__ void fences_then_barrier(int* partial, unsigned* tickets, int* sum) {
+  partial[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x > 0 || atomicAdd(tickets, 1U) != gridDim.x - 1) return;
+  int total = 0;
+  for (unsigned i = 0; i < gridDim.x * blockDim.x; ++i) total += partial[i];
+  *sum = total;
+}
+TEST_P(CorrectKernels, FencesOfAllThreadsAndATicketOfOne) {
+  Array<int> partial(4 * 64), sum(1);
+  Array<unsigned> tickets(std::vector<unsigned>{0});
+  EXPECT_EQ(found(fences_then_barrier, 4, 64, 0, partial.data(), tickets.data(), sum.data()), "nothing");
+  EXPECT_THAT(sum.host(), ElementsAre(256));
+}
+
+// The order is said at the atomic, in place of fences.
+__global__ void releasing_ticket(int* partial, unsigned* tickets, int* sum) {
+  partial[blockIdx.x] = 1;
+  if (std::atomic_ref(*tickets).fetch_add(1, std::memory_order_acq_rel) != gridDim.x - 1) return;
+  int total = 0;
+  for (unsigned i = 0; i < gridDim.x; ++i) total += partial[i];
+  *sum = total;
+}
+TEST_P(CorrectKernels, AtomicsThatRelease) {
+  Array<int> partial(5), sum(1);
+  Array<unsigned> tickets(std::vector<unsigned>{0});
+  EXPECT_EQ(found(releasing_ticket, 5, 1, 0, partial.data(), tickets.data(), sum.data()), "nothing");
+  EXPECT_THAT(sum.host(), ElementsAre(5));
+}
+
+// Atomics of one block order its threads without a fence.
+__global__ void last_thread_of_the_block(int* y) {
+  __shared__ int values[64], arrived;
+  if (threadIdx.x == 0) arrived = 0;
+  __syncthreads();
+  values[threadIdx.x] = 1;
+  if (atomicAdd(&arrived, 1) != 63) return;
+  int total = 0;
+  for (int i = 0; i < 64; ++i) total += values[i];
+  y[blockIdx.x] = total;
+}
+TEST_P(CorrectKernels, AtomicsOrderWithinABlock) {
+  Array<int> y(2);
+  EXPECT_EQ(found(last_thread_of_the_block, 2, 64, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(64));
+}
+
+// Arrays side by side, each used to its last byte by accesses of several sizes.
+__global__ void to_the_last_byte(float* y) {
+  __shared__ __align__(16) float fours[128];
+  __shared__ unsigned char bytes[33], more[3];
+  __shared__ double eights[32];
+  reinterpret_cast<float4*>(fours)[threadIdx.x] = float4{1, 1, 1, 1};
+  bytes[threadIdx.x + 1] = 1;
+  if (threadIdx.x < 3) more[threadIdx.x] = 1;
+  eights[threadIdx.x] = 1;
+  __syncthreads();
+  y[threadIdx.x] = fours[127 - threadIdx.x] +
+                   static_cast<float>(bytes[32 - threadIdx.x] + more[threadIdx.x % 3]) +
+                   static_cast<float>(eights[31 - threadIdx.x]);
+}
+TEST_P(CorrectKernels, SharedArraysUsedToTheirEnds) {
+  Array<float> y(32);
+  EXPECT_EQ(found(to_the_last_byte, 1, 32, 0, y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(4.0F));
+}
+
+// One memory for two arrays, one after the other.
+__global__ void reused_memory(const float* x, int* y) {
+  auto* const first = dynamic_shared<float>();
+  first[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  const float other = first[63 - threadIdx.x];
+  __syncthreads();
+  auto* const second = dynamic_shared<short>();
+  second[threadIdx.x] = static_cast<short>(other);
+  __syncthreads();
+  y[threadIdx.x] = second[threadIdx.x ^ 32U];
+}
+TEST_P(CorrectKernels, SharedMemoryReusedForAnotherType) {
+  Array<float> x(std::vector<float>(64, 5));
+  Array<int> y(64);
+  EXPECT_EQ(found(reused_memory, 1, 64, 64 * sizeof(float), x.data(), y.data()), "nothing");
+  EXPECT_THAT(y.host(), Each(5));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Races that were planted, each told apart by what ought to have ordered the threads.
+// 18 planted races within a block, each told apart by what ought to have ordered the threads.
 #include "tests/kernels/simt/checked/checked_test.hpp"
 
 namespace cuelbo::kernels {
@@ -72,24 +72,6 @@ TEST_P(Races, MissingSecondBarrierInALoopOfOneWarp) {
   EXPECT_THAT(found(no_second_barrier, 1, 32, 0, y.data(), 1U), HasSubstr("within a warp"));
 }
 
-__global__ void neighbour_block(int* y) {
-  y[blockIdx.x] = 1;                                // blocks: write
-  if (blockIdx.x % 2 == 1) y[blockIdx.x - 1] += 2;  // blocks: update
-}
-TEST_P(Races, RaceBetweenBlocks) {
-  Array<int> y(std::vector<int>(8, 0));
-  EXPECT_THAT(found(neighbour_block, 8, 1, 0, y.data()),
-              AllOf(HasSubstr(" block ("), HasSubstr("between blocks; global memory"),
-                    HasSubstr(CUELBO_LINE("blocks: write")), HasSubstr(CUELBO_LINE("blocks: update"))));
-}
-
-__global__ void read_what_a_later_block_writes(const int* x, int* y) { y[blockIdx.x] = x[blockIdx.x + 1]; }
-TEST_P(Races, WriteByOneBlockOfWhatAnotherHasRead) {
-  Array<int> x(std::vector<int>(9, 1));
-  EXPECT_THAT(found(read_what_a_later_block_writes, 8, 1, 0, x.data(), x.data()),
-              HasSubstr("between blocks; global memory"));
-}
-
 __global__ void shift_in_place(int* y) {
   const int next = y[threadIdx.x + 1];
   y[threadIdx.x] = next;
@@ -97,16 +79,6 @@ __global__ void shift_in_place(int* y) {
 TEST_P(Races, RaceOnGlobalMemoryWithinABlock) {
   Array<int> y(std::vector<int>(65, 1));
   EXPECT_THAT(found(shift_in_place, 1, 64, 0, y.data()), HasSubstr("; global memory"));
-}
-
-__global__ void plain_counter(int* count) {
-  ++*count;  // counter
-}
-TEST_P(Races, CounterWithoutAtomics) {
-  Array<int> count(std::vector<int>{0});
-  EXPECT_THAT(found(plain_counter, 1, 32, 0, count.data()),
-              AllOf(HasSubstr("within a warp; global memory"), HasSubstr(CUELBO_LINE("counter"))));
-  EXPECT_THAT(found(plain_counter, 2, 1, 0, count.data()), HasSubstr("between blocks; global memory"));
 }
 
 __global__ void all_write_one(int* y) {
@@ -164,24 +136,6 @@ TEST_P(Races, DoubleBufferWithOneBarrierTooFew) {
   EXPECT_THAT(found(double_buffer, 1, 64, 0, x.data(), y.data(), 4), HasSubstr("shared memory"));
 }
 
-__global__ void ticket_without_barrier(int* partial, unsigned* tickets, int* sum) {
-  __shared__ bool last;
-  partial[blockIdx.x * 64 + threadIdx.x] = 1;  // the block's other warp may not have come so far
-  __threadfence();
-  if (threadIdx.x == 0) last = atomicInc(tickets, gridDim.x - 1) == gridDim.x - 1;
-  __syncthreads();
-  if (!last || threadIdx.x > 0) return;
-  int total = 0;
-  for (unsigned i = 0; i < gridDim.x * 64; ++i) total += partial[i];
-  *sum = total;
-}
-TEST_P(Races, TicketTakenBeforeTheWholeBlockHasWritten) {
-  Array<int> partial(4 * 64), sum(1);
-  Array<unsigned> tickets(std::vector<unsigned>{0});
-  EXPECT_THAT(found(ticket_without_barrier, 4, 64, 0, partial.data(), tickets.data(), sum.data()),
-              HasSubstr("between blocks; global memory"));
-}
-
 __global__ void atomic_and_plain(int* y) {
   if (threadIdx.x % 2 == 0)
     atomicAdd(y, 1);  // atomic
@@ -193,6 +147,107 @@ TEST_P(Races, AtomicOperationAgainstPlainWrite) {
   EXPECT_THAT(found(atomic_and_plain, 1, 2, 0, y.data()),
               AllOf(HasSubstr("atomic operation"), HasSubstr(CUELBO_LINE("atomic")),
                     HasSubstr(CUELBO_LINE("plain"))));
+}
+
+// In place: a thread overwrites what its neighbour has not read yet.
+__global__ void smooth_in_place(const int* x, int* y) {
+  __shared__ int values[66];
+  values[threadIdx.x + 1] = x[threadIdx.x];
+  if (threadIdx.x == 0) values[0] = values[65] = 0;
+  __syncthreads();
+  const int sum = values[threadIdx.x] + values[threadIdx.x + 2];  // in place: read
+  values[threadIdx.x + 1] = sum;                                  // in place: write
+  __syncthreads();
+  y[threadIdx.x] = values[threadIdx.x + 1];
+}
+TEST_P(Races, MissingBarrierBetweenReadingAndOverwriting) {
+  Array<int> x(std::vector<int>(64, 1)), y(64);
+  EXPECT_THAT(found(smooth_in_place, 1, 64, 0, x.data(), y.data()),
+              AllOf(HasSubstr(CUELBO_LINE("in place: read")), HasSubstr(CUELBO_LINE("in place: write")),
+                    HasSubstr("; shared memory")));
+}
+
+// The last warp's steps, as they were written before Volta.
+__global__ void reduction_tail(const float* x, float* y) {
+  __shared__ float sums[64];
+  sums[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  if (threadIdx.x >= 32) return;
+  for (unsigned distance = 32; distance > 0; distance /= 2)
+    sums[threadIdx.x] += sums[threadIdx.x + distance];  // tail
+  if (threadIdx.x == 0) *y = sums[0];
+}
+TEST_P(Races, ReductionTailWithoutSyncwarp) {
+  Array<float> x(std::vector<float>(64, 1)), y(1);
+  EXPECT_THAT(found(reduction_tail, 1, 64, 0, x.data(), y.data()),
+              AllOf(HasSubstr(CUELBO_LINE("tail")), HasSubstr("within a warp; shared memory")));
+}
+
+__global__ void syncwarp_for_a_block(int* y) {
+  __shared__ int of_warp[2];
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = 0;
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = 1;
+  __syncwarp();
+  y[threadIdx.x] = of_warp[0] + of_warp[1];
+}
+TEST_P(Races, SyncwarpWhereABarrierIsNeeded) {
+  Array<int> y(64);
+  EXPECT_THAT(found(syncwarp_for_a_block, 1, 64, 0, y.data()), HasSubstr("between warps; shared memory"));
+}
+
+__global__ void plain_histogram(const int* x, int* counts) {
+  __shared__ int bins[4];
+  if (threadIdx.x < 4) bins[threadIdx.x] = 0;
+  __syncthreads();
+  ++bins[x[threadIdx.x]];  // bins
+  __syncthreads();
+  if (threadIdx.x < 4) counts[threadIdx.x] = bins[threadIdx.x];
+}
+TEST_P(Races, HistogramWithoutAtomics) {
+  Array<int> x(std::vector<int>(64, 3)), counts(4);
+  EXPECT_THAT(found(plain_histogram, 1, 64, 0, x.data(), counts.data()),
+              AllOf(HasSubstr(CUELBO_LINE("bins")), HasSubstr("; shared memory")));
+}
+
+// Bits of one word, each of another thread's.
+__global__ void set_bits(const float* x, unsigned* mask) {
+  if (x[threadIdx.x] > 0) mask[threadIdx.x / 32] |= 1U << threadIdx.x % 32;  // bits
+}
+TEST_P(Races, BitsOfOneWordWithoutAtomics) {
+  Array<float> x(std::vector<float>(64, 1));
+  Array<unsigned> mask(std::vector<unsigned>(2, 0));
+  EXPECT_THAT(found(set_bits, 1, 64, 0, x.data(), mask.data()),
+              AllOf(HasSubstr(CUELBO_LINE("bits")), HasSubstr("within a warp; global memory")));
+}
+
+// Half a word is written while another thread writes the word.
+__global__ void half_and_word(unsigned* y) {
+  if (threadIdx.x == 0)
+    *y = 1;  // word
+  else
+    reinterpret_cast<unsigned short*>(y)[1] = 2;  // half
+}
+TEST_P(Races, WordAgainstItsHalf) {
+  Array<unsigned> y(1);
+  EXPECT_THAT(found(half_and_word, 1, 2, 0, y.data()),
+              AllOf(HasSubstr(CUELBO_LINE("word")), HasSubstr(CUELBO_LINE("half"))));
+}
+
+// Two arrays in one place, one after the other, without a barrier between their lives.
+__global__ void reused_memory(const float* x, float* y) {
+  auto* const first = dynamic_shared<float>();
+  first[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  const float other = first[63 - threadIdx.x];  // reuse: read
+  auto* const second = dynamic_shared<int>();
+  second[threadIdx.x] = 1;  // reuse: write
+  y[threadIdx.x] = other;
+}
+TEST_P(Races, SharedMemoryReusedWithoutBarrier) {
+  Array<float> x(std::vector<float>(64, 1)), y(64);
+  EXPECT_THAT(found(reused_memory, 1, 64, 64 * sizeof(float), x.data(), y.data()),
+              AllOf(HasSubstr(CUELBO_LINE("reuse: read")), HasSubstr(CUELBO_LINE("reuse: write"))));
 }
 
 }  // namespace
