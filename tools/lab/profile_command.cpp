@@ -54,7 +54,7 @@ int run_profile(const ProfileOptions& options) {
   fmt::print("{}, {}; per request of a warp, as the source says it\n", name, lab::to_string(shape));
   lab::print(profile);
   fmt::print("\n");
-  lab::print(compiled);
+  lab::print(compiled, gpu);
   fmt::print("\n");
   lab::print(model);
   return exit_done;
