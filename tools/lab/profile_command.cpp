@@ -48,7 +48,7 @@ void print(const ProfileOptions& options, const std::string& name, Json about, c
   fmt::print("{}; per request of a warp, as the source says it\n", name);
   lab::print(profile);
   fmt::print("\n");
-  lab::print(compiled);
+  lab::print(compiled, *model.gpu);
   fmt::print("\n");
   lab::print(model);
 }

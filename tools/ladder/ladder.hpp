@@ -27,7 +27,8 @@ struct Rung {
 
 struct Ladder {
   std::string kernel;
-  lab::Shape shape;
+  std::string shape_text;  // as --shape takes it
+  lab::Shape shape;        // complete
   kernels::Cost cost;
   std::vector<Rung> rungs;                  // what is executed here, in order
   std::vector<KernelVariant> not_executed;  // that call a library
@@ -36,8 +37,8 @@ struct Ladder {
 // Kernels of at least three variants.
 std::vector<std::string> kernels_with_ladders(const DeviceModule& module);
 
-// A size that shows what sets variants apart and is executed in seconds. Complete.
-lab::Shape ladder_shape(const std::string& kernel);
+// A size that shows what sets variants apart and is executed in seconds, as --shape takes it.
+std::string ladder_shape(const std::string& kernel);
 
 // The device is that of the module, simt-checked.
 Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,

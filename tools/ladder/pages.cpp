@@ -23,6 +23,9 @@ std::string scaled(double value, const char* unit) {
   return fmt::format("{:.3g} {}{}", value, prefixes[i], unit);
 }
 std::string microseconds(double seconds) { return fmt::format("{:.3g} µs", 1e6 * seconds); }
+std::string times(double ratio) {
+  return ratio < 10 ? fmt::format("{:.2f}×", ratio) : fmt::format("{:.0f}×", ratio);
+}
 std::string percent(double fraction) { return fmt::format("{:.0f} %", 100 * fraction); }
 
 // The kernel of a variant that takes the most blocks: others prepare or finish.
@@ -51,8 +54,6 @@ Compiled compiled_figures(const Rung& rung, const lab::Gpu& gpu) {
           .occupancy = occupancy ? percent(occupancy->fraction) : "–",
           .local = std::to_string(code->local)};
 }
-
-std::string times(double ratio) { return fmt::format("{:.3g}×", ratio); }
 
 // What changed for the better or the worse since the rung before, in a sentence; empty: nothing that was counted.
 std::string compared(const Rung& now, const Rung& before, const std::string& before_name) {
@@ -167,8 +168,8 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
       "The figures are for `{}`: {} of operands, {} of arithmetic. On an {} nothing can do that in less than "
       "{} "
       "in fp32, because of its {}. [What the words mean](page:README).",
-      lab::to_string(ladder.shape), scaled(ladder.cost.bytes, "B"), scaled(ladder.cost.flops, "FLOP"),
-      gpu.title, microseconds(floor.seconds()), floor.busiest().resource));
+      ladder.shape_text, scaled(ladder.cost.bytes, "B"), scaled(ladder.cost.flops, "FLOP"), gpu.title,
+      microseconds(floor.seconds()), floor.busiest().resource));
   page.blocks.push_back(figures(ladder, gpu));
   if (ladder.cost.flops > 0)
     page.blocks.push_back(
@@ -190,7 +191,7 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
                                   heat_map(heat_lines(rung.profile)),
                                   fmt::format("Source lines of {} and what they cost", rung.variant.name)});
     say(fmt::format("`cuelbo kernels profile {}/{} --shape {}` shows all of it.", ladder.kernel,
-                    rung.variant.name, lab::to_string(ladder.shape)));
+                    rung.variant.name, ladder.shape_text));
   }
   if (!ladder.not_executed.empty()) {
     page.blocks.push_back(Heading{"To compare with"});

@@ -20,10 +20,10 @@ struct Instructions {
 };
 
 struct CompiledKernel {
-  std::string symbol, name;  // name: kernel_name(symbol)
-  int architecture = 0;      // 90: sm_90
-  int registers = 0;         // of a thread
-  std::size_t shared = 0;    // static, bytes of a block
+  std::string symbol, name, file;  // kernel_name(symbol), file_of(symbol)
+  int architecture = 0;            // 90: sm_90
+  int registers = 0;               // of a thread
+  std::size_t shared = 0;          // static, bytes of a block
   std::size_t local = 0;     // bytes of a thread: its stack, arrays in local memory and spilled registers
   std::size_t constant = 0;  // bytes, arguments included
   std::optional<Instructions> instructions;

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
@@ -59,7 +60,7 @@ std::span<const T> table(std::span<const std::byte> file, std::size_t offset, st
 }
 
 // In the symbol table that the linker left in the file; empty: there is none, or it has no such function.
-std::string symbol_at(std::span<const std::byte> file, std::size_t address) {
+Symbol symbol_at(std::span<const std::byte> file, std::size_t address) {
   const auto header = table<Elf64_Ehdr>(file, 0, 1);
   if (header.empty()) return {};
   const auto sections = table<Elf64_Shdr>(file, header[0].e_shoff, header[0].e_shnum);
@@ -67,9 +68,16 @@ std::string symbol_at(std::span<const std::byte> file, std::size_t address) {
     if (section.sh_type != SHT_SYMTAB || section.sh_link >= sections.size()) continue;
     const Elf64_Shdr& strings = sections[section.sh_link];
     const auto names = table<char>(file, strings.sh_offset, strings.sh_size);
-    for (const Elf64_Sym& s : table<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym)))
-      if (ELF64_ST_TYPE(s.st_info) == STT_FUNC && s.st_value == address && s.st_name < names.size())
-        return {&names[s.st_name], strnlen(&names[s.st_name], names.size() - s.st_name)};
+    std::string_view source;  // of the local symbols that follow
+    for (const Elf64_Sym& s :
+         table<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
+      if (s.st_name >= names.size()) continue;
+      const std::string_view name(&names[s.st_name], strnlen(&names[s.st_name], names.size() - s.st_name));
+      if (ELF64_ST_TYPE(s.st_info) == STT_FILE) source = name.substr(0, name.find('.'));
+      if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_value != address) continue;
+      const bool local = ELF64_ST_BIND(s.st_info) == STB_LOCAL;
+      return {.symbol = std::string(name), .file = local ? std::string(source) : std::string()};
+    }
   }
   return {};
 }
@@ -103,14 +111,35 @@ std::string short_name(std::string_view name) {
   return result;
 }
 
-std::string symbol_of(const void* function) {
+std::string_view file_of(std::string_view symbol) {
+  // Behind one of these: <digits>_<n>_<n characters of the file's name, with _ for .>
+  constexpr std::string_view unnamed = "_GLOBAL__N__", of_static = "__nv_static_";
+  std::size_t at = symbol.find(unnamed);
+  if (at != std::string_view::npos)
+    at += unnamed.size();
+  else if (symbol.starts_with(of_static))
+    at = std::min(symbol.find("__", of_static.size()), symbol.size() - 2) + 2;
+  else
+    return {};
+  const std::size_t digits = symbol.find('_', at);
+  if (digits == std::string_view::npos) return {};
+  const std::string_view rest = symbol.substr(digits + 1);
+  std::size_t length = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), length);
+  const auto begin = static_cast<std::size_t>(end - rest.data()) + 1;
+  if (error != std::errc{} || begin > rest.size() || length > rest.size() - begin) return {};
+  const std::string_view file = rest.substr(begin, length);
+  return file.substr(0, file.rfind('_'));
+}
+
+Symbol symbol_of(const void* function) {
   Dl_info info{};
   if (dladdr(function, &info) == 0) fail("a kernel's address lies in no library");
   const std::vector<std::byte> file = read_file(info.dli_fname);
   const auto address = static_cast<std::size_t>(static_cast<const std::byte*>(function) -
                                                 static_cast<const std::byte*>(info.dli_fbase));
-  std::string symbol = symbol_at(file, address);
-  if (symbol.empty()) fail("'{}' has no symbol table that names its kernels", info.dli_fname);
+  Symbol symbol = symbol_at(file, address);
+  if (symbol.symbol.empty()) fail("'{}' has no symbol table that names its kernels", info.dli_fname);
   return symbol;
 }
 

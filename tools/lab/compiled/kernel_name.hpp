@@ -12,7 +12,14 @@ std::string kernel_name(std::string_view symbol);
 // Of a kernel_name, what a reader needs: no namespaces, no parameters, no return type.
 std::string short_name(std::string_view name);
 
-// The symbol of a function of a loaded library, also of one that the library does not show. Throws Error.
-std::string symbol_of(const void* function);
+// The file, without folder and ending, whose anonymous namespace or `static` an nvcc symbol names: files may have kernels
+// of the same name. Empty: it names none.
+std::string_view file_of(std::string_view symbol);
+
+struct Symbol {
+  std::string symbol, file;  // file: as above, of a function that other files do not see
+};
+// Of a function of a loaded library, also of one that the library does not show. Throws Error.
+Symbol symbol_of(const void* function);
 
 }  // namespace cuelbo::lab

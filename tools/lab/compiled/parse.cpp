@@ -73,12 +73,12 @@ std::string class_of(std::string_view opcode) {
   const std::string base(opcode.substr(0, opcode.find('.')));
   for (const char* const memory : {"LDG", "STG", "LDS", "STS", "LDGSTS", "LD", "ST"})
     if (base == memory) return base + '.' + width(opcode);
-  if (base.ends_with("MMA")) return base;  // HMMA, IMMA, QMMA …
+  if (base.ends_with("MMA")) return base;  // tensor cores: HMMA, IMMA, QMMA …
   if (base == "FFMA2") return base;        // two in one, from sm_100 on
   if (base == "ATOMG" || base == "REDG") return base.substr(0, base.size() - 1);
   constexpr std::array counted{"FFMA", "FADD", "FMUL", "MUFU",  "LDSM", "STSM", "SHFL",
-                               "BAR",  "ATOM", "RED",  "ATOMS", "LDL",  "STL",  "HFMA2"};
-  return std::ranges::find(counted, base) != counted.end() && opcode != "HFMA2.MMA" ? base : std::string();
+                               "BAR",  "ATOM", "RED",  "ATOMS", "LDL",  "STL"};
+  return std::ranges::find(counted, base) != counted.end() ? base : std::string();
 }
 
 // Of `        /*0090*/     @P0 EXIT ;      /* 0x… */`, what stands in between; of other lines nothing.
@@ -103,14 +103,20 @@ std::vector<CompiledKernel> parse_resource_usage(std::string_view text) {
     } else if (line.starts_with("Function ") && line.ends_with(':')) {
       symbol = line.substr(9, line.size() - 10);
     } else if (line.starts_with("REG:") && !symbol.empty()) {
-      kernels.push_back(
-          {.symbol = symbol,
-           .name = kernel_name(symbol),
-           .architecture = architecture,
-           .registers = number_behind(line, "REG:"),
-           .shared = own_shared(architecture, number_behind(line, "SHARED:")),
-           .local = static_cast<std::size_t>(number_behind(line, "STACK:") + number_behind(line, "LOCAL:")),
-           .constant = static_cast<std::size_t>(number_behind(line, "CONSTANT[0]:"))});
+      // Files that share a kernel have it once each.
+      const bool known = std::ranges::any_of(kernels, [&](const CompiledKernel& k) {
+        return k.architecture == architecture && k.symbol == symbol;
+      });
+      if (!known)
+        kernels.push_back(
+            {.symbol = symbol,
+             .name = kernel_name(symbol),
+             .file = std::string(file_of(symbol)),
+             .architecture = architecture,
+             .registers = number_behind(line, "REG:"),
+             .shared = own_shared(architecture, number_behind(line, "SHARED:")),
+             .local = static_cast<std::size_t>(number_behind(line, "STACK:") + number_behind(line, "LOCAL:")),
+             .constant = static_cast<std::size_t>(number_behind(line, "CONSTANT[0]:"))});
       symbol.clear();
     }
   });

@@ -52,7 +52,8 @@ std::string occupancies(const CompiledKernel& kernel, const LaunchReport& report
     if (o->blocks == 0)
       text += fmt::format("{}: does not fit ({})", gpu->title, o->limit);
     else
-      text += fmt::format("{} {:.0f} % ({})", gpu->title, 100 * o->fraction, o->limit);
+      text += fmt::format("{} {:.0f} %", gpu->title, 100 * o->fraction);
+    if (o->blocks > 0 && o->fraction < 1) text += fmt::format(" ({})", o->limit);
   }
   return text;
 }
@@ -73,10 +74,10 @@ Json to_json(const CompiledKernel& kernel, const LaunchReport& report) {
   return json;
 }
 
-void print(const CompiledKernel& kernel, const LaunchReport& report) {
+void print(const CompiledKernel& kernel, const LaunchReport& report, const Gpu& gpu) {
   fmt::print("    sm_{:<4} {:>3} registers, {} B static shared, {} B local; occupancy {}\n",
              kernel.architecture, kernel.registers, kernel.shared, kernel.local, occupancies(kernel, report));
-  if (!kernel.instructions) return;
+  if (!kernel.instructions || code_for(gpu, report.compiled, kernel.name) != &kernel) return;
   fmt::print("            {} instructions:", kernel.instructions->total);
   for (const auto& [name, count] : kernel.instructions->counts) fmt::print(" {} {}", name, count);
   fmt::print("\n");
@@ -93,16 +94,21 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs:
       ++report.launches.back().times;
       continue;
     }
-    const std::string symbol = symbol_of(launch.kernel);
-    report.launches.push_back({.launch = launch, .symbol = symbol, .name = kernel_name(symbol)});
+    const Symbol symbol = symbol_of(launch.kernel);
+    report.launches.push_back({.launch = launch, .name = kernel_name(symbol.symbol), .file = symbol.file});
     names.insert(report.launches.back().name);
   }
   if (code.empty()) return report;
   try {
     const std::vector<CompiledKernel> kernels = compiled_kernels(code, names);
     for (LaunchReport& launch : report.launches) {
-      std::ranges::copy_if(kernels, std::back_inserter(launch.compiled),
-                           [&](const CompiledKernel& k) { return k.name == launch.name; });
+      const auto take = [&](bool of_the_file) {
+        std::ranges::copy_if(kernels, std::back_inserter(launch.compiled), [&](const CompiledKernel& k) {
+          return k.name == launch.name && (!of_the_file || k.file == launch.file);
+        });
+      };
+      take(true);
+      if (launch.compiled.empty()) take(false);
       std::ranges::sort(launch.compiled, {}, &CompiledKernel::architecture);
       if (launch.compiled.empty())
         report.note = fmt::format("'{}' has no kernel {}: it was built from other sources; build it again",
@@ -140,14 +146,14 @@ Json to_json(const CompilerReport& report) {
           {"compiler_note", report.note.empty() ? Json() : Json(report.note)}};
 }
 
-void print(const CompilerReport& report) {
+void print(const CompilerReport& report, const Gpu& gpu) {
   fmt::print("launches, and what nvcc made of them:\n");
   for (const LaunchReport& l : report.launches) {
     fmt::print("  {}: grid {}, block {}", short_name(l.name), sizes(l.launch.grid), sizes(l.launch.block));
     if (l.launch.shared_bytes > 0) fmt::print(", {} B dynamic shared", l.launch.shared_bytes);
     if (l.times > 1) fmt::print(", {} times", l.times);
     fmt::print("\n");
-    for (const CompiledKernel& kernel : l.compiled) print(kernel, l);
+    for (const CompiledKernel& kernel : l.compiled) print(kernel, l, gpu);
   }
   if (!report.note.empty()) fmt::print("  not known: {}\n", report.note);
 }

@@ -10,13 +10,14 @@
 
 #include "kernels/runtime/simt/launch.hpp"
 #include "tools/lab/compiled/compiled_kernels.hpp"
+#include "tools/lab/model/gpu.hpp"
 
 namespace cuelbo::lab {
 
 struct LaunchReport {
   simt::Launch launch;
-  int times = 1;  // one after the other
-  std::string symbol, name;
+  int times = 1;                         // one after the other
+  std::string name, file;                // kernel_name, and the file if others do not see the kernel
   std::vector<CompiledKernel> compiled;  // for each architecture
 };
 
@@ -35,6 +36,7 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const std
 std::filesystem::path find_cuda_code();
 
 nlohmann::ordered_json to_json(const CompilerReport& report);
-void print(const CompilerReport& report);
+void print(const CompilerReport& report,
+           const Gpu& gpu);  // with the instructions of the code that this GPU runs
 
 }  // namespace cuelbo::lab

@@ -20,7 +20,7 @@ constexpr double hopper_mma = 0.63;
 // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"; 16 special functions a clock and
 // multiprocessor: "Throughput of Native Arithmetic Instructions" there.
 constexpr std::array table{Gpu{.name = "h100",
-                               .title = "H100 SXM",
+                               .title = "H100",
                                .architecture = 90,
                                .multiprocessors = 132,
                                .clock = 1.98e9,
@@ -33,7 +33,7 @@ constexpr std::array table{Gpu{.name = "h100",
                                .shared_bytes = 228 << 10,
                                .block_shared_bytes = 227 << 10},
                            Gpu{.name = "a100",
-                               .title = "A100 SXM 80 GB",
+                               .title = "A100",
                                .architecture = 80,
                                .multiprocessors = 108,
                                .clock = 1.41e9,

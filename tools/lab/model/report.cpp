@@ -62,7 +62,8 @@ Json to_json(const ModelReport& r) {
 }
 
 void print(const ModelReport& r) {
-  fmt::print("{}, by its data sheet, not measured:\n", r.gpu->title);
+  fmt::print("{} by its data sheet ({} multiprocessors at {:.3g} GHz, {:.3g} TB/s), not measured:\n",
+             r.gpu->title, r.gpu->multiprocessors, 1e-9 * r.gpu->clock, 1e-12 * r.gpu->memory_bandwidth);
   print("any variant, at least", r.floor);
   print("this one, at least", r.bound);
   const double ratio = r.bound.seconds() / r.floor.seconds();
