@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -76,6 +77,11 @@ class CpuDevice final : public Device {
   void synchronize() override {}
   std::unique_ptr<Prefetch> prefetch(std::size_t bytes) override {
     return std::make_unique<CpuPrefetch>(bytes);
+  }
+  std::optional<double> seconds(const std::function<void()>& work) override {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
  private:

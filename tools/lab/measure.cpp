@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::size_t max_copies = 1000;
 constexpr double warm_up_seconds = 0.02;
-constexpr int min_samples = 20, max_samples = 200;
-constexpr double enough_seconds = 0.1;  // of all samples together
+constexpr int min_samples = 50, max_samples = 2000;
+constexpr double enough_seconds = 0.5;  // of all samples together, though the median is not known well
+constexpr double known_well = 0.005;    // of the median: its notch
 
 // Between the elements of a sorted list.
 double quantile(const std::vector<double>& sorted, double q) {
@@ -21,6 +22,34 @@ double quantile(const std::vector<double>& sorted, double q) {
   const auto below = static_cast<std::size_t>(at);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return quantile(values, 0.5);
+}
+
+bool is_known_well(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  const double spread = quantile(samples, 0.75) - quantile(samples, 0.25);
+  return 1.57 * spread / std::sqrt(static_cast<double>(samples.size())) <=
+         known_well * quantile(samples, 0.5);
+}
+
+// Sorts the samples.
+Measurement summarised(std::vector<double>& samples) {
+  const std::ptrdiff_t third = std::ssize(samples) / 3;
+  Measurement m{.samples = static_cast<int>(samples.size())};
+  if (third > 0)
+    m.drift =
+        median({samples.end() - third, samples.end()}) / median({samples.begin(), samples.begin() + third});
+  std::ranges::sort(samples);
+  m.seconds = quantile(samples, 0.5);
+  m.first_quartile = quantile(samples, 0.25);
+  m.third_quartile = quantile(samples, 0.75);
+  m.p90 = quantile(samples, 0.9);
+  m.p99 = quantile(samples, 0.99);
+  return m;
 }
 
 }  // namespace
@@ -56,22 +85,26 @@ Measurement Workbench::measure(const kernels::KernelTable& table) const {
   launch_all();  // what a first launch sets up cannot be captured
   device_.synchronize();
   const std::unique_ptr<DeviceGraph> graph = device_.capture(launch_all);
-  const auto sample = [&] { return *device_.seconds([&] { graph->launch(); }); };
+  const auto sample = [&] {
+    return *device_.seconds([&] { graph == nullptr ? launch_all() : graph->launch(); });
+  };
   for (double spent = 0; spent < warm_up_seconds;) spent += sample();
 
   std::vector<double> samples;
-  for (double spent = 0;
-       std::ssize(samples) < min_samples || (spent < enough_seconds && std::ssize(samples) < max_samples);) {
+  double spent = 0;
+  const auto enough = [&] {
+    const std::ptrdiff_t n = std::ssize(samples);
+    if (n < min_samples) return false;
+    return spent >= enough_seconds || n >= max_samples || (n % min_samples == 0 && is_known_well(samples));
+  };
+  while (!enough()) {
     const double seconds = sample();
     spent += seconds;
     samples.push_back(seconds / static_cast<double>(copies_.size()));
   }
-  std::ranges::sort(samples);
-  return {.seconds = quantile(samples, 0.5),
-          .first_quartile = quantile(samples, 0.25),
-          .third_quartile = quantile(samples, 0.75),
-          .samples = static_cast<int>(samples.size()),
-          .launches = static_cast<int>(copies_.size())};
+  Measurement m = summarised(samples);
+  m.launches = static_cast<int>(copies_.size());
+  return m;
 }
 
 }  // namespace cuelbo::lab

@@ -9,19 +9,24 @@
 
 namespace cuelbo::lab {
 
+// Of one launch, over the samples; a sample is the mean of so many launches.
 struct Measurement {
-  double seconds = 0, first_quartile = 0, third_quartile = 0;  // of one launch, over the samples
-  int samples = 0, launches = 0;                               // a sample is the mean of so many launches
+  double seconds = 0, first_quartile = 0, third_quartile = 0;  // seconds: the median
+  double p90 = 0, p99 = 0;
+  int samples = 0, launches = 0;
+  double drift =
+      1;  // the median of the last third of the samples over that of the first: a clock that falls shows here
 };
 
 // The memory of one shape's calls. Launches take turns on copies that together exceed twice the device's cache, so that
 // each finds its operands outside of it.
 class Workbench {
  public:
-  // `workspace_bytes` serves all variants to be measured.
+  // `workspace_bytes` serves all variants to be measured. UsageError: the device has no clock.
   Workbench(Device& device, const Contract& contract, const Shape& shape, std::size_t workspace_bytes);
 
-  // The launches of a sample are one graph, as programs run them. UsageError: the device has no clock.
+  // The launches of a sample are one graph, as programs run them, if the device has graphs. Samples are taken until the
+  // median is known to half a percent (its notch, McGill, Tukey and Larsen 1978), or for half a second.
   Measurement measure(const kernels::KernelTable& table) const;
   std::size_t bytes() const { return copies_.size() * copy_bytes_; }
 
@@ -36,5 +41,9 @@ class Workbench {
 // What a kernel is measured with unless told otherwise: layers of the convolutional model at large batches, and enough
 // elements to fill a GPU. Complete.
 std::vector<Shape> measured_shapes(const Contract& contract);
+
+// What a kernel is executed with on the CPU to be counted: sizes that show what sets variants apart and take seconds, as
+// --shape takes them.
+std::string counted_shape(const Contract& contract);
 
 }  // namespace cuelbo::lab

@@ -57,4 +57,16 @@ std::vector<Shape> measured_shapes(const Contract& contract) {
   fail("no shape to measure {} with", contract.name());
 }
 
+std::string counted_shape(const Contract& contract) {
+  const std::string& kernel = contract.name();
+  if (kernel.starts_with("linear")) return "rows=256,in=256,out=256";
+  if (kernel.starts_with("conv2d"))
+    return "batch=4,large_height=32,large_width=32,large_channels=32,small_channels=32";
+  if (kernel.starts_with("elbo_decomposition")) return "rows=256,dims=10,groups=5";
+  if (kernel.starts_with("reparameterize")) return "rows=1024,dims=64";
+  if (kernel.starts_with("sum_columns")) return "rows=1024,columns=256";
+  const Shape sizes = contract.complete({});
+  return sizes.contains("count") ? "count=262144" : "";
+}
+
 }  // namespace cuelbo::lab

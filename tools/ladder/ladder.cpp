@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tools/lab/launches.hpp"
+#include "tools/lab/measure.hpp"
 #include "tools/lab/profile.hpp"
 
 namespace cuelbo::ladder {
@@ -41,20 +42,10 @@ std::vector<std::string> kernels_with_ladders(const DeviceModule& module) {
   return kernels;
 }
 
-std::string ladder_shape(const std::string& kernel) {
-  if (kernel.starts_with("linear")) return "rows=256,in=256,out=256";
-  if (kernel.starts_with("conv2d"))
-    return "batch=4,large_height=32,large_width=32,large_channels=32,small_channels=32";
-  if (kernel.starts_with("elbo_decomposition")) return "rows=256,dims=10,groups=5";
-  if (kernel.starts_with("reparameterize")) return "rows=1024,dims=64";
-  if (kernel.starts_with("sum_columns")) return "rows=1024,columns=256";
-  return "count=262144";
-}
-
 Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
                       Device& device) {
   const lab::Contract& contract = lab::find_contract(kernel);
-  Ladder ladder{.kernel = kernel, .shape_text = ladder_shape(kernel)};
+  Ladder ladder{.kernel = kernel, .shape_text = lab::counted_shape(contract)};
   ladder.shape = contract.complete(lab::parse_shape(ladder.shape_text));
   ladder.cost = contract.cost(ladder.shape);
   for (const KernelVariant& variant : module.variants()) {

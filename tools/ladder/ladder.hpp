@@ -37,9 +37,6 @@ struct Ladder {
 // Kernels of at least three variants.
 std::vector<std::string> kernels_with_ladders(const DeviceModule& module);
 
-// A size that shows what sets variants apart and is executed in seconds, as --shape takes it.
-std::string ladder_shape(const std::string& kernel);
-
 // The device is that of the module, simt-checked.
 Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
                       Device& device);

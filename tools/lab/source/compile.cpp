@@ -42,12 +42,10 @@ CompilerReport compile_source(const SourceLaunch& launch, const Gpu& gpu) {
   CompilerReport report;
   report.launches.push_back(
       {.launch = {.grid = launch.grid, .block = launch.block, .shared_bytes = launch.shared_bytes},
-       .symbol = launch.kernel,
        .name = launch.kernel});
   try {
     LaunchReport& only = report.launches.front();
     only.compiled = compile(launch, gpu);
-    only.symbol = only.compiled.front().symbol;
     only.name = only.compiled.front().name;
     report.code = launch.file.string();
   } catch (const Error& error) {
