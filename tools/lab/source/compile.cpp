@@ -33,7 +33,9 @@ std::vector<CompiledKernel> compile(const SourceLaunch& launch, const Gpu& gpu) 
   if (kernels.empty())
     fail("nvcc made no '{}' of '{}': a template is compiled where the file itself launches it", launch.kernel,
          launch.file.string());
-  return compiled_kernels(cubin, {kernels.front().name});
+  kernels.resize(1);
+  disassemble(cubin, kernels);
+  return kernels;
 }
 
 }  // namespace
@@ -42,12 +44,10 @@ CompilerReport compile_source(const SourceLaunch& launch, const Gpu& gpu) {
   CompilerReport report;
   report.launches.push_back(
       {.launch = {.grid = launch.grid, .block = launch.block, .shared_bytes = launch.shared_bytes},
-       .symbol = launch.kernel,
        .name = launch.kernel});
   try {
     LaunchReport& only = report.launches.front();
     only.compiled = compile(launch, gpu);
-    only.symbol = only.compiled.front().symbol;
     only.name = only.compiled.front().name;
     report.code = launch.file.string();
   } catch (const Error& error) {
