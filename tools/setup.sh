@@ -78,6 +78,9 @@ install_cuda() {
     have include/curand.h || wheels+=('nvidia-curand==10.4.0.*')
     have include/cudnn.h || have 'include/*/cudnn.h' || wheels+=('nvidia-cudnn-cu13==9.*')
     have include/cccl/cub/cub.cuh || wheels+=('nvidia-cuda-cccl==13.0.*')
+    # Not among the wheels of 13.0; later ones read its files.
+    command -v cuobjdump >/dev/null || have bin/cuobjdump ||
+      wheels+=('nvidia-cuda-cuobjdump==13.*' 'nvidia-cuda-nvdisasm==13.*')
   else
     have include/cuda_runtime_api.h || wheels=("${headers[@]}")
   fi

@@ -65,6 +65,7 @@ int profile_variant(const ProfileOptions& options) {
   const lab::CompilerReport compiled = lab::report_compiled(
       launches, options.code.empty() ? lab::find_cuda_code() : std::filesystem::path(options.code),
       "the device cuda was not built: cmake --preset cuda && cmake --build --preset cuda, or --code FILE");
+  if (!options.code.empty() && !compiled.note.empty()) fail("--code: {}", compiled.note);
   print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
         {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}}, profile,
         compiled,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -63,15 +64,11 @@ std::vector<CompiledKernel> compiled_kernels(const fs::path& file) {
   return kernels;
 }
 
-// Taking a whole module apart takes 40 s, a few of its kernels less than one.
-std::vector<CompiledKernel> compiled_kernels(const fs::path& file, const std::set<std::string>& names) {
-  std::vector<CompiledKernel> kernels = compiled_kernels(file);
-  std::erase_if(kernels, [&](const CompiledKernel& k) { return !names.contains(k.name); });
+void disassemble(const fs::path& file, std::vector<CompiledKernel>& kernels) {
   std::set<std::string> symbols;
   for (const CompiledKernel& k : kernels) symbols.insert(k.symbol);
   if (!symbols.empty())
     parse_sass(cuobjdump({"-sass", "-fun", fmt::format("{}", fmt::join(symbols, ","))}, file), kernels);
-  return kernels;
 }
 
 }  // namespace cuelbo::lab

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,11 +31,13 @@ struct CompiledKernel {
 // NVIDIA's program of that name in PATH, the CUDA toolkit or where tools/setup.sh puts wheels; empty: there is none.
 std::filesystem::path find_cuda_program(const std::string& name);
 
-// The GPU code in a library, object, fatbin or cubin: all kernels without instructions, which take long, or, if `names`
-// are given, those with instructions. Throws Error, also when cuobjdump is not here.
+// The kernels in a library, object, fatbin or cubin, without their instructions. Throws Error, also when cuobjdump is not
+// here.
 std::vector<CompiledKernel> compiled_kernels(const std::filesystem::path& file);
-std::vector<CompiledKernel> compiled_kernels(const std::filesystem::path& file,
-                                             const std::set<std::string>& names);
+
+// Adds the instructions of these kernels, which are of that file. Taking a whole module apart takes 40 s, a few of its
+// kernels less than one.
+void disassemble(const std::filesystem::path& file, std::vector<CompiledKernel>& kernels);
 
 // The parts: output of cuobjdump --dump-resource-usage and of -sass.
 std::vector<CompiledKernel> parse_resource_usage(std::string_view text);

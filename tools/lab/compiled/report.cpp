@@ -83,12 +83,23 @@ void print(const CompiledKernel& kernel, const LaunchReport& report, const Gpu& 
   fmt::print("\n");
 }
 
+// By name, and by file where files have kernels of the same name.
+std::vector<CompiledKernel> kernels_of(const LaunchReport& launch, const std::vector<CompiledKernel>& all) {
+  std::vector<CompiledKernel> named, result;
+  std::ranges::copy_if(all, std::back_inserter(named),
+                       [&](const CompiledKernel& k) { return k.name == launch.name; });
+  std::ranges::copy_if(named, std::back_inserter(result),
+                       [&](const CompiledKernel& k) { return k.file == launch.file; });
+  if (result.empty()) result = std::move(named);
+  std::ranges::sort(result, {}, &CompiledKernel::architecture);
+  return result;
+}
+
 }  // namespace
 
 CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs::path& code,
                                const std::string& missing) {
   CompilerReport report{.code = code.string(), .note = code.empty() ? missing : std::string()};
-  std::set<std::string> names;
   for (const simt::Launch& launch : launches) {
     if (!report.launches.empty() && report.launches.back().launch == launch) {
       ++report.launches.back().times;
@@ -96,24 +107,17 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs:
     }
     const Symbol symbol = symbol_of(launch.kernel);
     report.launches.push_back({.launch = launch, .name = kernel_name(symbol.symbol), .file = symbol.file});
-    names.insert(report.launches.back().name);
   }
   if (code.empty()) return report;
   try {
-    const std::vector<CompiledKernel> kernels = compiled_kernels(code, names);
+    const std::vector<CompiledKernel> kernels = compiled_kernels(code);
     for (LaunchReport& launch : report.launches) {
-      const auto take = [&](bool of_the_file) {
-        std::ranges::copy_if(kernels, std::back_inserter(launch.compiled), [&](const CompiledKernel& k) {
-          return k.name == launch.name && (!of_the_file || k.file == launch.file);
-        });
-      };
-      take(true);
-      if (launch.compiled.empty()) take(false);
-      std::ranges::sort(launch.compiled, {}, &CompiledKernel::architecture);
+      launch.compiled = kernels_of(launch, kernels);
       if (launch.compiled.empty())
         report.note = fmt::format("'{}' has no kernel {}: it was built from other sources; build it again",
                                   code.string(), short_name(launch.name));
     }
+    for (LaunchReport& launch : report.launches) disassemble(code, launch.compiled);
   } catch (const Error& error) {
     report.note = error.what();
   }
@@ -147,7 +151,10 @@ Json to_json(const CompilerReport& report) {
 }
 
 void print(const CompilerReport& report, const Gpu& gpu) {
-  fmt::print("launches, and what nvcc made of them:\n");
+  fmt::print("launches");
+  if (!report.code.empty())
+    fmt::print(", and what nvcc made of them in {}", fs::proximate(report.code).string());
+  fmt::print(":\n");
   for (const LaunchReport& l : report.launches) {
     fmt::print("  {}: grid {}, block {}", short_name(l.name), sizes(l.launch.grid), sizes(l.launch.block));
     if (l.launch.shared_bytes > 0) fmt::print(", {} B dynamic shared", l.launch.shared_bytes);

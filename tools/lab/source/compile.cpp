@@ -33,7 +33,9 @@ std::vector<CompiledKernel> compile(const SourceLaunch& launch, const Gpu& gpu) 
   if (kernels.empty())
     fail("nvcc made no '{}' of '{}': a template is compiled where the file itself launches it", launch.kernel,
          launch.file.string());
-  return compiled_kernels(cubin, {kernels.front().name});
+  kernels.resize(1);
+  disassemble(cubin, kernels);
+  return kernels;
 }
 
 }  // namespace

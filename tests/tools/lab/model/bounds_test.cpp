@@ -124,21 +124,21 @@ TEST(Floor, CountsOperandsThatThereAre) {
   EXPECT_EQ(cost_of("softmax_forward", "rows=10,classes=3").bytes, 4 * 3 * 30);
 }
 
-// A kernel that reads a table of 2²⁰ floats with 32 sectors a request, from 33 blocks.
+// A kernel that reads 2²⁰ floats four times with 32 sectors a request, from 33 blocks.
 TEST(Bound, NamesWhatKeepsAVariantFromTheFloor) {
   const Cost cost{.bytes = 4 << 20, .flops = 1 << 20};
   simt::Profile profile;
   profile.must_load = profile.loaded = 4 << 20;
-  profile.lines.push_back({.bytes = 4, .requests = 1 << 15, .lanes = 1 << 20, .sectors = 1 << 20});
+  profile.lines.push_back({.bytes = 4, .requests = 1 << 17, .lanes = 1 << 22, .sectors = 1 << 22});
   const simt::Launch launch{.grid = {33, 1, 1}, .block = {256, 1, 1}};
   const Gpu& gpu = find_gpu("h100");
   const Bound b = bound(gpu, cost, Precision::fp32, profile, {&launch, 1});
   EXPECT_EQ(b.busiest().resource, "load/store units");
-  EXPECT_DOUBLE_EQ(b.seconds(), (1 << 20) / 4 / (33 * gpu.clock));
+  EXPECT_DOUBLE_EQ(b.seconds(), (1 << 22) / 4 / (33 * gpu.clock));
   EXPECT_GT(b.seconds(), floor(gpu, cost, Precision::fp32).seconds());
   const simt::Launch many{.grid = {12, 11, 10}, .block = {256, 1, 1}};
   EXPECT_DOUBLE_EQ(bound(gpu, cost, Precision::fp32, profile, {&many, 1}).seconds(),
-                   (1 << 20) / 4 / (132 * gpu.clock));
+                   (1 << 22) / 4 / (132 * gpu.clock));
 }
 
 TEST(Bound, IsTheFloorWhereNothingIsWasted) {
