@@ -141,14 +141,6 @@ TEST_F(Kernels, CheckSaysWhatIsWrong) {
   EXPECT_EQ(run({"kernels"}).code, 2);
 }
 
-// By then every shape has been found to be one of its kernel.
-TEST_F(Kernels, BenchMeasuresNothingWithoutAClock) {
-  EXPECT_TRUE(fails(run({"kernels", "bench", "--device", "simt"}), 2, "simt has no clock"));
-  EXPECT_TRUE(fails(run({"kernels", "bench", "--device", "cpu"}), 2, "cuda or cuda:N"));
-  EXPECT_TRUE(fails(run({"kernels", "bench", "add", "--device", "simt", "--shape", "rows=3"}), 2,
-                    "there is no size 'rows'"));
-}
-
 TEST_F(Kernels, TrainingOnSimtFollowsTheCpu) {
   train("cpu", {"--steps", "20", "--device", "cpu"});
   train("simt", {"--steps", "20", "--device", "simt"});

@@ -2,61 +2,28 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "engine/device_module.hpp"
 #include "engine/error.hpp"
 #include "tools/command_line.hpp"
+#include "tools/lab/bench_rows.hpp"
 #include "tools/lab/commands.hpp"
-#include "tools/lab/measure.hpp"
+#include "tools/lab/launches.hpp"
+#include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"
-#include "tools/lab/shape_json.hpp"
 
 namespace cuelbo {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-using lab::Measurement;
 
 struct BenchOptions {
   std::string kernel;  // empty: all; KERNEL or KERNEL/VARIANT
   DeviceOptions device{.name = "cuda"};
-  std::string shape;
+  std::string shape, gpu;  // gpu: empty: the one that it is, or the H100 of what is counted
   bool json = false;
 };
-
-struct Rates {
-  double gigabytes = 0, gigaflops = 0;  // a second, of the compulsory work
-};
-Rates rates(const kernels::Cost& cost, const Measurement& m) {
-  return {.gigabytes = 1e-9 * cost.bytes / m.seconds, .gigaflops = 1e-9 * cost.flops / m.seconds};
-}
-
-Json about(const KernelVariant& v, const lab::Shape& shape) {
-  return {{"kernel", v.kernel},
-          {"variant", v.name},
-          {"precision", lab::name_of(v.precision)},
-          {"library", v.library.empty() ? Json() : Json(v.library)},
-          {"shape", lab::to_json(shape)}};
-}
-
-Json to_json(const kernels::Cost& cost, std::size_t bytes, const Measurement& m) {
-  const Rates r = rates(cost, m);
-  return {{"seconds", m.seconds},
-          {"quartiles", {m.first_quartile, m.third_quartile}},
-          {"gigabytes_per_second", r.gigabytes},
-          {"gigaflops", r.gigaflops},
-          {"samples", m.samples},
-          {"launches_per_sample", m.launches},
-          {"memory_bytes", bytes}};
-}
-
-void print(const KernelVariant& v, const kernels::Cost& cost, const Measurement& m) {
-  const Rates r = rates(cost, m);
-  fmt::print("  {:<24} {:>10.2f} µs ({:.2f}–{:.2f}) {:>9.1f} GB/s {:>10.1f} GFLOP/s\n", v.name,
-             1e6 * m.seconds, 1e6 * m.first_quartile, 1e6 * m.third_quartile, r.gigabytes, r.gigaflops);
-}
 
 // What is measured of one kernel.
 struct Plan {
@@ -65,78 +32,166 @@ struct Plan {
   std::vector<lab::Shape> shapes;
 };
 
-std::vector<Plan> make_plans(const std::vector<KernelVariant>& variants, const std::string& shape) {
+std::vector<Plan> make_plans(const std::vector<KernelVariant>& variants, const std::string& shape,
+                             bool counted) {
   std::vector<Plan> plans;
   for (const auto& contract : lab::contracts()) {
     Plan plan{.contract = contract.get()};
     std::ranges::copy_if(variants, std::back_inserter(plan.variants),
                          [&](const KernelVariant& v) { return v.kernel == contract->name(); });
     if (plan.variants.empty()) continue;
-    if (shape.empty())
-      plan.shapes = lab::measured_shapes(*contract);
+    if (!shape.empty() || counted)
+      plan.shapes = {
+          contract->complete(lab::parse_shape(shape.empty() ? lab::counted_shape(*contract) : shape))};
     else
-      plan.shapes = {contract->complete(lab::parse_shape(shape))};
+      plan.shapes = lab::measured_shapes(*contract);
     plans.push_back(std::move(plan));
   }
   return plans;
 }
 
-int run_bench(const BenchOptions& options) {
-  const std::unique_ptr<Device> device = open_device(options.device);
-  if (device->name() == "cpu")
-    usage_fail("--device {}: variants are measured on cuda or cuda:N", options.device.name);
-  const DeviceModule& module = load_device_module(device->name());
-  const std::vector<Plan> plans = make_plans(lab::select(module.variants(), options.kernel), options.shape);
-  if (!device->seconds([] {}))
-    usage_fail(
-        "--device {}: {} has no clock of its own, so it tells nothing of a GPU's time; use cuda or cuda:N",
-        options.device.name, device->name());
-
-  Json results = Json::array();
-  bool failed = false;
-  for (const Plan& plan : plans)
-    for (const lab::Shape& shape : plan.shapes) {
-      std::size_t workspace = 0;
-      for (const KernelVariant& v : plan.variants)
-        workspace = std::max(workspace, plan.contract->workspace(*module.table(v.kernel, v.name), shape));
-      const lab::Workbench bench(*device, *plan.contract, shape, workspace);
-      const kernels::Cost cost = plan.contract->cost(shape);
-      if (!options.json) fmt::print("{}  {}\n", plan.contract->name(), lab::to_string(shape));
-      for (const KernelVariant& v : plan.variants) {
-        Json result = about(v, shape);
-        try {
-          const Measurement m = bench.measure(*module.table(v.kernel, v.name));
-          result.update(to_json(cost, bench.bytes(), m));
-          if (!options.json) print(v, cost, m);
-        } catch (const Error& error) {  // of a library that is not here, or refuses the shape
-          result["error"] = error.what();
-          failed = true;
-          if (!options.json) fmt::print("  {:<24} {}\n", v.name, error.what());
-        }
-        results.push_back(std::move(result));
-      }
-    }
-  if (options.json)
-    fmt::print("{}\n", Json{{"device", device->description()},
-                            {"cache_bytes", device->cache_bytes()},
-                            {"results", std::move(results)}}
-                           .dump(2));
-  return failed ? exit_failed : exit_done;
+// The CPU has one implementation of each kernel.
+std::vector<KernelVariant> cpu_variants() {
+  std::vector<KernelVariant> variants;
+  for (const auto& contract : lab::contracts())
+    variants.push_back({.kernel = contract->name(), .name = "cpu", .trained = true});
+  return variants;
 }
+
+class Bench {
+ public:
+  explicit Bench(const BenchOptions& options)
+      : options_(options),
+        device_(open_device(options.device)),
+        module_(device_->name() == "cpu" ? nullptr : &load_device_module(device_->name())) {
+    if (device_->name() == "simt")
+      usage_fail("--device simt: it has no clock; simt-checked counts in place of measuring");
+    if (!options.gpu.empty()) gpu_ = &lab::find_gpu(options.gpu);
+    if (counted() && gpu_ == nullptr) gpu_ = &lab::find_gpu("h100");
+    if (!counted() && gpu_ == nullptr)
+      for (const lab::Gpu& gpu : lab::gpus())
+        if (device_->description().find(gpu.title) != std::string::npos) gpu_ = &gpu;
+  }
+
+  int run() {
+    const auto variants =
+        lab::select(module_ == nullptr ? cpu_variants() : module_->variants(), options_.kernel);
+    for (const Plan& plan : make_plans(variants, options_.shape, counted()))
+      for (const lab::Shape& shape : plan.shapes) {
+        if (!options_.json) fmt::print("{}  {}\n", plan.contract->name(), lab::to_string(shape));
+        if (counted())
+          count(plan, shape);
+        else
+          time(plan, shape);
+        std::fflush(stdout);
+      }
+    if (options_.json)
+      fmt::print("{}\n", Json{{"device", device_->description()},
+                              {"cache_bytes", device_->cache_bytes()},
+                              {"results", std::move(results_)}}
+                             .dump(2));
+    return failed_ ? exit_failed : exit_done;
+  }
+
+ private:
+  bool counted() const { return device_->name() == "simt-checked"; }
+
+  lab::BenchedCall call(const Plan& plan, const KernelVariant& v, const lab::Shape& shape) const {
+    return {v, shape, plan.contract->cost(shape),
+            fmt::format("cuelbo kernels bench {}{} --device {} --shape {}", v.kernel,
+                        module_ == nullptr ? "" : "/" + v.name, options_.device.name, lab::to_string(shape))};
+  }
+
+  // By simt, which runs nothing here; nothing: it is not there, or the kernels are a library's.
+  std::optional<lab::MainKernel> compiled(const KernelVariant& v, const lab::Shape& shape) const {
+    if (gpu_ == nullptr || module_ == nullptr || !v.library.empty()) return {};
+    try {
+      const char* const name = counted() ? "simt-checked" : "simt";
+      const std::unique_ptr<Device> simt = open_device({.name = name});
+      return lab::main_kernel(
+          lab::report_compiled(lab::launches_of(v, shape, load_device_module(name), *simt),
+                               lab::find_cuda_code()),
+          *gpu_);
+    } catch (const Error&) {
+      return {};
+    }
+  }
+
+  void time(const Plan& plan, const lab::Shape& shape) {
+    const auto table = [&](const KernelVariant& v) -> const kernels::KernelTable& {
+      return module_ == nullptr ? device_->kernels() : *module_->table(v.kernel, v.name);
+    };
+    std::size_t workspace = 0;
+    for (const KernelVariant& v : plan.variants)
+      workspace = std::max(workspace, plan.contract->workspace(table(v), shape));
+    const lab::Workbench bench(*device_, *plan.contract, shape, workspace);
+    std::vector<lab::TimedRow> rows;
+    for (const KernelVariant& v : plan.variants) {
+      lab::TimedRow& row =
+          rows.emplace_back(lab::TimedRow{.call = call(plan, v, shape), .memory_bytes = bench.bytes()});
+      try {
+        row.measured = bench.measure(table(v));
+      } catch (const Error& error) {  // of a library that is not here, or refuses the shape
+        row.error = error.what();
+        failed_ = true;
+      }
+      if (gpu_ != nullptr && module_ != nullptr)
+        row.floor_seconds = lab::floor(*gpu_, row.call.cost, v.precision).seconds();
+      row.compiled = compiled(v, shape);
+    }
+    if (!options_.json) lab::print_timed_header();
+    for (lab::TimedRow& row : rows) {
+      for (const lab::TimedRow& other : rows)
+        if (!other.call.variant.library.empty() && other.error.empty() &&
+            other.call.variant.precision == row.call.variant.precision)
+          row.library_seconds =
+              std::min(row.library_seconds.value_or(other.measured.seconds), other.measured.seconds);
+      results_.push_back(lab::to_json(row));
+      if (!options_.json) lab::print(row);
+    }
+  }
+
+  void count(const Plan& plan, const lab::Shape& shape) {
+    if (!options_.json) lab::print_counted_header();
+    for (const KernelVariant& v : plan.variants) {
+      if (!v.library.empty()) continue;
+      const auto launches = lab::launches_of(v, shape, *module_, *device_);
+      lab::CountedRow row{.call = call(plan, v, shape),
+                          .profile = lab::profile_variant(v, shape, 1, *module_, *device_)};
+      row.gpu = gpu_;
+      row.bound = lab::bound(*gpu_, row.call.cost, v.precision, row.profile, launches);
+      row.floor_seconds = lab::floor(*gpu_, row.call.cost, v.precision).seconds();
+      row.compiled = compiled(v, shape);
+      results_.push_back(lab::to_json(row));
+      if (!options_.json) lab::print(row);
+    }
+  }
+
+  const BenchOptions& options_;
+  std::unique_ptr<Device> device_;
+  const DeviceModule* module_;  // null: the CPU
+  const lab::Gpu* gpu_ = nullptr;
+  Json results_ = Json::array();
+  bool failed_ = false;
+};
 
 }  // namespace
 
 void add_kernels_bench(CLI::App& kernels, Run& run) {
   add_command<BenchOptions>(
-      kernels, run, "bench", "Measure variants on a GPU by its own clock",
+      kernels, run, "bench",
+      "Measure variants side by side on a GPU or the CPU; without one, count what they do",
       [](CLI::App& command, BenchOptions& options) {
         command.add_option("KERNEL", options.kernel, "KERNEL or KERNEL/VARIANT; all if left out");
-        command.add_option("--device", options.device.name, "cuda or cuda:N")->capture_default_str();
-        command.add_option("--shape", options.shape,
-                           "Sizes, as in rows=128,in=784; large ones of the models if left out");
+        add_lab_device(command, options.device, "cuda, cuda:N or cpu; simt-checked counts and has no time");
+        command.add_option(
+            "--shape", options.shape,
+            "Sizes, as in rows=128,in=784; if left out, large ones of the models, or small ones to count");
+        command.add_option("--gpu", options.gpu,
+                           "Whose roofline: h100, a100, rtx4090 or rtx5090; found out if left out");
         command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
-      run_bench);
+      [](const BenchOptions& options) { return Bench(options).run(); });
 }
 
 }  // namespace cuelbo

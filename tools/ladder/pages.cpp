@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "tools/lab/compiled/occupancy.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/ladder/heat_map.hpp"
 #include "tools/ladder/introductions.hpp"
@@ -27,33 +26,6 @@ std::string times(double ratio) {
   return ratio < 10 ? fmt::format("{:.2f}×", ratio) : fmt::format("{:.0f}×", ratio);
 }
 std::string percent(double fraction) { return fmt::format("{:.0f} %", 100 * fraction); }
-
-// The kernel of a variant that takes the most blocks: others prepare or finish.
-const lab::LaunchReport* main_launch(const Rung& rung) {
-  const auto threads = [](const lab::LaunchReport& l) {
-    double count = l.times;
-    for (int i = 0; i < 3; ++i) count *= static_cast<double>(l.launch.grid[i]) * l.launch.block[i];
-    return count;
-  };
-  const auto& launches = rung.compiled.launches;
-  return launches.empty() ? nullptr : &*std::ranges::max_element(launches, {}, threads);
-}
-
-struct Compiled {
-  std::string registers = "–", occupancy = "–", local = "–";
-};
-Compiled compiled_figures(const Rung& rung, const lab::Gpu& gpu) {
-  const lab::LaunchReport* const launch = main_launch(rung);
-  if (launch == nullptr) return {};
-  const lab::CompiledKernel* const code = lab::code_for(gpu, launch->compiled, launch->name);
-  if (code == nullptr) return {};
-  const auto& block = launch->launch.block;
-  const auto occupancy = lab::occupancy(gpu, code->registers, code->shared, launch->launch.shared_bytes,
-                                        static_cast<int>(block[0] * block[1] * block[2]));
-  return {.registers = std::to_string(code->registers),
-          .occupancy = occupancy ? percent(occupancy->fraction) : "–",
-          .local = std::to_string(code->local)};
-}
 
 // What changed for the better or the worse since the rung before, in a sentence; empty: nothing that was counted.
 std::string compared(const Rung& now, const Rung& before, const std::string& before_name) {
@@ -130,15 +102,16 @@ Table figures(const Ladder& ladder, const lab::Gpu& gpu) {
   const double least_bytes = ladder.cost.bytes;
   for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
     const Rung& rung = ladder.rungs[i];
-    const Compiled compiled = compiled_figures(rung, gpu);
+    const auto compiled = lab::main_kernel(rung.compiled, gpu);
     const double wavefronts = rung.wavefronts_over_ideal();
-    table.rows.push_back({std::to_string(i), "`" + rung.variant.name + "`",
-                          scaled(static_cast<double>(rung.moved_bytes()), "B"),
-                          times(static_cast<double>(rung.moved_bytes()) / least_bytes),
-                          percent(rung.sector_efficiency()), wavefronts == 0 ? "–" : times(wavefronts),
-                          compiled.registers, compiled.occupancy, microseconds(rung.model.bound.seconds()),
-                          times(rung.model.bound.seconds() / rung.model.floor.seconds()),
-                          rung.model.bound.busiest().resource});
+    table.rows.push_back(
+        {std::to_string(i), "`" + rung.variant.name + "`",
+         scaled(static_cast<double>(rung.moved_bytes()), "B"),
+         times(static_cast<double>(rung.moved_bytes()) / least_bytes), percent(rung.sector_efficiency()),
+         wavefronts == 0 ? "–" : times(wavefronts), compiled ? std::to_string(compiled->registers) : "–",
+         compiled ? percent(compiled->occupancy) : "–", microseconds(rung.model.bound.seconds()),
+         times(rung.model.bound.seconds() / rung.model.floor.seconds()),
+         rung.model.bound.busiest().resource});
   }
   return table;
 }

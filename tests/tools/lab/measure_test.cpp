@@ -70,7 +70,7 @@ TEST(Measure, LaunchesTakeTurnsOnTwiceTheCache) {
   EXPECT_EQ(bench.bytes(), 9 * bytes_of_a_call);  // the first multiple from 100 000 on
   const lab::Measurement m = bench.measure(device.kernels());
   EXPECT_EQ(m.launches, 9);
-  EXPECT_GE(m.samples, 20);
+  EXPECT_GE(m.samples, 50);
   EXPECT_NEAR(m.seconds, 1e-3, 1e-12);
 }
 
@@ -89,10 +89,32 @@ TEST(Measure, TheMedianIsNotMovedByOutliers) {
   EXPECT_LE(m.third_quartile, 3e-3 + 1e-12);
 }
 
-TEST(Measure, ShortLaunchesGetMoreSamplesButNotForever) {
-  ClockedDevice slow(0, {1.0}), quick(0, {1e-4});
-  EXPECT_EQ(Workbench(slow, add(), thousand(), 0).measure(slow.kernels()).samples, 20);
-  EXPECT_EQ(Workbench(quick, add(), thousand(), 0).measure(quick.kernels()).samples, 200);
+TEST(Measure, StopsWhenTheMedianIsKnownOrTimeIsUp) {
+  // Equal samples tell the median at once. Those of two kinds never do: it goes on to the limit, of time or of number.
+  ClockedDevice steady(0, {1e-4}), slow(0, {1e-2, 2e-2}), quick(0, {1e-6, 2e-6});
+  EXPECT_EQ(Workbench(steady, add(), thousand(), 0).measure(steady.kernels()).samples, 50);
+  EXPECT_EQ(Workbench(slow, add(), thousand(), 0).measure(slow.kernels()).samples, 50);
+  EXPECT_EQ(Workbench(quick, add(), thousand(), 0).measure(quick.kernels()).samples, 2000);
+}
+
+TEST(Measure, PercentilesAreThoseOfTheSamples) {
+  std::vector<double> times(10, 1e-3);
+  times.back() = 5e-3;
+  ClockedDevice device(0, times);
+  const lab::Measurement m = Workbench(device, add(), thousand(), 0).measure(device.kernels());
+  EXPECT_NEAR(m.seconds, 1e-3, 1e-12);
+  EXPECT_NEAR(m.p99, 5e-3, 1e-12);
+  EXPECT_NEAR(m.third_quartile, 1e-3, 1e-12);
+  EXPECT_LE(m.p90, m.p99);
+}
+
+TEST(Measure, AFallingClockShows) {
+  // Noise keeps it measuring for half a second; half way through, everything takes twice as long.
+  std::vector<double> times;
+  for (int i = 0; i < 2000; ++i) times.push_back((i % 2 == 0 ? 1.0e-3 : 1.2e-3) * (i < 170 ? 1 : 2));
+  ClockedDevice falling(0, times), steady(0, {1.0e-3, 1.2e-3});
+  EXPECT_NEAR(Workbench(falling, add(), thousand(), 0).measure(falling.kernels()).drift, 2, 1e-6);
+  EXPECT_NEAR(Workbench(steady, add(), thousand(), 0).measure(steady.kernels()).drift, 1, 1e-6);
 }
 
 TEST(Measure, ADeviceWithoutAClockIsRefused) {
@@ -101,8 +123,10 @@ TEST(Measure, ADeviceWithoutAClockIsRefused) {
 }
 
 TEST(Measure, EveryKernelHasShapesToMeasure) {
-  for (const auto& contract : lab::contracts())
+  for (const auto& contract : lab::contracts()) {
     EXPECT_FALSE(lab::measured_shapes(*contract).empty()) << contract->name();
+    EXPECT_NO_THROW(contract->complete(lab::parse_shape(lab::counted_shape(*contract)))) << contract->name();
+  }
 }
 
 }  // namespace

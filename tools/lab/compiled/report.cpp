@@ -124,6 +124,20 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs:
   return report;
 }
 
+std::optional<MainKernel> main_kernel(const CompilerReport& report, const Gpu& gpu) {
+  const auto threads = [](const LaunchReport& l) {
+    return static_cast<double>(l.times) * l.launch.grid[0] * l.launch.grid[1] * l.launch.grid[2] *
+           threads_of(l.launch);
+  };
+  if (report.launches.empty()) return {};
+  const LaunchReport& largest = *std::ranges::max_element(report.launches, {}, threads);
+  const CompiledKernel* const code = code_for(gpu, largest.compiled, largest.name);
+  if (code == nullptr) return {};
+  const auto fraction = occupancy_of(gpu, *code, largest.launch);
+  if (!fraction) return {};
+  return MainKernel{code->registers, code->local, fraction->fraction};
+}
+
 fs::path find_cuda_code() {
   const fs::path folder = device_module_folder();
   std::error_code error;

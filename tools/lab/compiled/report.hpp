@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,14 @@ struct CompilerReport {
 // in the note.
 CompilerReport report_compiled(std::span<const simt::Launch> launches, const std::filesystem::path& code,
                                const std::string& missing = {});
+
+// Of a call's launches the one with the most threads, which does the work that others prepare or finish, on a GPU.
+struct MainKernel {
+  int registers = 0;
+  std::size_t local_bytes = 0;
+  double occupancy = 0;
+};
+std::optional<MainKernel> main_kernel(const CompilerReport& report, const Gpu& gpu);  // nothing: not known
 
 // The module `cuda` beside the program or in the folder of the preset cuda; empty: there is none.
 std::filesystem::path find_cuda_code();

@@ -1,0 +1,70 @@
+// `cuelbo kernels report`: the ladders as pages.
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class KernelsReport : public TinyTest {
+ protected:
+  void SetUp() override {
+    if (run({"devices"}).out.find("simt-checked usable") == std::string::npos)
+      GTEST_SKIP() << "built without the device simt-checked";
+  }
+  static std::string content(const std::filesystem::path& file) {
+    std::ifstream in(file);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(KernelsReport, WritesPagesWithPictures) {
+  const Outcome outcome =
+      run({"kernels", "report", "add", "reparameterize_forward", "-o", (directory_ / "pages").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::filesystem::path pages = directory_ / "pages";
+  EXPECT_THAT(content(pages / "README.md"), HasSubstr("[reparameterize_forward](reparameterize_forward.md)"));
+  const std::string page = content(pages / "reparameterize_forward.md");
+  for (const char* const rung : {"## 0 `scalar`", "## 1 `noise_buffer`", "## 2 `philox4`", "`curand`"})
+    EXPECT_THAT(page, HasSubstr(rung));
+  // 12 bytes an element, and 8 more for a buffer of noise.
+  EXPECT_THAT(page, HasSubstr("Against `scalar`: 1.67× more traffic of global memory"));
+  for (const char* const picture :
+       {"reparameterize_forward_roofline", "reparameterize_forward_philox4", "add_float4"}) {
+    const std::string svg = content(pages / (std::string(picture) + ".svg"));
+    EXPECT_THAT(svg, HasSubstr("</svg>")) << picture;
+    EXPECT_THAT(svg, Not(HasSubstr("nan"))) << picture;
+  }
+  EXPECT_THAT(content(pages / "reparameterize_forward_scalar.svg"), HasSubstr("reparameterize.cu"));
+}
+
+TEST_F(KernelsReport, WritesOnePageThatNeedsNothingBesideIt) {
+  const std::filesystem::path file = directory_ / "lab.html";
+  const Outcome outcome = run({"kernels", "report", "add", "-o", file.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const std::string html = content(file);
+  EXPECT_THAT(html, HasSubstr("<section id=\"add\">"));
+  EXPECT_THAT(html, HasSubstr("<svg"));
+  EXPECT_THAT(html, Not(HasSubstr("src=")));
+  EXPECT_THAT(html, HasSubstr("</html>"));
+}
+
+TEST_F(KernelsReport, SaysWhatIsWrong) {
+  const Outcome kernel = run({"kernels", "report", "ad", "-o", (directory_ / "lab.html").string()});
+  EXPECT_EQ(kernel.code, 2);
+  EXPECT_THAT(kernel.err, HasSubstr("did you mean 'add'"));
+  const Outcome file = run({"kernels", "report", "add", "-o", (directory_ / "none" / "lab.html").string()});
+  EXPECT_EQ(file.code, 1);
+  EXPECT_THAT(file.err, HasSubstr("none"));
+  EXPECT_EQ(run({"kernels", "report"}).code, 2);
+}
+
+}  // namespace
+}  // namespace cuelbo::test
