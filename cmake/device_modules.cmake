@@ -39,7 +39,8 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   endif()
   # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which stands in for ThreadSanitizer's
   # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
-  set(cuelbo_simt_instrumented -O1 -g1 -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0 -fno-tree-sra
+  # addr2line takes the file of an inlined call in DWARF 5 for another one (binutils 2.40).
+  set(cuelbo_simt_instrumented -O1 -g1 -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0 -fno-tree-sra
                                -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
 
   # cuelbo_simt_objects(<name> SOURCES <source>… OPTIONS <compiler option>…)
