@@ -29,6 +29,7 @@ TEST_F(KernelsProfile, CountsWhatLinesMove) {
     EXPECT_EQ(line.at("bytes"), 16);
     EXPECT_EQ(line.at("sectors"), line.at("ideal_sectors"));
     EXPECT_EQ(line.at("lanes").get<int>(), 32 * line.at("requests").get<int>());
+    EXPECT_EQ(line.at("divergent"), 0);
   }
 }
 
@@ -80,6 +81,20 @@ TEST_F(KernelsProfile, WithoutGpuCodeItSaysHowToGetSome) {
   EXPECT_THAT(outcome.out, HasSubstr("for_each_element<4"));
   EXPECT_THAT(outcome.out, HasSubstr("not known: the device cuda was not built"));
   EXPECT_TRUE(fails(run({"kernels", "profile", "add/float4", "--code", "tiny.toml"}), 1, "--code: "));
+}
+
+TEST_F(KernelsProfile, CountsRequestsWithoutSomeLanes) {
+  const Outcome json = run({"kernels", "profile", "add/scalar", "--shape", "count=40", "--json"});
+  ASSERT_EQ(json.code, 0) << json.err;
+  const auto profile = nlohmann::json::parse(json.out);
+  ASSERT_FALSE(profile.at("lines").empty());
+  for (const auto& line : profile.at("lines")) {
+    EXPECT_EQ(line.at("requests"), 2);
+    EXPECT_EQ(line.at("divergent"), 1);
+  }
+  const Outcome table = run({"kernels", "profile", "add/scalar", "--shape", "count=40"});
+  EXPECT_THAT(table.out, HasSubstr("requests divergent   lanes"));
+  EXPECT_THAT(table.out, HasSubstr(" 2         1   20.00"));
 }
 
 TEST_F(KernelsProfile, SaysWhatIsWrong) {

@@ -34,7 +34,7 @@ Json to_json(const simt::Profile& profile) {
     Json line{{"file", shown(p.file)},     {"line", p.line},
               {"access", name_of(p.kind)}, {"memory", p.shared ? "shared" : "global"},
               {"bytes", p.bytes},          {"requests", p.requests},
-              {"lanes", p.lanes}};
+              {"lanes", p.lanes},          {"divergent", p.divergent}};
     if (p.shared) {
       line["wavefronts"] = p.wavefronts;
       line["ideal_wavefronts"] = p.ideal_wavefronts;
@@ -54,8 +54,8 @@ Json to_json(const simt::Profile& profile) {
 }
 
 void print(const simt::Profile& profile) {
-  fmt::print("{:>6}  {:<6} {:<6} {:>5} {:>10} {:>7} {:>21} {:>21}\n", "line", "access", "memory", "bytes",
-             "requests", "lanes", "sectors, at least", "wavefronts, at least");
+  fmt::print("{:>6}  {:<6} {:<6} {:>5} {:>10} {:>9} {:>7} {:>21} {:>21}\n", "line", "access", "memory",
+             "bytes", "requests", "divergent", "lanes", "sectors, at least", "wavefronts, at least");
   std::string file;
   for (const AccessProfile& p : profile.lines) {
     if (p.file != file) fmt::print("{}\n", shown(p.file));
@@ -63,8 +63,8 @@ void print(const simt::Profile& profile) {
     const std::string what =
         fmt::format("{:.2f} {:>10.2f}", each(p.shared ? p.wavefronts : p.sectors, p.requests),
                     each(p.shared ? p.ideal_wavefronts : p.ideal_sectors, p.requests));
-    fmt::print("{:>6}  {:<6} {:<6} {:>5} {:>10} {:>7.2f} {:>21} {:>21}", p.line, name_of(p.kind),
-               p.shared ? "shared" : "global", p.bytes, p.requests, each(p.lanes, p.requests),
+    fmt::print("{:>6}  {:<6} {:<6} {:>5} {:>10} {:>9} {:>7.2f} {:>21} {:>21}", p.line, name_of(p.kind),
+               p.shared ? "shared" : "global", p.bytes, p.requests, p.divergent, each(p.lanes, p.requests),
                p.shared ? "" : what, p.shared ? what : "");
     if (p.kind == AccessProfile::Kind::atomic)
       fmt::print("  {:.2f} lanes at one address", each(p.serialized, p.requests));

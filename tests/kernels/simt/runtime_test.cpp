@@ -189,6 +189,22 @@ TEST_P(Simt, HalfWarpsMeetOnTheirOwn) {
   for (int lane = 0; lane < 32; ++lane) EXPECT_EQ(host[lane], lane < 16 ? lane ^ 1 : lane ^ 2);
 }
 
+// Some lanes in a branch, the others behind it already.
+__global__ void active_in_a_branch(unsigned* y) {
+  y[threadIdx.x] = __activemask();
+  if (threadIdx.x % 3 == 0) y[threadIdx.x] = __activemask();
+  __syncwarp();
+}
+
+TEST_P(Simt, TheActiveMaskHasTheLanesThatAreTogether) {
+  Array<unsigned> y(40);
+  launch(active_in_a_branch, 1, 40, 0, {}, y.data());
+  const auto host = y.host();
+  constexpr unsigned of_three = 0x49249249U;
+  for (unsigned t = 0; t < 32; ++t) EXPECT_EQ(host[t], t % 3 == 0 ? of_three : ~0U);
+  for (unsigned t = 32; t < 40; ++t) EXPECT_EQ(host[t], t % 3 == 0 ? of_three << 1 & 0xffU : 0xffU);
+}
+
 __global__ void early_exit_then_vote(unsigned* y) {
   if (threadIdx.x >= 20) return;
   y[threadIdx.x] = __ballot_sync(~0U, 1);

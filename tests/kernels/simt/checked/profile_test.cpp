@@ -104,7 +104,9 @@ __global__ void broadcast(float* y) {
 TEST(Profiles, ABroadcastIsOneWavefront) {
   Array<float> y(32);
   const Profile profile = profile_of(broadcast, 1, 32, 0, y.data());
-  EXPECT_EQ(row(profile, CUELBO_LINE("broadcast"), Kind::load, true).wavefronts, 1);
+  const AccessProfile load = row(profile, CUELBO_LINE("broadcast"), Kind::load, true);
+  EXPECT_EQ(load.wavefronts, 1);
+  EXPECT_EQ(load.ideal_wavefronts, 1);
 }
 
 __global__ void doubles(double* y, unsigned stride) {
@@ -151,7 +153,7 @@ __global__ void histogram(const int* x, int* counts) {
 }
 TEST(Profiles, LanesAtOneAddressAreServedInTurn) {
   std::vector<int> values(32);
-  for (int i = 0; i < 32; ++i) values[static_cast<std::size_t>(i)] = i < 12 ? 31 : i;
+  for (int i = 0; i < 32; ++i) values[static_cast<std::size_t>(i)] = i < 12 ? 20 : i;
   const Array<int> x(values), counts(std::vector<int>(32, 0));
   const Profile profile = profile_of(histogram, 1, 32, 0, static_cast<const int*>(x.data()), counts.data());
   const AccessProfile global = row(profile, CUELBO_LINE("histogram"), Kind::atomic, false);
@@ -165,7 +167,7 @@ TEST(Profiles, LanesAtOneAddressAreServedInTurn) {
 }
 TEST(Profiles, AtomicsLoadAndStore) {
   std::vector<int> values(32);
-  for (int i = 0; i < 32; ++i) values[static_cast<std::size_t>(i)] = i < 12 ? 31 : i;
+  for (int i = 0; i < 32; ++i) values[static_cast<std::size_t>(i)] = i < 12 ? 20 : i;
   const Array<int> x(values), counts(std::vector<int>(32, 0));
   const Profile profile = profile_of(histogram, 1, 32, 0, static_cast<const int*>(x.data()), counts.data());
   const auto of_x = 32 * row(profile, CUELBO_LINE("histogram"), Kind::load, false).sectors;
@@ -189,17 +191,19 @@ TEST(Profiles, MovedBytesAreComparedWithTheLeast) {
 }
 
 // One instruction, two accesses.
-__global__ void asynchronous(const float* x, float* y) {
+__global__ void asynchronous(const float* x, float* y, int rounds) {
   __shared__ __align__(16) float tile[32 * 8];
   const unsigned filled = threadIdx.x < 30 ? 16 : 8;
   ptx::cp_async_16(tile + 8 * threadIdx.x, x + 4 * threadIdx.x, filled);  // cp.async
   ptx::cp_async_commit();
+  for (int i = 0; i < rounds; ++i) y[threadIdx.x] = 0;  // other pieces of code
   ptx::cp_async_wait<0>();
   y[threadIdx.x] = tile[8 * threadIdx.x];
 }
 TEST(Profiles, AnAsynchronousCopyLoadsAndStores) {
   const Array<float> x(std::vector<float>(128, 1)), y(32);
-  const Profile profile = profile_of(asynchronous, 1, 32, 0, static_cast<const float*>(x.data()), y.data());
+  const Profile profile =
+      profile_of(asynchronous, 1, 32, 0, static_cast<const float*>(x.data()), y.data(), 3);
   const AccessProfile store = row(profile, CUELBO_LINE("cp.async"), Kind::store, true);
   EXPECT_EQ(store.bytes, 16U);
   EXPECT_EQ(store.requests, 1);
@@ -212,6 +216,26 @@ TEST(Profiles, AnAsynchronousCopyLoadsAndStores) {
   EXPECT_EQ(loads[1].bytes, 16U);
   EXPECT_EQ(loads[1].lanes, 30);
   EXPECT_EQ(loads[1].sectors, 15);
+}
+
+// More than all banks hold at once.
+struct Forty {
+  float v[40];
+};
+__global__ void long_structs(const Forty* x, float* y) {
+  __shared__ Forty values[2];
+  values[threadIdx.x] = x[threadIdx.x];  // long structs
+  __syncwarp();
+  y[threadIdx.x] = values[1 - threadIdx.x].v[39];
+}
+TEST(Profiles, ALongStructTakesSeveralWavefronts) {
+  const Array<Forty> x(std::vector<Forty>(2, Forty{}));
+  const Array<float> y(2);
+  const Profile profile = profile_of(long_structs, 1, 2, 0, static_cast<const Forty*>(x.data()), y.data());
+  const AccessProfile store = row(profile, CUELBO_LINE("long structs"), Kind::store, true);
+  EXPECT_EQ(store.requests, 1);
+  EXPECT_EQ(store.wavefronts, 4);
+  EXPECT_EQ(store.ideal_wavefronts, 4);
 }
 
 struct Eight {
