@@ -12,6 +12,7 @@
 #include "tools/lab/commands.hpp"
 #include "tools/lab/compiled/report.hpp"
 #include "tools/lab/launches.hpp"
+#include "tools/lab/measure.hpp"
 #include "tools/lab/model/report.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/profile_report.hpp"
@@ -58,7 +59,9 @@ int profile_variant(const ProfileOptions& options) {
   if (device->name() == "cpu") usage_fail("--device cpu: only simt-checked profiles");
   const DeviceModule& module = load_device_module(device->name());
   const KernelVariant variant = lab::select_one(module.variants(), options.kernel);
-  const lab::Shape shape = lab::find_contract(variant.kernel).complete(lab::parse_shape(options.shape));
+  const lab::Contract& contract = lab::find_contract(variant.kernel);
+  const lab::Shape shape = contract.complete(
+      lab::parse_shape(options.shape.empty() ? lab::counted_shape(contract) : options.shape));
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const simt::Profile profile = lab::profile_variant(variant, shape, options.seed, module, *device);
   const auto launches = lab::launches_of(variant, shape, module, *device);
@@ -68,9 +71,7 @@ int profile_variant(const ProfileOptions& options) {
   if (!options.code.empty() && !compiled.note.empty()) fail("--code: {}", compiled.note);
   print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
         {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}}, profile,
-        compiled,
-        lab::report_model(gpu, lab::find_contract(variant.kernel).cost(shape), variant.precision, profile,
-                          launches));
+        compiled, lab::report_model(gpu, contract.cost(shape), variant.precision, profile, launches));
   return exit_done;
 }
 
@@ -123,8 +124,7 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
       kernels, run, "profile", "Count what each source line of a kernel moves, without a GPU",
       [](CLI::App& command, ProfileOptions& options) {
         command.add_option("KERNEL", options.kernel, "KERNEL/VARIANT, or KERNEL for what programs use");
-        command.add_option("--shape", options.shape,
-                           "Sizes, as in rows=128,in=784; the usual ones if left out");
+        command.add_option("--shape", options.shape, "Sizes, as in rows=128,in=784; small ones if left out");
         command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
             ->capture_default_str();
         command.add_option(
