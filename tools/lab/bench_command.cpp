@@ -68,9 +68,7 @@ class Bench {
       usage_fail("--device simt: it has no clock; simt-checked counts in place of measuring");
     if (!options.gpu.empty()) gpu_ = &lab::find_gpu(options.gpu);
     if (counted() && gpu_ == nullptr) gpu_ = &lab::find_gpu("h100");
-    if (!counted() && gpu_ == nullptr)
-      for (const lab::Gpu& gpu : lab::gpus())
-        if (device_->description().find(gpu.title) != std::string::npos) gpu_ = &gpu;
+    if (!counted() && gpu_ == nullptr) gpu_ = lab::described_gpu(device_->description());
   }
 
   int run() {

@@ -42,9 +42,10 @@ Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precis
 }
 
 double load_store_cycles(const simt::AccessProfile& access) {
-  return access.shared
-             ? static_cast<double>(access.wavefronts)
-             : std::max(static_cast<double>(access.requests), static_cast<double>(access.sectors) / 4);
+  if (!access.shared)
+    return std::max(static_cast<double>(access.requests), static_cast<double>(access.sectors) / 4);
+  // Parts of a warp that read the same words by wide loads may be served together, which wavefronts do not tell.
+  return static_cast<double>(access.wavefronts) / (access.bytes > 4 ? 2 : 1);
 }
 
 Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision,

@@ -37,11 +37,12 @@ Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precis
 //   memory: operands once. What it moves beside them (sectors half used, its workspace) counts only as far as L2
 //     cannot hold it, written and read again;
 //   L2: distinct sectors that come in and all that are written, through the multiprocessors' ports;
-//   load/store: a cycle for each 128 bytes of global memory, at least one a request, and each wavefront of shared memory.
+//   load/store: a cycle for each 128 bytes of global memory, at least one a request, and each wavefront of shared memory,
+//     of wide accesses every other one.
 Bound bound(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision,
             const simt::Profile& profile, std::span<const simt::Launch> launches);
 
-// Cycles that the load/store units of multiprocessors take for these accesses.
+// Cycles that the load/store units of multiprocessors take for these accesses at least.
 double load_store_cycles(const simt::AccessProfile& access);
 
 // Operations for each byte of compulsory traffic.

@@ -21,6 +21,7 @@ constexpr double hopper_mma = 0.63;
 // multiprocessor: "Throughput of Native Arithmetic Instructions" there.
 constexpr std::array table{Gpu{.name = "h100",
                                .title = "H100",
+                               .driver_name = "NVIDIA H100 80GB HBM3",
                                .architecture = 90,
                                .multiprocessors = 132,
                                .clock = 1.98e9,
@@ -34,6 +35,7 @@ constexpr std::array table{Gpu{.name = "h100",
                                .block_shared_bytes = 227 << 10},
                            Gpu{.name = "a100",
                                .title = "A100",
+                               .driver_name = "NVIDIA A100-SXM4-80GB",
                                .architecture = 80,
                                .multiprocessors = 108,
                                .clock = 1.41e9,
@@ -47,6 +49,7 @@ constexpr std::array table{Gpu{.name = "h100",
                                .block_shared_bytes = 163 << 10},
                            Gpu{.name = "rtx4090",
                                .title = "RTX 4090",
+                               .driver_name = "NVIDIA GeForce RTX 4090",
                                .architecture = 89,
                                .multiprocessors = 128,
                                .clock = 2.52e9,
@@ -60,6 +63,7 @@ constexpr std::array table{Gpu{.name = "h100",
                                .block_shared_bytes = 99 << 10},
                            Gpu{.name = "rtx5090",
                                .title = "RTX 5090",
+                               .driver_name = "NVIDIA GeForce RTX 5090",
                                .architecture = 120,
                                .multiprocessors = 170,
                                .clock = 2.41e9,
@@ -91,6 +95,12 @@ const Gpu& find_gpu(std::string_view name) {
     names.emplace_back(gpu.name);
   }
   usage_fail("--gpu {}: there is {}{}", name, fmt::join(names, ", "), did_you_mean(name, names));
+}
+
+const Gpu* described_gpu(std::string_view description) {
+  for (const Gpu& gpu : table)
+    if (description.find(fmt::format("({},", gpu.driver_name)) != std::string_view::npos) return &gpu;
+  return nullptr;
 }
 
 }  // namespace cuelbo::lab

@@ -12,6 +12,7 @@ namespace cuelbo::lab {
 
 struct Gpu {
   std::string_view name, title;  // as --gpu says it, and as people do
+  std::string_view driver_name;  // other models of the same family have other rates
   int architecture = 0;          // 90: compute capability 9.0
   int multiprocessors = 0;
   double clock = 0;             // boost, Hz
@@ -32,5 +33,7 @@ struct Gpu {
 
 std::span<const Gpu> gpus();
 const Gpu& find_gpu(std::string_view name);  // Throws UsageError.
+// The one that a device's description names, as in "cuda:0 (NVIDIA H100 80GB HBM3, …)"; null: none of these.
+const Gpu* described_gpu(std::string_view description);
 
 }  // namespace cuelbo::lab

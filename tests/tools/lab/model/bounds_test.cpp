@@ -141,6 +141,16 @@ TEST(Bound, NamesWhatKeepsAVariantFromTheFloor) {
                    (1 << 22) / 4 / (132 * gpu.clock));
 }
 
+TEST(Bound, WideSharedAccessesCountForWhatTheyNeedAtLeast) {
+  const Gpu& gpu = find_gpu("h100");
+  for (const auto& [bytes, cycles] : {std::pair{4U, 4096}, std::pair{8U, 2048}, std::pair{16U, 2048}}) {
+    simt::Profile profile;
+    profile.lines.push_back({.shared = true, .bytes = bytes, .requests = 1024, .wavefronts = 4096});
+    EXPECT_DOUBLE_EQ(bound(gpu, {}, Precision::fp32, profile, {}).seconds(), cycles / gpu.wavefronts())
+        << bytes;
+  }
+}
+
 TEST(Bound, IsTheFloorWhereNothingIsWasted) {
   const Cost cost{.bytes = 512 << 20, .flops = 1};
   simt::Profile profile;
@@ -163,6 +173,18 @@ TEST(Bound, AWorkspaceCountsAsFarAsTheCacheCannotHoldIt) {
   EXPECT_DOUBLE_EQ(bound(gpu, cost, Precision::fp32, profile, {}).terms[0].work, 1 << 20);
   profile.must_store = 900'000'000;
   EXPECT_DOUBLE_EQ(bound(gpu, cost, Precision::fp32, profile, {}).terms[0].work, (1 << 20) + 800e6);
+}
+
+TEST(Gpu, IsFoundByItsDriversNameOnly) {
+  EXPECT_EQ(described_gpu("cuda:0 (NVIDIA H100 80GB HBM3, compute capability 9.0, 79 GiB)"),
+            &find_gpu("h100"));
+  EXPECT_EQ(described_gpu("cuda:1 (NVIDIA GeForce RTX 4090, compute capability 8.9, 24 GiB)"),
+            &find_gpu("rtx4090"));
+  for (const char* const other :
+       {"cuda:0 (NVIDIA H100 PCIe, compute capability 9.0, 80 GiB)",
+        "cuda:0 (NVIDIA A100-PCIE-40GB, compute capability 8.0, 40 GiB)",
+        "cuda:0 (NVIDIA GeForce RTX 4090 Laptop GPU, compute capability 8.9, 16 GiB)", "simt-checked"})
+    EXPECT_EQ(described_gpu(other), nullptr) << other;
 }
 
 TEST(Gpu, NamesAreChecked) {
