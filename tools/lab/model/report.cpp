@@ -35,8 +35,9 @@ std::string others(const Bound& bound) {
 }
 
 void print(const char* what, const Bound& bound) {
-  fmt::print("  {:<22} {:>10.3g} µs  {} ({})\n", what, 1e6 * bound.seconds(), describe(bound.busiest()),
-             others(bound));
+  const std::string rest = others(bound);
+  fmt::print("  {:<22} {:>10.3g} µs  {}{}\n", what, 1e6 * bound.seconds(), describe(bound.busiest()),
+             rest.empty() ? "" : " (" + rest + ")");
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ void print(const ModelReport& r) {
     fmt::print("  its accesses leave it room down to the floor");
   else
     fmt::print("  it stays {:.3g} times above the floor because of {}", ratio, r.bound.busiest().resource);
-  if (r.cost.bytes > 0) fmt::print("; {:.3g} operations a byte", intensity(r.cost));
+  if (r.cost.flops > 0) fmt::print("; {:.3g} operations a byte", intensity(r.cost));
   fmt::print("\n");
 }
 
