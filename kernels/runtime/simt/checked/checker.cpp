@@ -278,16 +278,23 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
     if (address - reinterpret_cast<Address>(freed.memory) < freed.bytes)
       fail(number(site), what + " of freed memory");
   what += " outside of all memory that kernels may use";
-  constexpr Address near = 4096;
+  // The nearest memory that there is.
+  Address nearest = 4096;
+  std::string beside;
+  const auto offer = [&](Address distance, const std::string& where, const Region& region) {
+    if (distance >= nearest) return;
+    nearest = distance;
+    beside = ", " + where + " " + name(region.space) + " of " + std::to_string(region.end - region.begin) +
+             " bytes";
+  };
   for (const auto& [begin, region] : memory_.regions()) {
-    const std::string of =
-        std::string(" ") + name(region.space) + " of " + std::to_string(region.end - region.begin) + " bytes";
-    if (address < begin && begin - address < near)
-      what += ", " + std::to_string(begin - address) + " bytes in front of" + of;
-    if (address < region.end && address + bytes > region.end) what += ", across the end of" + of;
-    if (address >= region.end && address - region.end < near)
-      what += ", " + std::to_string(address - region.end) + " bytes behind" + of;
+    if (address < begin)
+      offer(begin - address, std::to_string(begin - address) + " bytes in front of", region);
+    if (address < region.end && address + bytes > region.end) offer(0, "across the end of", region);
+    if (address >= region.end)
+      offer(address - region.end, std::to_string(address - region.end) + " bytes behind", region);
   }
+  what += beside;
   fail(number(site), what);
 }
 
