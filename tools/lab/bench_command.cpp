@@ -107,8 +107,8 @@ class Bench {
       const char* const name = counted() ? "simt-checked" : "simt";
       const std::unique_ptr<Device> simt = open_device({.name = name});
       return lab::main_kernel(
-          lab::report_compiled(lab::launches_of(v, shape, load_device_module(name), *simt),
-                               lab::find_cuda_code()),
+          lab::report_resources(lab::launches_of(v, shape, load_device_module(name), *simt),
+                                lab::find_cuda_code()),
           *gpu_);
     } catch (const Error&) {
       return {};

@@ -97,8 +97,8 @@ std::vector<CompiledKernel> kernels_of(const LaunchReport& launch, const std::ve
 
 }  // namespace
 
-CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs::path& code,
-                               const std::string& missing) {
+CompilerReport report_resources(std::span<const simt::Launch> launches, const fs::path& code,
+                                const std::string& missing) {
   CompilerReport report{.code = code.string(), .note = code.empty() ? missing : std::string()};
   for (const simt::Launch& launch : launches) {
     if (!report.launches.empty() && report.launches.back().launch == launch) {
@@ -117,10 +117,31 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs:
         report.note = fmt::format("'{}' has no kernel {}: it was built from other sources; build it again",
                                   code.string(), short_name(launch.name));
     }
-    for (LaunchReport& launch : report.launches) disassemble(code, launch.compiled);
   } catch (const Error& error) {
     report.note = error.what();
   }
+  return report;
+}
+
+CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs::path& code,
+                               const std::string& missing) {
+  CompilerReport report = report_resources(launches, code, missing);
+  std::vector<CompiledKernel> kernels;  // launches may share one
+  const auto find = [&](const CompiledKernel& kernel) {
+    return std::ranges::find_if(kernels, [&](const CompiledKernel& k) {
+      return k.symbol == kernel.symbol && k.architecture == kernel.architecture;
+    });
+  };
+  for (const LaunchReport& launch : report.launches)
+    for (const CompiledKernel& kernel : launch.compiled)
+      if (find(kernel) == kernels.end()) kernels.push_back(kernel);
+  try {
+    disassemble(code, kernels);
+  } catch (const Error& error) {
+    report.note = error.what();
+  }
+  for (LaunchReport& launch : report.launches)
+    for (CompiledKernel& kernel : launch.compiled) kernel = *find(kernel);
   return report;
 }
 

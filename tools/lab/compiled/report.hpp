@@ -29,7 +29,9 @@ struct CompilerReport {
 };
 
 // `code`: a file with GPU code; empty: there is none, and `missing` says why. Whatever keeps the code from being read is
-// in the note.
+// in the note. The first comes without instructions, at once.
+CompilerReport report_resources(std::span<const simt::Launch> launches, const std::filesystem::path& code,
+                                const std::string& missing = {});
 CompilerReport report_compiled(std::span<const simt::Launch> launches, const std::filesystem::path& code,
                                const std::string& missing = {});
 
