@@ -70,7 +70,7 @@ const char* width(std::string_view opcode) {
 
 // How a mix counts an instruction; empty: it is one of the others.
 std::string class_of(std::string_view opcode) {
-  const std::string base(opcode.substr(0, opcode.find('.')));
+  std::string base(opcode.substr(0, opcode.find('.')));
   for (const char* const memory : {"LDG", "STG", "LDS", "STS", "LDGSTS", "LD", "ST"})
     if (base == memory) return base + '.' + width(opcode);
   if (base.ends_with("MMA")) return base;  // tensor cores: HMMA, IMMA, QMMA …

@@ -134,11 +134,11 @@ TEST(Bound, NamesWhatKeepsAVariantFromTheFloor) {
   const Gpu& gpu = find_gpu("h100");
   const Bound b = bound(gpu, cost, Precision::fp32, profile, {&launch, 1});
   EXPECT_EQ(b.busiest().resource, "load/store units");
-  EXPECT_DOUBLE_EQ(b.seconds(), (1 << 22) / 4 / (33 * gpu.clock));
+  EXPECT_DOUBLE_EQ(b.seconds(), (1 << 20) / (33 * gpu.clock));
   EXPECT_GT(b.seconds(), floor(gpu, cost, Precision::fp32).seconds());
   const simt::Launch many{.grid = {12, 11, 10}, .block = {256, 1, 1}};
   EXPECT_DOUBLE_EQ(bound(gpu, cost, Precision::fp32, profile, {&many, 1}).seconds(),
-                   (1 << 22) / 4 / (132 * gpu.clock));
+                   (1 << 20) / (132 * gpu.clock));
 }
 
 TEST(Bound, WideSharedAccessesCountForWhatTheyNeedAtLeast) {
