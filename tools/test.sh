@@ -79,6 +79,7 @@ threads_tests() {
 cuda_device() {
   local cuelbo=build/cuda/bin/cuelbo output status=0
   build cuda --target cuelbo cuelbo_cuda_module || return 1
+  CUELBO_MODULE_PATH=build/cuda/bin build/release/bin/lab_tests --gtest_filter='CompilerReport.*' || return 1
   "$cuelbo" devices || return 1
   "$cuelbo" devices | grep -q '^cuda *usable' && return 0
   output=$("$cuelbo" train hfvae-dsprites --device cuda --steps 1 --output build/cuda/run 2>&1) || status=$?

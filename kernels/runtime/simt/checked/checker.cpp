@@ -29,6 +29,7 @@ const char* name(Space space) {
     case Space::static_shared: return "static shared memory";
     case Space::dynamic_shared: return "dynamic shared memory";
     case Space::global: return "global memory";
+    case Space::guard: return "a guard of the compiler's";
   }
   return "";
 }
@@ -118,8 +119,9 @@ void Checker::add_variables(std::span<std::byte> static_shared) {
   if (module_.shared.empty())
     memory_.add(reinterpret_cast<Address>(static_shared.data()), static_shared.size(), Space::static_shared);
   for (const ThreadLocal& variable : module_.shared) {
-    Region& region = memory_.add(reinterpret_cast<Address>(thread_locals_.data()) + variable.begin,
-                                 variable.end - variable.begin, Space::static_shared);
+    Region& region =
+        memory_.add(reinterpret_cast<Address>(thread_locals_.data()) + variable.begin,
+                    variable.end - variable.begin, variable.guard ? Space::guard : Space::static_shared);
     if (variable.guard) region.written.assign(variable.end - variable.begin, true);
   }
 }
@@ -214,7 +216,8 @@ void Checker::note_read(Cell& cell, const Access& now) {
 
 void Checker::profile(Address address, std::size_t bytes, Kind kind, const void* site) {
   const Region* const region = memory_.find(address);
-  if (region == nullptr || kind == Kind::copy_finish) return;  // threadIdx and its kin are registers
+  // threadIdx and its kin are registers, and guards no part of the kernel.
+  if (region == nullptr || region->space == Space::guard || kind == Kind::copy_finish) return;
   const auto as = is_atomic(kind)      ? AccessProfile::Kind::atomic
                   : kind == Kind::read ? AccessProfile::Kind::load
                                        : AccessProfile::Kind::store;
