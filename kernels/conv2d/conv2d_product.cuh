@@ -34,7 +34,7 @@ Product<Windows<width, T>, Matrix<true, width, T>> forward_product(const Conv2dF
           {windows, Divider(static_cast<unsigned>(windows.channels)),
            Divider(static_cast<unsigned>(windows.taps_x))},
           {weight.p, n, k, k},
-          {a.small, m, n, packs_fit(a.small, n), epilogue(a)}};
+          {a.small, m, n, packs_fit(a.small, n, epilogue(a)), epilogue(a)}};
 }
 
 // ---- backward_data. Pixels of large whose rows and columns leave the same remainders by the stride are reached by the
@@ -149,7 +149,7 @@ struct Phases {
 template <int width_a, int width_b, class T>
 Phases<width_a, width_b, T> phases(const Conv2dBackwardData& a, Factor<T> small, Factor<T> weight) {
   return {a, small, weight, Divider(static_cast<unsigned>(small.stride)),
-          packs_fit(a.large, a.shape.large_channels)};
+          packs_fit(a.large, a.shape.large_channels, epilogue(a))};
 }
 
 inline unsigned phase_count(const Conv2dShape& s) { return static_cast<unsigned>(s.stride * s.stride); }
@@ -196,7 +196,7 @@ Product<Matrix<false, width, T>, WindowElements<width, T>, WeightOutput> weight_
       k,
       {small.p, m, k, small.stride},
       {windows, Divider(static_cast<unsigned>(windows.across)), Divider(static_cast<unsigned>(windows.down))},
-      {a.dweight, m, columns, kept, by_stored, packs_fit(a.dweight, kept), {}}};
+      {a.dweight, m, columns, kept, by_stored, packs_fit(a.dweight, kept, {}), {}}};
 }
 
 }  // namespace cuelbo::kernels::cuda

@@ -13,10 +13,7 @@ struct FinishAt {
   template <int width>
   __device__ void at(std::int64_t row, std::int64_t column) const {
     const std::int64_t index = row * columns + column;
-    Pack<width> v = load<width>(y + index);
-#pragma unroll
-    for (int k = 0; k < width; ++k) v[k] = epilogue(v[k], index + k, column + k);
-    store(y + index, v);
+    store(y + index, epilogue(load<width>(y + index), index, column));
   }
 };
 
@@ -26,7 +23,8 @@ inline void launch_epilogue(std::int64_t rows, std::int64_t columns, float* y, c
   if (epilogue.bias == nullptr && epilogue.activation == Activation::identity &&
       epilogue.gradient_activation == Activation::identity)
     return;
-  launch_matrix_elements(rows, columns, aligned_to_16(y), FinishAt{y, columns, epilogue}, stream);
+  launch_matrix_elements(rows, columns, packs_fit(y, columns, epilogue), FinishAt{y, columns, epilogue},
+                         stream);
 }
 
 }  // namespace cuelbo::kernels::cuda

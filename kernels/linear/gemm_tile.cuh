@@ -9,10 +9,17 @@ namespace cuelbo::kernels::cuda {
 
 inline constexpr int shared_tile = 16;
 
+// A tile [k][outer]: a warp reads half a row and writes two rows or, of an operand along k, two columns, which 18 floats
+// between rows put into different banks.
+template <class Operand>
+using SharedTile = float[shared_tile][shared_tile + (Operand::along_k ? 2 : 0)];
+
 template <class Problem>
 __global__ void __launch_bounds__(shared_tile* shared_tile) gemm_shared_tile(Problem problem, int tiles_n) {
-  __shared__ float a_tile[shared_tile][shared_tile + 1], b_tile[shared_tile][shared_tile + 1];  // [outer][k]
   const auto product = problem.part(blockIdx.z);
+  using Product = std::remove_cvref_t<decltype(product)>;
+  __shared__ SharedTile<std::remove_cvref_t<decltype(Product::a)>> a_tile;
+  __shared__ SharedTile<std::remove_cvref_t<decltype(Product::b)>> b_tile;
   const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
   const int first_m = static_cast<int>(blockIdx.x) / tiles_n * shared_tile;
   const int first_n = static_cast<int>(blockIdx.x) % tiles_n * shared_tile;
@@ -23,11 +30,11 @@ __global__ void __launch_bounds__(shared_tile* shared_tile) gemm_shared_tile(Pro
   const auto b_line = product.b.line(first_n + b_outer);
   float sum = 0;
   for (int k = 0; k < product.k; k += shared_tile) {
-    a_tile[a_outer][a_k] = load_or_zeros(product.a, a_line, k + a_k)[0];
-    b_tile[b_outer][b_k] = load_or_zeros(product.b, b_line, k + b_k)[0];
+    a_tile[a_k][a_outer] = load_or_zeros(product.a, a_line, k + a_k)[0];
+    b_tile[b_k][b_outer] = load_or_zeros(product.b, b_line, k + b_k)[0];
     __syncthreads();
 #pragma unroll
-    for (int j = 0; j < shared_tile; ++j) sum += a_tile[y][j] * b_tile[x][j];
+    for (int j = 0; j < shared_tile; ++j) sum += a_tile[j][y] * b_tile[j][x];
     __syncthreads();
   }
   product.output.store(0, first_m + y, first_n + x, Pack<1>{sum});
@@ -59,7 +66,16 @@ template <class Operand, int outer, int threads>
 struct Stage {
   static constexpr int width = Operand::width, depth = 16, packs = outer * depth / width;
   static constexpr int count = (packs + threads - 1) / threads;  // packs a thread
-  static constexpr int pitch = outer + 4;                        // rows stay aligned, columns change banks
+
+  // Where an element stands. A warp stores packs along k as four columns of eight, four rows apart: every four rows are
+  // followed by eight floats, which puts the columns into different banks and leaves 16-byte reads of a row aligned. Single
+  // elements along k are stored as two columns of sixteen, of which two meet in a bank where rows are read by 16 bytes.
+  static constexpr bool packs_along_k = Operand::along_k && width == 4;
+  static constexpr int pitch = outer + (!Operand::along_k || packs_along_k ? 0 : outer % 32 == 0 ? 4 : 2);
+  __host__ __device__ static constexpr int at(int k, int o) {
+    return k * pitch + (packs_along_k ? k / 4 * 8 : 0) + o;
+  }
+  static constexpr int elements = at(depth - 1, outer);
 
   typename Operand::Line line[count];
   Pack<width> held[count];
@@ -89,7 +105,7 @@ struct Stage {
 #pragma unroll
     for (int i = 0; i < count; ++i) {
       if (!exists(i)) continue;
-      float* to = tile + k_of(i) * pitch + outer_of(i);
+      float* const to = tile + at(k_of(i), outer_of(i));
       if constexpr (Operand::along_k) {
 #pragma unroll
         for (int j = 0; j < width; ++j) to[j * pitch] = held[i][j];
@@ -108,8 +124,8 @@ __global__ void __launch_bounds__(T::threads, 2)
   using Product = std::remove_cvref_t<decltype(product)>;
   using StageA = Stage<std::remove_cvref_t<decltype(Product::a)>, T::m, T::threads>;
   using StageB = Stage<std::remove_cvref_t<decltype(Product::b)>, T::n, T::threads>;
-  __shared__ __align__(16) float a_tile[2][T::k * StageA::pitch];
-  __shared__ __align__(16) float b_tile[2][T::k * StageB::pitch];
+  __shared__ __align__(16) float a_tile[2][StageA::elements];
+  __shared__ __align__(16) float b_tile[2][StageB::elements];
 
   const int first_m = static_cast<int>(blockIdx.x) / tiles_n * T::m;
   const int first_n = static_cast<int>(blockIdx.x) % tiles_n * T::n;
@@ -143,8 +159,8 @@ __global__ void __launch_bounds__(T::threads, 2)
       Pack<4> column[bands];
 #pragma unroll
       for (int i = 0; i < bands; ++i)
-        column[i] = load<4>(a_tile[buffer] + j * StageA::pitch + i * band + 4 * down);
-      const auto row = load<T::thread_n>(b_tile[buffer] + j * StageB::pitch + T::thread_n * across);
+        column[i] = load<4>(a_tile[buffer] + StageA::at(j, i * band + 4 * down));
+      const auto row = load<T::thread_n>(b_tile[buffer] + StageB::at(j, T::thread_n * across));
 #pragma unroll
       for (int i = 0; i < T::thread_m; ++i)
 #pragma unroll

@@ -69,7 +69,7 @@ auto product(const Args& a, const Factors<T>& f) {
                                 k,
                                 {f.first.p, m, k, f.first.stride},
                                 {f.second.p, n, k, f.second.stride},
-                                {output(a), m, n, packs_fit(output(a), n), epilogue(a)}};
+                                {output(a), m, n, packs_fit(output(a), n, epilogue(a)), epilogue(a)}};
 }
 
 inline bool has_outputs(const Extents& e) { return e.m != 0 && e.n != 0; }

@@ -19,25 +19,24 @@ constexpr std::int64_t padded_stride(std::int64_t columns) {
 __device__ inline void convert(float x, float& y) { y = x; }
 __device__ inline void convert(float x, __nv_bfloat16& y) { y = __float2bfloat16_rn(x); }
 
-// One thread a pack.
+// One thread as many neighbours as 16 bytes of fp32 are, so that a warp reads whole sectors; one where rows are not aligned.
 template <class T>
 struct PadRows {
   const float* from;  // (rows, columns)
-  T* to;              // (rows, packs · pack_width)
-  int columns, packs;
+  T* to;              // (rows, stride)
+  int columns, stride;
 
-  template <int>
+  template <int width>
   __device__ void at(std::int64_t i) const {
-    constexpr int width = pack_width<T>;
-    const std::int64_t row = i / packs;
-    const int first = static_cast<int>(i - row * packs) * width;
-    struct alignas(16) {
+    const std::int64_t row = i / stride;
+    const int first = static_cast<int>(i - row * stride);
+    const auto x = first < columns ? load<width>(from + row * columns + first) : Pack<width>{};
+    struct alignas(width * sizeof(T)) {
       T v[width];
     } pack;
 #pragma unroll
-    for (int j = 0; j < width; ++j)
-      convert(first + j < columns ? from[row * columns + first + j] : 0.0F, pack.v[j]);
-    *reinterpret_cast<decltype(pack)*>(to + i * width) = pack;
+    for (int j = 0; j < width; ++j) convert(x[j], pack.v[j]);
+    *reinterpret_cast<decltype(pack)*>(to + i) = pack;
   }
 };
 
@@ -55,10 +54,12 @@ Factor<T> padded_factor(const float* p, std::int64_t rows, std::int64_t columns,
     if (columns == padded_stride<T>(columns) && aligned_to_16(p)) return {p, columns};
   T* const to = reinterpret_cast<T*>(workspace);
   workspace += padded_bytes<T>(rows, columns);
-  const std::int64_t packs = padded_stride<T>(columns) / pack_width<T>;
-  launch_for_each_element<1>(rows * packs,
-                             PadRows<T>{p, to, static_cast<int>(columns), static_cast<int>(packs)}, stream);
-  return {to, packs * pack_width<T>};
+  const std::int64_t stride = padded_stride<T>(columns);
+  with_width(columns % 4 == 0 && aligned_to_16(p), [&](auto width) {
+    launch_for_each_element<width()>(
+        rows * stride, PadRows<T>{p, to, static_cast<int>(columns), static_cast<int>(stride)}, stream);
+  });
+  return {to, stride};
 }
 
 }  // namespace cuelbo::kernels::cuda

@@ -55,28 +55,38 @@ struct Epilogue {
   Activation activation, gradient_activation;
   const float* saved;  // laid out like y; not read if gradient_activation is identity
 
-  __device__ float operator()(float sum, std::int64_t index, std::int64_t column) const {
-    if (bias != nullptr) sum += bias[column];
-    float y = activate(activation, sum);
-    if (gradient_activation != Activation::identity)
-      y *= derivative_from_output(gradient_activation, saved[index]);
+  // Neighbouring columns; a pack's operands are aligned as it is.
+  template <int width>
+  __device__ Pack<width> operator()(Pack<width> y, std::int64_t index, std::int64_t column) const {
+    if (bias != nullptr) {
+      const auto b = load<width>(bias + column);
+#pragma unroll
+      for (int j = 0; j < width; ++j) y[j] += b[j];
+    }
+#pragma unroll
+    for (int j = 0; j < width; ++j) y[j] = activate(activation, y[j]);
+    if (gradient_activation != Activation::identity) {
+      const auto s = load<width>(saved + index);
+#pragma unroll
+      for (int j = 0; j < width; ++j) y[j] *= derivative_from_output(gradient_activation, s[j]);
+    }
     return y;
+  }
+  __device__ float operator()(float sum, std::int64_t index, std::int64_t column) const {
+    return (*this)(Pack<1>{sum}, index, column)[0];
   }
 };
 
 // y[index … ] = finished pack, of which the columns below `columns` exist.
 template <int width>
 __device__ inline void store_finished(float* y, const Epilogue& epilogue, bool packs, std::int64_t index,
-                                      int column, int columns, Pack<width> sum) {
-#pragma unroll
-  for (int j = 0; j < width; ++j)
-    if (column + j < columns) sum[j] = epilogue(sum[j], index + j, column + j);
+                                      int column, int columns, const Pack<width>& sum) {
   if (packs && column + width <= columns) {
-    store(y + index, sum);
+    store(y + index, epilogue(sum, index, column));
   } else {
 #pragma unroll
     for (int j = 0; j < width; ++j)
-      if (column + j < columns) y[index + j] = sum[j];
+      if (column + j < columns) y[index + j] = epilogue(sum[j], index + j, column + j);
   }
 }
 
@@ -84,7 +94,7 @@ __device__ inline void store_finished(float* y, const Epilogue& epilogue, bool p
 struct RowMajor {
   float* y;
   int rows, columns;
-  bool packs;  // every fourth element of a run is aligned to 16 bytes
+  bool packs;  // every fourth element of a run is aligned to 16 bytes, the epilogue's operands' too
   Epilogue epilogue;
 
   std::int64_t count() const { return std::int64_t{rows} * columns; }
@@ -97,7 +107,9 @@ struct RowMajor {
   }
 };
 
-inline bool packs_fit(const float* y, std::int64_t columns) { return columns % 4 == 0 && aligned_to_16(y); }
+inline bool packs_fit(const float* y, std::int64_t columns, const Epilogue& epilogue) {
+  return columns % 4 == 0 && all_aligned_to_16(y, epilogue.bias, epilogue.saved);
+}
 
 template <class A, class B, class Output = RowMajor>
 struct Product {
@@ -151,8 +163,8 @@ void launch_sliced(Product<A, B, Output> product, Slices slices, void* workspace
   const Output output = product.output;
   if (slices.count > 1) {
     product.output.y = static_cast<float*>(workspace);
-    product.output.packs = packs_fit(product.output.y, output.run());
     product.output.epilogue = {};
+    product.output.packs = packs_fit(product.output.y, output.run(), {});
   }
   launch_tiles(T{}, product, product.m, product.n, slices, 1, stream);
   if (slices.count == 1) return;

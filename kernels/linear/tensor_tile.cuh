@@ -17,10 +17,10 @@ struct TensorTile {
   static constexpr int warps_n = warps_n_, threads = 32 * warps_m_ * warps_n_;
   static constexpr int warp_m = m / warps_m_, warp_n = n / warps_n_;
   static constexpr int stages = 3;
+  static constexpr int lanes_down = 8;  // rows of outputs that a warp stores at once
 };
 
-// A tile of one operand in shared memory, laid out as in memory: [outer][k] or [k][outer]. The pitch puts what a warp
-// reads at once into different banks.
+// A tile of one operand in shared memory, laid out as in memory: [outer][k] or [k][outer].
 template <class Operand, int outer, int threads>
 struct AsyncStage {
   using T = typename Operand::Element;
@@ -28,9 +28,16 @@ struct AsyncStage {
   static constexpr int width = 16 / sizeof(T), depth = 64 / sizeof(T);
   static constexpr int packs_per_row = along_k ? 4 : outer / width,
                        count = outer * 4 / threads;  // packs a thread
-  static constexpr int pitch = along_k ? 80 / sizeof(T) : outer + 8;
-  static constexpr int elements = (along_k ? outer : depth) * pitch;
+  static constexpr int rows = along_k ? outer : depth, row_length = packs_per_row * width;
   static_assert(Operand::width == width && outer * 4 % threads == 0);
+
+  // Where an element stands. No two of eight packs that are copied or read at once begin in the same bank: eight neighbours
+  // of a row, or four of two rows; one of each of eight rows (ldmatrix), or two of each of four rows (fp32). Rows of 64 bytes
+  // are followed by 16 bytes every other time, longer ones by 8 elements each.
+  __host__ __device__ static constexpr int at(int row, int column) {
+    return row * row_length + (packs_per_row == 4 ? row / 2 * width : row * 8) + column;
+  }
+  static constexpr int elements = at(rows - 1, row_length);
 
   const Operand& operand;
   typename Operand::Line line[count];
@@ -51,7 +58,7 @@ struct AsyncStage {
 #pragma unroll
     for (int i = 0; i < count; ++i) {
       const T* const from = operand.address(line[i], k + (along_k ? column_of(i) : row_of(i)));
-      ptx::cp_async_16(tile + row_of(i) * pitch + column_of(i), from == nullptr ? operand.base() : from,
+      ptx::cp_async_16(tile + at(row_of(i), column_of(i)), from == nullptr ? operand.base() : from,
                        from == nullptr ? 0 : 16);
     }
   }
@@ -63,24 +70,23 @@ template <class Stage>
 __device__ inline void load_rows(const __nv_bfloat16* tile, int outer, int k, std::uint32_t (&a)[4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if constexpr (Stage::along_k)
-    ptx::ldmatrix_x4(a, tile + (outer + lane % 16) * Stage::pitch + k + lane / 16 * 8);
+    ptx::ldmatrix_x4(a, tile + Stage::at(outer + lane % 16, k + lane / 16 * 8));
   else
-    ptx::ldmatrix_x4_trans(a,
-                           tile + (k + lane / 16 * 8 + lane % 8) * Stage::pitch + outer + lane / 8 % 2 * 8);
+    ptx::ldmatrix_x4_trans(a, tile + Stage::at(k + lane / 16 * 8 + lane % 8, outer + lane / 8 % 2 * 8));
 }
 template <class Stage>
 __device__ inline void load_columns(const __nv_bfloat16* tile, int outer, int k, std::uint32_t (&b)[4]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if constexpr (Stage::along_k)
-    ptx::ldmatrix_x4(b, tile + (outer + lane / 16 * 8 + lane % 8) * Stage::pitch + k + lane / 8 % 2 * 8);
+    ptx::ldmatrix_x4(b, tile + Stage::at(outer + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
   else
-    ptx::ldmatrix_x4_trans(b, tile + (k + lane % 16) * Stage::pitch + outer + lane / 16 * 8);
+    ptx::ldmatrix_x4_trans(b, tile + Stage::at(k + lane % 16, outer + lane / 16 * 8));
 }
 
 // ldmatrix moves 16-bit elements; tf32 ones are read one by one and rounded on the way.
 template <class Stage>
 __device__ inline std::uint32_t element(const float* tile, int outer, int k) {
-  return ptx::to_tf32(tile[Stage::along_k ? outer * Stage::pitch + k : k * Stage::pitch + outer]);
+  return ptx::to_tf32(tile[Stage::along_k ? Stage::at(outer, k) : Stage::at(k, outer)]);
 }
 template <class Stage>
 __device__ inline void load_rows(const float* tile, int outer, int k, std::uint32_t (&a)[4]) {
