@@ -1,5 +1,6 @@
 #include "kernels/conv2d/conv2d.hpp"
 
+#include "kernels/conv2d/conv2d_bytes.cuh"
 #include "kernels/conv2d/conv2d_direct.cuh"
 #include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
@@ -48,6 +49,11 @@ void forward_tiled(const Conv2dForward& a, Stream stream) {
                           a.shape.small_channels, 1, stream);
 }
 
+std::int64_t forward_tiled_bytes(const Conv2dForward& a) {
+  return factor_bytes(forward_extents(a.shape, stored_channels(a.shape)), shared_tile, shared_tile, 4) +
+         output_bytes(small_pixels(a.shape), a.shape.small_channels, epilogue(a), shared_tile_rows);
+}
+
 Slices forward_slices(const Conv2dShape& s) {
   Slices slices{};
   with_tile(s.small_channels, [&](auto tile) {
@@ -57,6 +63,14 @@ Slices forward_slices(const Conv2dShape& s) {
 }
 std::size_t forward_workspace(const Conv2dForward& a) {
   return slices_workspace(forward_slices(a.shape), small_pixels(a.shape), a.shape.small_channels);
+}
+std::int64_t forward_bytes(const Conv2dForward& a) {
+  std::int64_t bytes = 0;
+  with_tile(a.shape.small_channels, [&](auto tile) {
+    bytes = sliced_bytes<decltype(tile)>(forward_extents(a.shape, stored_channels(a.shape)),
+                                         forward_slices(a.shape).count, epilogue(a));
+  });
+  return bytes;
 }
 void forward_implicit_gemm(const Conv2dForward& a, Stream stream) {
   if (is_empty(a)) return;
@@ -79,6 +93,18 @@ void backward_data_tiled(const Conv2dBackwardData& a, Stream stream) {
                           phase_count(a.shape), stream);
 }
 
+std::int64_t backward_data_tiled_bytes(const Conv2dBackwardData& a) {
+  return phases_bytes(a, stored_channels(a.shape), shared_tile, shared_tile, shared_tile_rows, 4);
+}
+
+std::int64_t backward_data_bytes(const Conv2dBackwardData& a) {
+  std::int64_t bytes = 0;
+  with_tile(a.shape.large_channels, [&](auto tile) {
+    using T = decltype(tile);
+    bytes = phases_bytes(a, stored_channels(a.shape), T::m, T::n, T::lanes_down, 4);
+  });
+  return bytes;
+}
 void backward_data_implicit_gemm(const Conv2dBackwardData& a, Stream stream) {
   if (is_empty(a)) return;
   const Conv2dShape& s = a.shape;
@@ -107,11 +133,11 @@ constexpr const char *direct = "one thread an output",
 
 Variants<Conv2dForward> conv2d_forward_variants() {
   static const Variant<Conv2dForward> own[] = {
-      {"direct", direct, {launch_direct}},
-      {"tiled", tiled, {forward_tiled}},
+      {"direct", direct, {launch_direct, nullptr, direct_bytes}},
+      {"tiled", tiled, {forward_tiled, nullptr, forward_tiled_bytes}},
       {"implicit_gemm",
        "implicit matrix product by register tiles, 16-byte loads; few tiles: k in slices",
-       {forward_implicit_gemm, forward_workspace}},
+       {forward_implicit_gemm, forward_workspace, forward_bytes}},
       {"tensor_tf32", tensor_tf32, conv2d_tf32<Conv2dForward>(), Precision::tf32},
       {"tensor_bf16", tensor_bf16, conv2d_bf16<Conv2dForward>(), Precision::bf16}};
   static const auto variants = joined<Conv2dForward>({own, conv2d_library<Conv2dForward>()});
@@ -120,11 +146,11 @@ Variants<Conv2dForward> conv2d_forward_variants() {
 
 Variants<Conv2dBackwardData> conv2d_backward_data_variants() {
   static const Variant<Conv2dBackwardData> own[] = {
-      {"direct", direct, {launch_direct}},
-      {"tiled", tiled, {backward_data_tiled}},
+      {"direct", direct, {launch_direct, nullptr, direct_bytes}},
+      {"tiled", tiled, {backward_data_tiled, nullptr, backward_data_tiled_bytes}},
       {"implicit_gemm",
        "a product for each phase of the stride by register tiles, 16-byte loads",
-       {backward_data_implicit_gemm}},
+       {backward_data_implicit_gemm, nullptr, backward_data_bytes}},
       {"tensor_tf32", tensor_tf32, conv2d_tf32<Conv2dBackwardData>(), Precision::tf32},
       {"tensor_bf16", tensor_bf16, conv2d_bf16<Conv2dBackwardData>(), Precision::bf16}};
   static const auto variants = joined<Conv2dBackwardData>({own, conv2d_library<Conv2dBackwardData>()});

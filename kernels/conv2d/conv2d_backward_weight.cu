@@ -1,3 +1,4 @@
+#include "kernels/conv2d/conv2d_bytes.cuh"
 #include "kernels/conv2d/conv2d_direct.cuh"
 #include "kernels/conv2d/conv2d_library.hpp"
 #include "kernels/conv2d/conv2d_tensor.hpp"
@@ -30,6 +31,13 @@ Slices slices(const Conv2dShape& s) {
 std::size_t workspace(const Conv2dBackwardWeight& a) {
   return slices_workspace(slices(a.shape), a.shape.small_channels, window_elements(a.shape));
 }
+std::int64_t implicit_gemm_bytes(const Conv2dBackwardWeight& a) {
+  std::int64_t bytes = 0;
+  with_tile(a.shape, [&](auto tile) {
+    bytes = weight_bytes<decltype(tile)>(a, stored_channels(a.shape), slices(a.shape).count);
+  });
+  return bytes;
+}
 
 void backward_weight_implicit_gemm(const Conv2dBackwardWeight& a, Stream stream) {
   const Conv2dShape& s = a.shape;
@@ -50,10 +58,10 @@ void backward_weight_implicit_gemm(const Conv2dBackwardWeight& a, Stream stream)
 
 Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
   static const Variant<Conv2dBackwardWeight> own[] = {
-      {"direct", "one thread a weight", {launch_direct}},
+      {"direct", "one thread a weight", {launch_direct, nullptr, direct_bytes}},
       {"implicit_gemm",
        "implicit matrix product by register tiles; pixels in slices, summed by a second kernel",
-       {backward_weight_implicit_gemm, workspace}},
+       {backward_weight_implicit_gemm, workspace, implicit_gemm_bytes}},
       {"tensor_tf32", "implicit matrix product on tensor cores (mma.sync), three stages of cp.async",
        conv2d_tf32<Conv2dBackwardWeight>(), Precision::tf32},
       {"tensor_bf16", "the same of copies in bf16, both read by ldmatrix.trans",

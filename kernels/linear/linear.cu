@@ -2,6 +2,7 @@
 
 #include "kernels/bias/column_sums.cuh"
 #include "kernels/linear/gemm_tile.cuh"
+#include "kernels/linear/linear_bytes.cuh"
 #include "kernels/linear/linear_library.hpp"
 #include "kernels/linear/linear_naive.cuh"
 #include "kernels/linear/linear_tensor.hpp"
@@ -36,6 +37,11 @@ template <class Args>
 std::size_t product_workspace(const Args& a) {
   const Extents e = extents(a);
   return slices_workspace(slices(e), e.m, e.n);
+}
+
+template <class Args>
+std::int64_t register_tiled_bytes(const Args& a) {
+  return register_tile_bytes<BlockTile>(a, slices(extents(a)));
 }
 
 template <class Args>
@@ -87,8 +93,9 @@ Variants<Args> ladder(Kernel<Args> naive, Kernel<Args> tiled, Kernel<Args> regis
 }
 template <class Args>
 Variants<Args> ladder() {
-  return ladder<Args>({launch_linear_naive<Args>}, {launch_tiled<Args>},
-                      {launch_register_tiled<Args>, product_workspace<Args>});
+  return ladder<Args>({launch_linear_naive<Args>, nullptr, naive_bytes<Args>},
+                      {launch_tiled<Args>, nullptr, shared_tile_bytes<Args>},
+                      {launch_register_tiled<Args>, product_workspace<Args>, register_tiled_bytes<Args>});
 }
 
 }  // namespace
@@ -96,8 +103,11 @@ Variants<Args> ladder() {
 Variants<LinearForward> linear_forward_variants() { return ladder<LinearForward>(); }
 Variants<LinearBackwardData> linear_backward_data_variants() { return ladder<LinearBackwardData>(); }
 Variants<LinearBackwardWeight> linear_backward_weight_variants() {
-  return ladder<LinearBackwardWeight>({backward_weight_naive}, {backward_weight_tiled, bias_workspace},
-                                      {backward_weight_register_tiled, backward_weight_workspace});
+  using Args = LinearBackwardWeight;
+  return ladder<Args>(
+      {backward_weight_naive, nullptr, naive_bytes<Args>},
+      {backward_weight_tiled, bias_workspace, shared_tile_bytes<Args>},
+      {backward_weight_register_tiled, backward_weight_workspace, register_tiled_bytes<Args>});
 }
 
 }  // namespace cuelbo::kernels::cuda

@@ -1,6 +1,7 @@
 #include "kernels/linear/linear_tensor.hpp"
 
 #include "kernels/bias/column_sums.cuh"
+#include "kernels/linear/linear_bytes.cuh"
 #include "kernels/linear/linear_naive.cuh"
 #include "kernels/linear/padded_factor.cuh"
 #include "kernels/linear/tensor_tile.cuh"
@@ -57,15 +58,23 @@ void launch_tensor(const Args& a, Stream stream) {
   launch_bias(a, workspace, stream);
 }
 
+template <class T, class Args>
+std::int64_t moved_bytes(const Args& a) {
+  return tensor_tile_bytes<BlockTile<T>>(a, slices<T>(a));
+}
+
+template <class T, class Args>
+constexpr Kernel<Args> tensor_kernel{launch_tensor<T, Args>, workspace<T, Args>, moved_bytes<T, Args>};
+
 }  // namespace
 
 template <class Args>
 Kernel<Args> linear_tf32() {
-  return {launch_tensor<float, Args>, workspace<float, Args>};
+  return tensor_kernel<float, Args>;
 }
 template <class Args>
 Kernel<Args> linear_bf16() {
-  return {launch_tensor<__nv_bfloat16, Args>, workspace<__nv_bfloat16, Args>};
+  return tensor_kernel<__nv_bfloat16, Args>;
 }
 
 template Kernel<LinearForward> linear_tf32();

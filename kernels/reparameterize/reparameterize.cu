@@ -39,42 +39,54 @@ __global__ void backward_one(ReparameterizeBackward a) {
   a.dlogvar[wide] = a.dz[i] * expf(a.logvar[wide] / 2) * noise / 2;
 }
 
-// One thread a Philox call, which is four elements: of one row and 16 bytes apiece (width 4), or each by itself.
-template <int width>
-__global__ void forward_four(ReparameterizeForward a) {
+// One thread a Philox call, which makes four numbers. f(i, wide, noise), i counting elements and `wide` their place in wider
+// rows, gets all four as a pack where that is 16 bytes of one row. Elsewhere the numbers of a warp change hands, so that its
+// lanes take neighbouring elements and not every fourth.
+template <int width, class Args, class F>
+__device__ void with_noise(const Args& a, F f) {
   const std::int64_t call = global_thread(), count = a.rows * a.dims;
-  if (4 * call >= count) return;
-  const float4 noise = normals(*a.counter, a.operation, call);
+  const auto place = [&](std::int64_t i) { return i / a.dims * a.stride + i % a.dims; };
+  Pack<4> noise{};
+  if (4 * call < count) {
+    const float4 four = normals(*a.counter, a.operation, call);
+    noise = {four.x, four.y, four.z, four.w};
+  }
+  if constexpr (width == 4) {
+    if (4 * call < count) f(4 * call, place(4 * call), noise);
+  } else {
+    __shared__ __align__(16) float made[4 * block];
+    store(made + 4 * threadIdx.x, noise);
+    __syncwarp();
+    const unsigned first = threadIdx.x / 32 * 128 + threadIdx.x % 32;
 #pragma unroll
-  for (int k = 0; k < 4; k += width) {
-    const std::int64_t i = 4 * call + k;
-    if (i >= count) break;
-    const std::int64_t wide = i / a.dims * a.stride + i % a.dims;
-    const Pack<width> mean = load<width>(a.mean + wide), logvar = load<width>(a.logvar + wide);
-    Pack<width> z;
-#pragma unroll
-    for (int e = 0; e < width; ++e) z[e] = mean[e] + expf(logvar[e] / 2) * component(noise, k + e);
-    store(a.z + i, z);
+    for (unsigned mine = first; mine < first + 128; mine += 32) {
+      const std::int64_t i = std::int64_t{blockIdx.x} * 4 * block + mine;
+      if (i < count) f(i, place(i), Pack<1>{made[mine]});
+    }
   }
 }
 
 template <int width>
-__global__ void backward_four(ReparameterizeBackward a) {
-  const std::int64_t call = global_thread(), count = a.rows * a.dims;
-  if (4 * call >= count) return;
-  const float4 noise = normals(*a.counter, a.operation, call);
+__global__ void __launch_bounds__(block) forward_four(ReparameterizeForward a) {
+  with_noise<width>(a, [&](std::int64_t i, std::int64_t wide, const Pack<width>& noise) {
+    const Pack<width> mean = load<width>(a.mean + wide), logvar = load<width>(a.logvar + wide);
+    Pack<width> z;
 #pragma unroll
-  for (int k = 0; k < 4; k += width) {
-    const std::int64_t i = 4 * call + k;
-    if (i >= count) break;
-    const std::int64_t wide = i / a.dims * a.stride + i % a.dims;
+    for (int e = 0; e < width; ++e) z[e] = mean[e] + expf(logvar[e] / 2) * noise[e];
+    store(a.z + i, z);
+  });
+}
+
+template <int width>
+__global__ void __launch_bounds__(block) backward_four(ReparameterizeBackward a) {
+  with_noise<width>(a, [&](std::int64_t i, std::int64_t wide, const Pack<width>& noise) {
     const Pack<width> dz = load<width>(a.dz + i), logvar = load<width>(a.logvar + wide);
     Pack<width> dlogvar;
 #pragma unroll
-    for (int e = 0; e < width; ++e) dlogvar[e] = dz[e] * expf(logvar[e] / 2) * component(noise, k + e) / 2;
+    for (int e = 0; e < width; ++e) dlogvar[e] = dz[e] * expf(logvar[e] / 2) * noise[e] / 2;
     store(a.dmean + wide, dz);
     store(a.dlogvar + wide, dlogvar);
-  }
+  });
 }
 
 template <auto kernel, int elements, class Args>
@@ -98,28 +110,40 @@ void backward_philox4(const ReparameterizeBackward& a, Stream stream) {
              [&](auto width) { run<backward_four<width()>, 4>(a, stream); });
 }
 
+// Each element's operands once, and the counter by each warp's calls: a sector for the seed and one for the step.
+template <int bytes, int elements, class Args>
+std::int64_t moved_bytes(const Args& a) {
+  return a.rows * a.dims * bytes + divide_up<std::int64_t>(a.rows * a.dims, 32 * elements) * 64;
+}
+
 }  // namespace
 
 Variants<ReparameterizeForward> reparameterize_forward_variants() {
+  using Args = ReparameterizeForward;
   static constexpr Variant<ReparameterizeForward> variants[] = {
-      {"scalar", "one thread an element, a Philox call each", {run<forward_one, 1, ReparameterizeForward>}},
+      {"scalar",
+       "one thread an element, a Philox call each",
+       {run<forward_one, 1, Args>, nullptr, moved_bytes<12, 1, Args>}},
       {"noise_buffer",
        "the noise into memory by one kernel, read from there by another",
-       {forward_noise_buffer, noise_buffer_workspace}},
+       {forward_noise_buffer, noise_buffer_workspace, moved_bytes<20, 4, Args>}},
       {"philox4",
        "one thread the four elements of a Philox call, 16-byte loads and stores",
-       {forward_philox4}}};
+       {forward_philox4, nullptr, moved_bytes<12, 4, Args>}}};
   static const auto all =
       joined<ReparameterizeForward>({variants, reparameterize_forward_library_variants()});
   return all;
 }
 
 Variants<ReparameterizeBackward> reparameterize_backward_variants() {
+  using Args = ReparameterizeBackward;
   static constexpr Variant<ReparameterizeBackward> variants[] = {
-      {"scalar", "one thread an element, noise made again", {run<backward_one, 1, ReparameterizeBackward>}},
+      {"scalar",
+       "one thread an element, noise made again",
+       {run<backward_one, 1, Args>, nullptr, moved_bytes<16, 1, Args>}},
       {"philox4",
        "one thread the four elements of a Philox call, 16-byte loads and stores",
-       {backward_philox4}}};
+       {backward_philox4, nullptr, moved_bytes<16, 4, Args>}}};
   return variants;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -154,6 +155,9 @@ class Contract {
   virtual std::vector<Buffer> buffers(const Shape& shape) const = 0;
   virtual kernels::Cost cost(const Shape& shape) const = 0;
   virtual std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const = 0;
+  // What the kernel says that it moves (Kernel::moved_bytes); empty: it does not say.
+  virtual std::optional<std::int64_t> moved_bytes(const kernels::KernelTable& table,
+                                                  const Shape& shape) const = 0;
   virtual void launch(const kernels::KernelTable& table, const Shape& shape,
                       const std::map<std::string, void*>& addresses, void* workspace,
                       kernels::Stream stream) const = 0;

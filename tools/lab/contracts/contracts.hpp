@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -81,6 +82,17 @@ class DescribedContract final : public Contract {
     describe(d, shape);
     const auto& kernel = table.*member_;
     return kernel.workspace == nullptr ? 0 : kernel.workspace(d.args);
+  }
+  std::optional<std::int64_t> moved_bytes(const kernels::KernelTable& table,
+                                          const Shape& shape) const override {
+    const auto& kernel = table.*member_;
+    if (kernel.moved_bytes == nullptr) return {};
+    std::map<std::string, void*> addresses;  // that there are: nothing is accessed
+    alignas(64) static std::byte anywhere[64];
+    for (const Buffer& b : buffers(shape)) addresses[b.name] = anywhere;
+    Description d;
+    describe(d, shape, &addresses);
+    return kernel.moved_bytes(d.args);
   }
   void launch(const kernels::KernelTable& table, const Shape& shape,
               const std::map<std::string, void*>& addresses, void* workspace,
