@@ -2,6 +2,7 @@
 // columns, a column) and shares its pairs. Neighbouring threads meet neighbouring columns; what they have found is reduced by
 // shuffles.
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
+#include "kernels/elbo_decomposition/pair_bytes.hpp"
 #include "kernels/elbo_decomposition/pair_density.cuh"
 #include "kernels/runtime/reduction.cuh"
 
@@ -151,6 +152,32 @@ void run(std::int64_t owners, std::int64_t pairs, const F& f, Stream stream) {
 }
 
 }  // namespace
+
+// A warp's threads have 32 columns, each its own row of memory, and share z; one of them writes.
+std::int64_t elbo_forward_block_bytes(const ElboDecompositionForward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const std::int64_t pair = sum_over_blocks(s, dims_of) * (2 * strided_sectors(s.dims) + 1);
+  return (s.rows * s.columns / 32 * pair + s.rows * s.block_count) * sector_bytes;
+}
+
+// For every eight dimensions of a block a pair's density is computed; then come the operands of each dimension, and one
+// thread adds its sum to memory.
+std::int64_t elbo_backward_block_bytes(const ElboDecompositionBackward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const std::int64_t apart = strided_sectors(s.dims), visits = sum_over_blocks(s, dims_of);
+  const auto pairs = [&](std::int64_t of_dim, std::int64_t of_block) {
+    return s.rows * s.columns / 32 *
+           (sum_over_blocks(s,
+                            [&](const DensityBlock& v) {
+                              return (dims_of(v) + several - 1) / several * (dims_of(v) * of_dim + of_block);
+                            }) +
+            visits * of_dim);
+  };
+  const std::int64_t of_rows = pairs(2 * apart + 1, 2) + s.rows * (s.dims + 2 * visits);
+  const std::int64_t of_columns =
+      pairs(apart + 2, 2 * strided_sectors(s.block_count)) + s.columns * (2 * s.dims + 4 * visits);
+  return (of_rows + of_columns) * sector_bytes;
+}
 
 void elbo_forward_block(const ElboDecompositionForward& a, Stream stream) {
   for_each_part(a.shape, [&](const BlockTable& table) {

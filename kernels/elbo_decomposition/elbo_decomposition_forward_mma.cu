@@ -40,7 +40,8 @@ __global__ void __launch_bounds__(warps * 32)
   const int dims = v.dim_end - v.dim_begin, k_end = depth(v), half = k_end / 2, stride = pitch(k_end);
   float* const row_factors = dynamic_shared<float>();               // (block_rows, stride)
   float* const column_factors = row_factors + block_rows * stride;  // (tile, stride)
-  float* const constants = column_factors + tile * stride;          // (tile)
+  float* const terms = column_factors + tile * stride;              // (tile, half + 1): of constants
+  float* const constants = terms + tile * (half + 1);               // (tile)
   const unsigned tiles = row_tiles(a.shape);
   const std::int64_t slice = blockIdx.x / tiles, first_row = std::int64_t{blockIdx.x % tiles} * block_rows;
   const std::int64_t begin = slice * c.slice, end = begin + c.slice < c.other ? begin + c.slice : c.other;
@@ -64,20 +65,17 @@ __global__ void __launch_bounds__(warps * 32)
       const int j = i / half, d = i % half;
       const std::int64_t column = first + j, from = column * a.shape.dims + v.dim_begin + d;
       const bool valid = column < end && d < dims;
-      const float precision = valid ? expf(-a.logvar[from]) : 0;
+      constexpr float half_log_2pi = 0.91893853F;
+      const float mean = valid ? a.mean[from] : 0, logvar = valid ? a.logvar[from] : 0;
+      const float precision = valid ? expf(-logvar) : 0;
       column_factors[j * stride + d] = -0.5F * precision;
-      column_factors[j * stride + half + d] = valid ? precision * a.mean[from] : 0;
+      column_factors[j * stride + half + d] = precision * mean;
+      terms[j * (half + 1) + d] = valid ? 0.5F * (precision * mean * mean + logvar) + half_log_2pi : 0;
     }
     __syncthreads();
     if (threadIdx.x < tile) {
-      constexpr float half_log_2pi = 0.91893853F;
-      const float* const factors = column_factors + threadIdx.x * stride;
-      const std::int64_t column = first + threadIdx.x;
       float sum = 0;
-      for (int d = 0; column < end && d < dims; ++d) {
-        const std::int64_t from = column * a.shape.dims + v.dim_begin + d;
-        sum += 0.5F * (factors[half + d] * a.mean[from] + a.logvar[from]) + half_log_2pi;
-      }
+      for (int d = 0; d < dims; ++d) sum += terms[threadIdx.x * (half + 1) + d];
       constants[threadIdx.x] = -sum;
     }
     __syncthreads();
@@ -147,6 +145,21 @@ __global__ void __launch_bounds__(warps * 32)
 
 }  // namespace
 
+// A block of the table reads its dimensions of rows once a slice and of columns once a tile of rows, and leaves two numbers a
+// row and slice. What it reads of a row of memory may end within sectors.
+std::int64_t products_bytes(const ElboDecompositionForward& a, const Cut& c) {
+  constexpr std::int64_t sector_floats = 8;
+  std::int64_t sectors = 0, products = 0;
+  for (std::int32_t i = 0; i < a.shape.block_count; ++i) {
+    const DensityBlock& v = a.shape.blocks[i];
+    if (!is_product(v)) continue;
+    sectors += (v.dim_end - 1) / sector_floats - v.dim_begin / sector_floats + 1;
+    ++products;
+  }
+  return 32 * sectors * (a.shape.rows * c.slices + 2 * a.shape.columns * row_tiles(a.shape)) +
+         8 * products * a.shape.rows * c.slices;
+}
+
 void launch_products(const ElboDecompositionForward& a, const BlockTable& table, const LogWeights& weights,
                      const Cut& c, const Sums& sums, Stream stream) {
   int deepest = 0;
@@ -155,7 +168,8 @@ void launch_products(const ElboDecompositionForward& a, const BlockTable& table,
     if (is_product(v) && depth(v) > deepest) deepest = depth(v);
   }
   if (deepest == 0) return;
-  const auto floats = static_cast<std::size_t>((block_rows + tile) * pitch(deepest) + tile);
+  const auto floats =
+      static_cast<std::size_t>((block_rows + tile) * pitch(deepest) + tile * (deepest / 2 + 1) + tile);
   const auto blocks = static_cast<unsigned>(row_tiles(a.shape) * c.slices);
   launch(product_slice, dim3(blocks, static_cast<unsigned>(table.count)), warps * 32, floats * sizeof(float),
          stream, a, table, weights, c, sums);

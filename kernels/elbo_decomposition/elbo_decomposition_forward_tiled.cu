@@ -1,6 +1,7 @@
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
 
 #include "kernels/elbo_decomposition/forward_slices.cuh"
+#include "kernels/elbo_decomposition/transposed.cuh"
 
 namespace cuelbo::kernels::cuda {
 
@@ -15,14 +16,15 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   float* memory = dynamic_shared<float>();
   const Components columns = take_components(memory, dims, tile);
   float* const products = take(memory, tile * eight);
-  float* const z = take(memory, dims * n) + me;          // (dims, threads)
+  float* const all_z = take(memory, dims * (n + gap));   // (dims, threads + gap)
   float* const densities = take(memory, tile * n) + me;  // (tile, threads)
   const Neighbours near = neighbours(a.shape, a.own, place.own);
-  for (std::int32_t d = 0; d < dims; ++d) z[d * n] = place.valid ? a.z[place.own * dims + d] : 0;
+  const float* const z = all_z + me;
+  fill_rows(a.z, place.first, c.own, dims, n, all_z);
 
   for (std::int64_t first = place.begin; first < place.end; first += tile) {
     __syncthreads();
-    fill_columns(a, first, columns);
+    columns.fill(a, first);
     __syncthreads();
     for (auto at = static_cast<std::int32_t>(blockIdx.y); at < table.count;
          at += static_cast<std::int32_t>(gridDim.y)) {
@@ -37,7 +39,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
         for (int j = 0; j < tile; j += eight) {
           float w[eight], x[eight];
           log_weights_of_eight(weights, near, first + j, c.other, w);
-          log_terms(v, z, n, columns, j, w, x);
+          log_terms(v, z, n + gap, columns, j, w, x);
           float now = largest;
 #pragma unroll
           for (int i = 0; i < eight; ++i) now = fmaxf(now, x[i]);
@@ -52,7 +54,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
         for (int j = 0; j < tile; j += eight) {
           float w[eight], x[eight];
           log_weights_of_eight(weights, near, first + j, c.other, w);
-          log_terms(v, z, n, columns, j, w, x);
+          log_terms(v, z, n + gap, columns, j, w, x);
 #pragma unroll
           for (int i = 0; i < eight; ++i) {
             densities[(j + i) * n] = x[i];
@@ -86,13 +88,9 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   }
 }
 
-// Thread: a row and a block of the table.
-__global__ void __launch_bounds__(finish_block)
-    forward_finish(ElboDecompositionForward a, BlockTable table, std::int64_t slices, Sums sums) {
-  const std::int64_t i = finish_thread(), rows = a.shape.rows;
-  if (i >= rows * table.count) return;
-  const std::int64_t row = i % rows;
-  const auto at = static_cast<std::int32_t>(i / rows);
+// Of a row and a block of the table.
+__device__ float combined(const ElboDecompositionForward& a, const BlockTable& table, std::int64_t slices,
+                          const Sums& sums, std::int64_t row, std::int32_t at) {
   const DensityBlock& v = table.blocks[at];
   float largest = minus_infinity;
   for (std::int64_t s = 0; s < slices; ++s)
@@ -109,14 +107,25 @@ __global__ void __launch_bounds__(finish_block)
     const float x = log_sum(first_sum(table, at) + k);
     result += discrete(v) ? finish_class(a, table, at, row, k, x, largest) : x;
   }
-  a.log_q[row * a.shape.block_count + table.first + at] = result;
+  return result;
+}
+
+__global__ void forward_finish(ElboDecompositionForward a, BlockTable table, std::int64_t slices, Sums sums) {
+  __shared__ float results[transposed_elements];
+  const TransposedPart part(a.shape.rows, table.count, a.shape.block_count);
+  part.by_columns(results, [&](std::int64_t row, std::int64_t at, float& result) {
+    result = combined(a, table, slices, sums, row, static_cast<std::int32_t>(at));
+  });
+  __syncthreads();
+  part.by_rows(results, [&](std::int64_t i, float result) { a.log_q[table.first + i] = result; });
 }
 
 // ---- launches
 
 Cut forward_cut(const ElboDecompositionShape& s) {
   const std::int64_t mixture = saved_columns(s) > 0 ? tile : 0;
-  return cut(s, s.rows, s.columns, s.dims + mixture, (3 * s.dims + eight) * tile);
+  return cut(s, s.rows, s.columns, s.dims + mixture,
+             (3 * s.dims + eight) * tile + component_gaps(s.dims) + gap * s.dims);
 }
 
 // Of one slice and row.
@@ -147,11 +156,35 @@ void forward(const ElboDecompositionForward& a, bool products_apart, Stream stre
     launch(forward_slice, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
            log_weights(s), c, sums, products_apart);
     if (products_apart) launch_products(a, table, log_weights(s), c, sums, stream);
-    launch_finish<forward_finish>(s.rows * table.count, stream, a, table, c.slices, sums);
+    launch(forward_finish, transposed_grid(s.rows, table.count), transposed_block, 0, stream, a, table,
+           c.slices, sums);
   });
 }
 
 }  // namespace
+
+// The floats that a block of the table leaves and picks up.
+static std::int64_t sums_of_block(const ElboDecompositionShape& s, const Cut& c) {
+  return s.rows * (4 * divide_up<std::int64_t>(s.columns, tile) - 2 * c.slices);
+}
+
+// Each share of the table and slice of columns reads the rows, each share and tile of rows the columns. A block of the table
+// leaves a largest term and a sum a row and slice, picks them up with every further tile of columns, and the second kernel
+// reads the largest twice. Without discrete groups.
+std::int64_t elbo_forward_tiled_bytes(const ElboDecompositionForward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const Cut c = forward_cut(s);
+  const std::int64_t operands = c.shares * s.dims * (s.rows * c.slices + 2 * s.columns * c.tiles);
+  const std::int64_t finish = s.rows * s.block_count * (3 * c.slices + 1);
+  return 4 * (operands + s.block_count * sums_of_block(s, c) + finish);
+}
+// Products leave their sums once a slice.
+std::int64_t elbo_forward_mma_bytes(const ElboDecompositionForward& a) {
+  const Cut c = forward_cut(a.shape);
+  std::int64_t products = 0;
+  for (std::int32_t v = 0; v < a.shape.block_count; ++v) products += is_product(a.shape.blocks[v]) ? 1 : 0;
+  return elbo_forward_tiled_bytes(a) - 4 * products * sums_of_block(a.shape, c) + products_bytes(a, c);
+}
 
 void elbo_forward_tiled(const ElboDecompositionForward& a, Stream stream) { forward(a, false, stream); }
 void elbo_forward_mma(const ElboDecompositionForward& a, Stream stream) { forward(a, true, stream); }

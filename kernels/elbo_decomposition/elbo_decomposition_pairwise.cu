@@ -1,6 +1,7 @@
 // What a framework does: all log-densities, rows × columns × dims of them, stored and then reduced, and on the way back all
 // their gradients. One thread a number.
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
+#include "kernels/elbo_decomposition/pair_bytes.hpp"
 #include "kernels/elbo_decomposition/pair_density.cuh"
 
 namespace cuelbo::kernels::cuda {
@@ -105,6 +106,16 @@ std::size_t pair_bytes(const ElboDecompositionShape& s) {
 
 std::size_t elbo_forward_pairwise_workspace(const ElboDecompositionForward& a) { return pair_bytes(a.shape); }
 
+// A density is a number stored, a mean, a logvar, and a z that the warp shares; each is read for every block, once for the
+// largest term and once for the sum.
+std::int64_t elbo_forward_pairwise_bytes(const ElboDecompositionForward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const double warps = static_cast<double>(s.rows * s.block_count) / 32;
+  const auto reduced = static_cast<std::int64_t>(2 * warps * static_cast<double>(s.columns) *
+                                                 step_sectors(s).of_own_rows * sector_bytes);
+  return pair_count(s) * (12 + row_sectors(s.dims)) + reduced + 4 * s.rows * s.block_count;
+}
+
 void elbo_forward_pairwise(const ElboDecompositionForward& a, Stream stream) {
   auto* const densities = static_cast<float*>(a.workspace);
   run<store_densities>(pair_count(a.shape), stream, a, densities);
@@ -115,6 +126,19 @@ void elbo_forward_pairwise(const ElboDecompositionForward& a, Stream stream) {
 
 std::size_t elbo_backward_pairwise_workspace(const ElboDecompositionBackward& a) {
   return pair_bytes(a.shape);
+}
+
+// A pair's gradients are a row of memory to each thread, which lie sectors apart.
+std::int64_t elbo_backward_pairwise_bytes(const ElboDecompositionBackward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const std::int64_t visits = sum_over_blocks(s, dims_of), apart = strided_sectors(s.dims);
+  const std::int64_t of_row = row_sectors(s.dims);
+  // Cleared, and added to by every block, which has computed the density and read log_q and dlog_q.
+  const std::int64_t stored = s.dims * apart + visits * (2 * apart + 2 * apart + 1) + 2 * s.block_count;
+  // Twice the gradient and three operands of each pair and dimension, neighbours or those of one row: of rows z, then mean
+  // and logvar of columns.
+  const std::int64_t reduced = s.dims * (8 + (4 + 2 * of_row) + (of_row + 8));
+  return s.rows * s.columns * (stored + reduced) / 32 * sector_bytes + 4 * s.dims * (s.rows + 2 * s.columns);
 }
 
 void elbo_backward_pairwise(const ElboDecompositionBackward& a, Stream stream) {

@@ -1,6 +1,7 @@
 // One thread for each number of the result, which goes through all columns (or rows) by itself. Pairs of rows and columns
 // are computed again and again, and nothing is kept between threads.
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
+#include "kernels/elbo_decomposition/pair_bytes.hpp"
 #include "kernels/elbo_decomposition/pair_density.cuh"
 
 namespace cuelbo::kernels::cuda {
@@ -127,6 +128,16 @@ void run(std::int64_t threads, const Args& a, const BlockTable& table, Stream st
 
 }  // namespace
 
+// Of each pair: the mean and logvar, of one column for the whole warp, and z of its rows.
+std::int64_t elbo_forward_thread_bytes(const ElboDecompositionForward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const double warps = static_cast<double>(s.rows * s.block_count) / 32;
+  const StepSectors sectors = step_sectors(s);
+  return static_cast<std::int64_t>(warps * static_cast<double>(s.columns) *
+                                   (2 * sectors.of_one_row + sectors.of_own_rows) * sector_bytes) +
+         4 * s.rows * s.block_count;
+}
+
 void elbo_forward_thread(const ElboDecompositionForward& a, Stream stream) {
   for_each_part(a.shape, [&](const BlockTable& table) {
     run<forward_each>(a.shape.rows * table.count, a, table, stream);
@@ -138,6 +149,26 @@ void elbo_row_probabilities(const ElboDecompositionBackward& a, const BlockTable
 }
 void elbo_probabilities(const ElboDecompositionBackward& a, const BlockTable& table, Stream stream) {
   run<backward_probabilities>(a.shape.columns * class_column_count(a.shape), a, table, stream);
+}
+
+// A warp has the dimensions of `shared` rows (or columns), or 32 of one. For each block that it has dimensions of, and each
+// pair, it computes the density, reads log_q and dlog_q, and then the operands of its own dimensions.
+std::int64_t elbo_backward_thread_bytes(const ElboDecompositionBackward& a) {
+  const ElboDecompositionShape& s = a.shape;
+  const std::int64_t shared = s.dims < 32 ? 32 / s.dims : 1;
+  std::int64_t visits = 0, blocks = 0, slopes = 0;
+  for (std::int32_t i = 0; i < s.block_count; ++i) {
+    const DensityBlock& v = s.blocks[i];
+    if (dims_of(v) == 0) continue;
+    const std::int64_t warps = (v.dim_end - 1) / 32 - v.dim_begin / 32 + 1;
+    visits += warps * dims_of(v);
+    blocks += warps;
+    slopes += (v.dim_end - 1) / sector_floats - v.dim_begin / sector_floats + 1;
+  }
+  const std::int64_t of_rows = (visits + slopes) * (shared + 2) + 2 * blocks * shared;
+  const std::int64_t of_columns = (visits + slopes) * (1 + 2 * shared) + 2 * blocks;
+  return s.rows * s.columns / shared * (of_rows + of_columns) * sector_bytes +
+         4 * s.dims * (s.rows + 2 * s.columns);
 }
 
 void elbo_backward_thread(const ElboDecompositionBackward& a, Stream stream) {

@@ -29,8 +29,11 @@ __device__ inline std::int64_t first_sum(const BlockTable& table, std::int32_t a
 // mma.m16n8k8 and no more than shared memory takes.
 __host__ __device__ inline bool is_product(const DensityBlock& v) {
   const std::int32_t dims = v.dim_end - v.dim_begin;
-  return !discrete(v) && 4 <= dims && dims <= 120;
+  return !discrete(v) && 4 <= dims && dims <= 108;
 }
+
+// What that moves, as Kernel::moved_bytes counts it.
+std::int64_t products_bytes(const ElboDecompositionForward& a, const Cut& c);
 
 // Their slices, in place of those that tiles would have made.
 void launch_products(const ElboDecompositionForward& a, const BlockTable& table, const LogWeights& weights,

@@ -17,7 +17,9 @@ inline constexpr int widest = 128;  // threads
 inline constexpr int blocks_an_sm =
     4;  // leaves a thread 128 registers; without it ptxas stops at 64 and spills
 inline constexpr std::size_t most_shared = std::size_t{96} << 10;
-inline constexpr unsigned finish_block = 256;
+
+// Rows of shared memory that are filled across (see for_each_of_rows) are that much longer.
+inline constexpr int gap = 4;
 
 // ---- how the work is cut; by the shape alone
 
@@ -59,7 +61,7 @@ inline Cut cut(const ElboDecompositionShape& s, std::int64_t own, std::int64_t o
 
 // This block of threads in its cut.
 struct Place {
-  std::int64_t own;         // of this thread; may lie beyond the last
+  std::int64_t first, own;  // of the block of threads and of this one; may lie beyond the last
   std::int64_t begin, end;  // slice of the others
   std::int64_t slice;
   bool valid;
@@ -67,7 +69,8 @@ struct Place {
   __device__ explicit Place(const Cut& c) {
     const auto tiles = static_cast<unsigned>(c.tiles);  // 32 bits: divisions of 64 are calls
     slice = blockIdx.x / tiles;
-    own = std::int64_t{blockIdx.x % tiles} * c.threads + threadIdx.x;
+    first = std::int64_t{blockIdx.x % tiles} * c.threads;
+    own = first + threadIdx.x;
     valid = own < c.own;
     begin = slice * c.slice;
     end = begin + c.slice < c.other ? begin + c.slice : c.other;
@@ -112,35 +115,66 @@ struct Component {
   __device__ float t(float z) const { return (z - mean) * a; }
 };
 
-// (dims, n) each
-struct Components {
-  float *mean, *a, *c;
-  int n;
-
-  __device__ Component at(std::int32_t d, int j) const {
-    return {mean[d * n + j], a[d * n + j], c[d * n + j]};
-  }
-  template <class Args>
-  __device__ void set(const Args& args, std::int64_t column, int j, std::int32_t d) const {
-    constexpr float root_half = 0.70710678F, half_log_2pi = 0.91893853F;
-    const bool valid = column < args.shape.columns;
-    const std::int64_t i = column * args.shape.dims + d;
-    mean[d * n + j] = valid ? args.mean[i] : 0;
-    a[d * n + j] = valid ? root_half * expf(-0.5F * args.logvar[i]) : 0;
-    c[d * n + j] = valid ? 0.5F * args.logvar[i] + half_log_2pi : 0;
-  }
-};
-
-__device__ inline Components take_components(float*& memory, std::int64_t dims, int n) {
-  const Components c{memory, memory + dims * n, memory + 2 * dims * n, n};
-  memory += 3 * dims * n;
-  return c;
-}
 __device__ inline float* take(float*& memory, std::int64_t count) {
   float* const p = memory;
   memory += count;
   return p;
 }
+
+// Calls f(r, d) for rows r of `dims` each, neighbouring threads along memory. Where rows are whole sectors a warp takes eight
+// dimensions of four rows: its request is as good as any other, and what it stores at [d · pitch + r], the pitch being a
+// multiple of 32 and a gap of four, meets no bank twice.
+template <class F>
+__device__ inline void for_each_of_rows(std::int32_t dims, int rows, F f) {
+  const int width = dims % 8 == 0 ? 8 : dims;
+  for (int i = static_cast<int>(threadIdx.x); i < rows * dims; i += static_cast<int>(blockDim.x)) {
+    const int rest = i / width;
+    f(rest % rows, rest / rows * width + i % width);
+  }
+}
+
+// to[d · pitch + r] = from[first + r, d]; 0 beyond the last row.
+__device__ inline void fill_rows(const float* from, std::int64_t first, std::int64_t count, std::int32_t dims,
+                                 int rows, float* to) {
+  for_each_of_rows(dims, rows, [&](int r, int d) {
+    to[d * (rows + gap) + r] = first + r < count ? from[(first + r) * dims + d] : 0;
+  });
+}
+
+// (dims, n + gap) each
+struct Components {
+  float *mean, *a, *c;
+  int n;
+
+  __device__ int pitch() const { return n + gap; }
+  __device__ Component at(std::int32_t d, int j) const {
+    const int i = d * pitch() + j;
+    return {mean[i], a[i], c[i]};
+  }
+  // Those of columns first … first + n − 1; 0 beyond the last.
+  template <class Args>
+  __device__ void fill(const Args& args, std::int64_t first) const {
+    constexpr float root_half = 0.70710678F, half_log_2pi = 0.91893853F;
+    const auto dims = static_cast<std::int32_t>(args.shape.dims);
+    for_each_of_rows(dims, n, [&](int j, int d) {
+      const bool valid = first + j < args.shape.columns;
+      const std::int64_t from = (first + j) * dims + d;
+      const float logvar = valid ? args.logvar[from] : 0;
+      const int to = d * pitch() + j;
+      mean[to] = valid ? args.mean[from] : 0;
+      a[to] = valid ? root_half * expf(-0.5F * logvar) : 0;
+      c[to] = valid ? 0.5F * logvar + half_log_2pi : 0;
+    });
+  }
+};
+
+__device__ inline Components take_components(float*& memory, std::int64_t dims, int n) {
+  float* const mean = take(memory, dims * (n + gap));
+  float* const a = take(memory, dims * (n + gap));
+  return {mean, a, take(memory, dims * (n + gap)), n};
+}
+// Their floats beyond n for each dimension.
+inline std::int64_t component_gaps(std::int64_t dims) { return 3 * dims * gap; }
 
 __device__ inline void load_eight(const float* p, float* x) {
   const Pack<4> low = load<4>(p), high = load<4>(p + 4);
@@ -157,8 +191,8 @@ __device__ inline void for_each_dim(const DensityBlock& v, const float* z, int s
                                     const Components& columns, int j, F f) {
   for (std::int32_t d = v.dim_begin; d < v.dim_end; ++d) {
     float mean[eight], a[eight], t[eight];
-    load_eight(columns.mean + d * tile + j, mean);
-    load_eight(columns.a + d * tile + j, a);
+    load_eight(columns.mean + d * (tile + gap) + j, mean);
+    load_eight(columns.a + d * (tile + gap) + j, a);
 #pragma unroll
     for (int i = 0; i < eight; ++i) t[i] = (z[d * stride] - mean[i]) * a[i];
     f(d, t, a);
@@ -171,7 +205,7 @@ __device__ inline void log_terms(const DensityBlock& v, const float* z, int stri
   float sum[eight] = {};
   for_each_dim(v, z, stride, columns, j, [&](std::int32_t d, const float* t, const float*) {
     float c[eight];
-    load_eight(columns.c + d * tile + j, c);
+    load_eight(columns.c + d * (tile + gap) + j, c);
 #pragma unroll
     for (int i = 0; i < eight; ++i) sum[i] = fmaf(t[i], t[i], sum[i] + c[i]);
   });
@@ -201,26 +235,6 @@ __device__ inline void fill_products(const Args& a, const DensityBlock& v, std::
     products[i] =
         j < a.shape.columns && at < count ? class_product(a.shape, v, a.probabilities + j * classes, at) : 0;
   }
-}
-
-template <class Args>
-__device__ inline void fill_columns(const Args& a, std::int64_t first, const Components& columns) {
-  const int count = static_cast<int>(a.shape.dims) * tile;
-  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
-    columns.set(a, first + i % tile, i % tile, i / tile);
-}
-
-// ---- the second kernel
-
-__device__ inline std::int64_t finish_thread() {
-  return std::int64_t{blockIdx.x} * finish_block + threadIdx.x;
-}
-
-template <auto kernel, class... Arguments>
-void launch_finish(std::int64_t threads, Stream stream, const Arguments&... arguments) {
-  if (threads == 0) return;
-  const auto blocks = static_cast<unsigned>(divide_up<std::int64_t>(threads, finish_block));
-  launch(kernel, blocks, finish_block, 0, stream, arguments...);
 }
 
 inline bool has_work(const ElboDecompositionShape& s) {
