@@ -45,7 +45,7 @@ struct DeviceModule {
 };
 
 // Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 6;
+inline constexpr std::uint32_t device_module_interface = 7;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 
