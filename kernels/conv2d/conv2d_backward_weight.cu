@@ -60,11 +60,14 @@ Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
   static const Variant<Conv2dBackwardWeight> own[] = {
       {"direct", "one thread a weight", {launch_direct, nullptr, direct_bytes}},
       {"implicit_gemm",
-       "implicit matrix product by register tiles; pixels in slices, summed by a second kernel",
+       "implicit matrix product by register tiles: images are read once a tile; pixels in slices, then "
+       "summed",
        {backward_weight_implicit_gemm, workspace, implicit_gemm_bytes}},
-      {"tensor_tf32", "implicit matrix product on tensor cores (mma.sync), three stages of cp.async",
+      {"tensor_tf32",
+       "on tensor cores (mma.sync), 3 stages of cp.async: a quarter of the reads of shared memory",
        conv2d_tf32<Conv2dBackwardWeight>(), Precision::tf32},
-      {"tensor_bf16", "the same of copies in bf16, both read by ldmatrix.trans",
+      {"tensor_bf16",
+       "the same of copies in bf16, both read by ldmatrix.trans: half of the bytes and of the reads",
        conv2d_bf16<Conv2dBackwardWeight>(), Precision::bf16}};
   static const auto variants = joined<Conv2dBackwardWeight>({own, conv2d_library<Conv2dBackwardWeight>()});
   return variants;

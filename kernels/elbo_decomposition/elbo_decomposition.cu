@@ -12,16 +12,18 @@ Variants<ElboDecompositionForward> elbo_decomposition_forward_variants() {
        "all rows × columns × dims log-densities stored, then reduced, as frameworks do",
        {elbo_forward_pairwise, elbo_forward_pairwise_workspace, elbo_forward_pairwise_bytes}},
       {"thread",
-       "one thread a row and block, online log-sum-exp over the columns",
+       "one thread a row and block, online log-sum-exp over the columns: nothing is stored but the result",
        {elbo_forward_thread, nullptr, elbo_forward_thread_bytes}},
       {"block",
-       "one warp or block a row, its columns shared among the threads",
+       "one warp or block a row, its columns shared among the threads: all lanes busy, more parallelism",
        {elbo_forward_block, nullptr, elbo_forward_block_bytes}},
       {"tiled",
-       "columns through shared memory in tiles, slices of them combined in order",
+       "columns through shared memory in tiles, read once for 128 rows; slices of them combined in order",
        {elbo_forward_tiled, elbo_forward_tiled_workspace, elbo_forward_tiled_bytes}},
       {"mma",
-       "tiled, but blocks of four and more dimensions as [z², z] · [−1/2σ², μ/σ²] in 3×TF32; small σ cancel",
+       "tiled, but blocks of 4 and more dimensions as [z², z] · [−1/2σ², μ/σ²] in 3×TF32: half of the reads "
+       "of "
+       "shared memory; small σ cancel",
        {elbo_forward_mma, elbo_forward_tiled_workspace, elbo_forward_mma_bytes},
        Precision::tf32}};
   return variants;
@@ -33,13 +35,13 @@ Variants<ElboDecompositionBackward> elbo_decomposition_backward_variants() {
        "the gradients of all rows × columns × dims log-densities stored, then reduced",
        {elbo_backward_pairwise, elbo_backward_pairwise_workspace, elbo_backward_pairwise_bytes}},
       {"thread",
-       "one thread a gradient, pairs recomputed from the saved sums",
+       "one thread a gradient, pairs recomputed from the saved sums: nothing is stored but the result",
        {elbo_backward_thread, nullptr, elbo_backward_thread_bytes}},
       {"block",
-       "one warp or block a row, then a column; its pairs shared among the threads",
+       "one warp or block a row, then a column, its pairs shared among the threads: more of the lanes busy",
        {elbo_backward_block, nullptr, elbo_backward_block_bytes}},
       {"tiled",
-       "a pass of rows and one of columns, the other side in tiles; partial sums added in order",
+       "a pass of rows and one of columns, the other side in tiles, read once for 128; partial sums in order",
        {elbo_backward_tiled, elbo_backward_tiled_workspace, elbo_backward_tiled_bytes}}};
   return variants;
 }

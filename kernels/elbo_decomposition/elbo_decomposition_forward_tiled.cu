@@ -7,6 +7,13 @@ namespace cuelbo::kernels::cuda {
 
 namespace {
 
+// Tables of so many blocks keep their largest terms, and the sums of Gaussian blocks, in shared memory from tile to tile; with
+// those of larger ones fewer blocks of threads would share a multiprocessor, so they stay in the workspace.
+constexpr std::int32_t most_kept = 16;
+__host__ __device__ inline std::int32_t kept_blocks(const ElboDecompositionShape& s) {
+  return s.block_count <= most_kept ? s.block_count : 0;
+}
+
 __global__ void __launch_bounds__(widest, blocks_an_sm)
     forward_slice(ElboDecompositionForward a, BlockTable table, LogWeights weights, Cut c, Sums out,
                   bool products_apart) {
@@ -16,8 +23,16 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   float* memory = dynamic_shared<float>();
   const Components columns = take_components(memory, dims, tile);
   float* const products = take(memory, tile * eight);
-  float* const all_z = take(memory, dims * (n + gap));   // (dims, threads + gap)
+  float* const all_z = take(memory, dims * (n + gap));  // (dims, threads + gap)
+  const std::int32_t kept = kept_blocks(a.shape);
+  float* const state = take(memory, 2 * kept * n) + me;  // (blocks, 2, threads)
   float* const densities = take(memory, tile * n) + me;  // (tile, threads)
+  const auto largest_of = [&](std::int32_t at) -> float& {
+    return kept > 0 ? state[2 * at * n] : out.largest_at(place.slice, table.first + at, place.own);
+  };
+  const auto sum_of = [&](std::int32_t at) -> float& {
+    return kept > 0 ? state[(2 * at + 1) * n] : out.sum_at(place.slice, first_sum(table, at), place.own);
+  };
   const Neighbours near = neighbours(a.shape, a.own, place.own);
   const float* const z = all_z + me;
   fill_rows(a.z, place.first, c.own, dims, n, all_z);
@@ -31,11 +46,10 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
       const DensityBlock& v = table.blocks[at];
       if (products_apart && is_product(v)) continue;
       const bool resume = place.valid && first > place.begin;
-      const float before = resume ? out.largest_at(place.slice, table.first + at, place.own) : minus_infinity;
-      const std::int64_t column = first_sum(table, at);
+      const float before = resume ? largest_of(at) : minus_infinity;
       float largest = before;
       if (!discrete(v)) {
-        float sum = resume ? out.sum_at(place.slice, column, place.own) : 0;
+        float sum = resume ? sum_of(at) : 0;
         for (int j = 0; j < tile; j += eight) {
           float w[eight], x[eight];
           log_weights_of_eight(weights, near, first + j, c.other, w);
@@ -49,7 +63,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
           sum = sum * __expf(largest - finite(now)) + more;
           largest = now;
         }
-        if (place.valid) out.sum_at(place.slice, column, place.own) = sum;
+        if (place.valid) sum_of(at) = sum;
       } else {
         for (int j = 0; j < tile; j += eight) {
           float w[eight], x[eight];
@@ -78,13 +92,20 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
 #pragma unroll
           for (int i = 0; i < eight; ++i) {
             if (!place.valid || k + i >= classes) continue;
-            float& total = out.sum_at(place.slice, column + k + i, place.own);
+            float& total = out.sum_at(place.slice, first_sum(table, at) + k + i, place.own);
             total = resume ? total * scale + sum[i] : sum[i];
           }
         }
       }
-      if (place.valid) out.largest_at(place.slice, table.first + at, place.own) = largest;
+      if (place.valid) largest_of(at) = largest;
     }
+  }
+  if (!place.valid) return;
+  for (auto at = static_cast<std::int32_t>(blockIdx.y); at < kept;
+       at += static_cast<std::int32_t>(gridDim.y)) {
+    if (products_apart && is_product(table.blocks[at])) continue;
+    out.largest_at(place.slice, at, place.own) = largest_of(at);
+    if (!discrete(table.blocks[at])) out.sum_at(place.slice, first_sum(table, at), place.own) = sum_of(at);
   }
 }
 
@@ -124,7 +145,7 @@ __global__ void forward_finish(ElboDecompositionForward a, BlockTable table, std
 
 Cut forward_cut(const ElboDecompositionShape& s) {
   const std::int64_t mixture = saved_columns(s) > 0 ? tile : 0;
-  return cut(s, s.rows, s.columns, s.dims + mixture,
+  return cut(s, s.rows, s.columns, s.dims + 2 * kept_blocks(s) + mixture,
              (3 * s.dims + eight) * tile + component_gaps(s.dims) + gap * s.dims);
 }
 
@@ -163,14 +184,14 @@ void forward(const ElboDecompositionForward& a, bool products_apart, Stream stre
 
 }  // namespace
 
-// The floats that a block of the table leaves and picks up.
+// The floats that a block of the table leaves, and in the workspace picks up with every further tile of columns.
 static std::int64_t sums_of_block(const ElboDecompositionShape& s, const Cut& c) {
-  return s.rows * (4 * divide_up<std::int64_t>(s.columns, tile) - 2 * c.slices);
+  const std::int64_t tiles = divide_up<std::int64_t>(s.columns, tile);
+  return s.rows * (kept_blocks(s) > 0 ? 2 * c.slices : 4 * tiles - 2 * c.slices);
 }
 
 // Each share of the table and slice of columns reads the rows, each share and tile of rows the columns. A block of the table
-// leaves a largest term and a sum a row and slice, picks them up with every further tile of columns, and the second kernel
-// reads the largest twice. Without discrete groups.
+// leaves a largest term and a sum a row and slice, and the second kernel reads the largest twice. Without discrete groups.
 std::int64_t elbo_forward_tiled_bytes(const ElboDecompositionForward& a) {
   const ElboDecompositionShape& s = a.shape;
   const Cut c = forward_cut(s);

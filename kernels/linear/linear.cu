@@ -80,13 +80,18 @@ template <class Args>
 Variants<Args> ladder(Kernel<Args> naive, Kernel<Args> tiled, Kernel<Args> register_tiled) {
   static const Variant<Args> own[] = {
       {"naive", "one thread an output", naive},
-      {"tiled", "16 x 16 tiles in shared memory, one thread an output", tiled},
+      {"tiled", "16 x 16 tiles in shared memory, one thread an output: factors are read once for 16 outputs",
+       tiled},
       {"register_tiled",
-       "64 x 64 x 16 tiles, 8 x 4 outputs a thread, double-buffered; few tiles: k in slices", register_tiled},
-      {"tensor_tf32", "64 x 64 x 16 tiles on tensor cores (mma.sync), three stages of cp.async",
+       "64 x 64 x 16 tiles, 8 x 4 outputs a thread: a fifth of the reads of shared memory; few tiles: k in "
+       "slices",
+       register_tiled},
+      {"tensor_tf32",
+       "64 x 64 x 16 tiles on tensor cores (mma.sync), 3 stages of cp.async: a quarter of the reads of "
+       "shared memory",
        linear_tf32<Args>(), Precision::tf32},
       {"tensor_bf16",
-       "64 x 64 x 32 tiles on tensor cores (ldmatrix, mma.sync) of copies in bf16, three stages of cp.async",
+       "the same of copies in bf16, 64 x 64 x 32, read by ldmatrix: half of the bytes and of the reads",
        linear_bf16<Args>(), Precision::bf16}};
   static const auto variants = joined<Args>({own, linear_library<Args>()});
   return variants;

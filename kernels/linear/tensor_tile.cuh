@@ -112,6 +112,8 @@ __device__ inline void multiply(float (&sum)[4], const std::uint32_t (&a)[4], co
 }
 
 // Grid: tiles, n fastest; slices of k; parts of the problem.
+// A warp has 8 (32 × 32 outputs) to 16 (64 × 32) independent mma in flight and two tiles on their way, so three to five
+// blocks of four warps a multiprocessor, which 90 to 168 registers leave, are enough.
 template <class T, class Problem>
 __global__ void __launch_bounds__(T::threads, 2)
     gemm_tensor_tile(Problem problem, int tiles_n, int slice_depth) {

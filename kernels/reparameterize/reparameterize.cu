@@ -125,10 +125,11 @@ Variants<ReparameterizeForward> reparameterize_forward_variants() {
        "one thread an element, a Philox call each",
        {run<forward_one, 1, Args>, nullptr, moved_bytes<12, 1, Args>}},
       {"noise_buffer",
-       "the noise into memory by one kernel, read from there by another",
+       "the noise into memory, a Philox call for 4 elements, and read from there: 20 bytes an element",
        {forward_noise_buffer, noise_buffer_workspace, moved_bytes<20, 4, Args>}},
       {"philox4",
-       "one thread the four elements of a Philox call, 16-byte loads and stores",
+       "one thread the four elements of a Philox call, noise in registers, 16-byte accesses: 12 bytes an "
+       "element",
        {forward_philox4, nullptr, moved_bytes<12, 4, Args>}}};
   static const auto all =
       joined<ReparameterizeForward>({variants, reparameterize_forward_library_variants()});
@@ -142,7 +143,7 @@ Variants<ReparameterizeBackward> reparameterize_backward_variants() {
        "one thread an element, noise made again",
        {run<backward_one, 1, Args>, nullptr, moved_bytes<16, 1, Args>}},
       {"philox4",
-       "one thread the four elements of a Philox call, 16-byte loads and stores",
+       "one thread the four elements of a Philox call, 16-byte accesses: a quarter of the calls and requests",
        {backward_philox4, nullptr, moved_bytes<16, 4, Args>}}};
   return variants;
 }

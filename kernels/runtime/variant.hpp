@@ -17,7 +17,7 @@ enum class Precision : std::uint8_t { fp32, tf32, bf16 };
 template <class Args>
 struct Variant {
   const char* name;         // as in `linear_forward/tiled`
-  const char* description;  // what sets it apart, in one line
+  const char* description;  // in one line, what sets it apart and what that is to gain
   Kernel<Args> kernel;
   Precision precision = Precision::fp32;
   const char* library =

@@ -6,6 +6,9 @@
 
 #include <gmock/gmock.h>
 
+#include "tools/lab/compiled/kernel_name.hpp"
+#include "tools/lab/compiled/report.hpp"
+#include "tools/lab/launches.hpp"
 #include "tools/lab/profile.hpp"
 
 namespace cuelbo::test {
@@ -163,6 +166,34 @@ TEST_P(KernelFigures, AreWhatTheTilingSays) {
     EXPECT_TRUE(v.name == variants().front().name ||
                 std::ranges::any_of(GetParam().steps, [&](const Step& s) { return v.name == s.variant; }))
         << v.name;
+}
+
+// What nvcc makes of the kernels, for every architecture that the module `cuda` was built for.
+TEST_P(KernelFigures, AreKeptByTheCompiler) {
+  const std::filesystem::path code = lab::find_cuda_code();
+  if (code.empty()) GTEST_SKIP() << "the module cuda was not built (cmake --preset cuda builds it)";
+  const std::vector<lab::CompiledKernel> all = lab::compiled_kernels(code);
+  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
+  for (const KernelVariant& v : variants()) {
+    std::vector<lab::CompiledKernel> launched;
+    for (const simt::Launch& launch : lab::launches_of(v, shape(), module(), *device)) {
+      const std::string name = lab::kernel_name(lab::symbol_of(launch.kernel).symbol);
+      const std::size_t before = launched.size();
+      std::ranges::copy_if(all, std::back_inserter(launched),
+                           [&](const lab::CompiledKernel& k) { return k.name == name; });
+      EXPECT_GT(launched.size(), before)
+          << v.name << ": " << name << " is not in " << code << ", which was built from other sources";
+    }
+    for (const lab::CompiledKernel& k : launched)
+      EXPECT_EQ(k.local, 0U) << v.name << ": " << k.name << ", sm_" << k.architecture;
+    if (v.precision == kernels::Precision::fp32) continue;
+    lab::disassemble(code, launched);
+    std::map<int, int> tensor_instructions;  // by architecture
+    for (lab::CompiledKernel& k : launched)
+      tensor_instructions[k.architecture] += k.instructions->counts["HMMA"];
+    for (const auto& [architecture, count] : tensor_instructions)
+      EXPECT_GT(count, 0) << v.name << ", sm_" << architecture;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ladders, KernelFigures, ::testing::ValuesIn(ladders),
