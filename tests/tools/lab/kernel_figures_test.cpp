@@ -1,12 +1,13 @@
 // What the variants of a kernel move, request and wait for, counted while they are executed: that it is what their tiling
 // says (Kernel::moved_bytes), and what separates each variant from the one before it.
-#include <functional>
+#include <algorithm>
+#include <filesystem>
 #include <map>
 #include <ostream>
+#include <set>
 
 #include <gmock/gmock.h>
 
-#include "tools/lab/compiled/kernel_name.hpp"
 #include "tools/lab/compiled/report.hpp"
 #include "tools/lab/launches.hpp"
 #include "tools/lab/profile.hpp"
@@ -124,80 +125,86 @@ const std::vector<Ladder> ladders{
 
 // ---- the tests
 
-class KernelFigures : public ::testing::TestWithParam<Ladder> {
- protected:
-  static const DeviceModule& module() { return load_device_module("simt-checked"); }
+const DeviceModule& module() { return load_device_module("simt-checked"); }
 
-  // Of our own variants.
-  std::map<std::string, Profile> profiles() {
-    std::map<std::string, Profile> all;
-    const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
-    for (const KernelVariant& v : variants())
-      all[v.name] = lab::profile_variant(v, shape(), 1, module(), *device);
-    return all;
-  }
-  static std::vector<KernelVariant> variants() {
-    std::vector<KernelVariant> own;
-    for (KernelVariant& v : module().variants())
-      if (v.kernel == GetParam().kernel && v.library.empty()) own.push_back(std::move(v));
-    return own;
-  }
-  static const lab::Contract& contract() { return lab::find_contract(GetParam().kernel); }
-  static lab::Shape shape() { return contract().complete(lab::parse_shape(GetParam().shape)); }
-};
+std::vector<KernelVariant> own_variants(const Ladder& ladder) {
+  std::vector<KernelVariant> own;
+  for (KernelVariant& v : module().variants())
+    if (v.kernel == ladder.kernel && v.library.empty()) own.push_back(std::move(v));
+  return own;
+}
+lab::Shape complete_shape(const Ladder& ladder) {
+  return lab::find_contract(ladder.kernel).complete(lab::parse_shape(ladder.shape));
+}
+
+class KernelFigures : public ::testing::TestWithParam<Ladder> {};
 
 TEST_P(KernelFigures, AreWhatTheTilingSays) {
-  const std::map<std::string, Profile> profiles = this->profiles();
+  const Ladder& ladder = GetParam();
+  const lab::Contract& contract = lab::find_contract(ladder.kernel);
+  const lab::Shape shape = complete_shape(ladder);
+  const std::vector<KernelVariant> variants = own_variants(ladder);
+  std::map<std::string, Profile> profiles;
+  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
+  for (const KernelVariant& v : variants)
+    profiles[v.name] = lab::profile_variant(v, shape, 1, module(), *device);
+
   for (const auto& [variant, profile] : profiles) {
-    const auto said = contract().moved_bytes(*module().table(GetParam().kernel, variant), shape());
+    const auto said = contract.moved_bytes(*module().table(ladder.kernel, variant), shape);
     ASSERT_TRUE(said.has_value()) << variant << " says nothing";
     EXPECT_NEAR(moved_bytes(profile), static_cast<double>(*said), 0.05 * static_cast<double>(*said))
         << variant;
   }
-  for (const char* variant : GetParam().clean)
+  for (const char* variant : ladder.clean)
     for (const AccessProfile& line : profiles.at(variant).lines) {
       EXPECT_EQ(line.sectors, line.ideal_sectors) << variant << ", " << line.file << ":" << line.line;
       EXPECT_EQ(line.wavefronts, line.ideal_wavefronts) << variant << ", " << line.file << ":" << line.line;
     }
-  for (const Step& step : GetParam().steps)
+  for (const Step& step : ladder.steps)
     EXPECT_LE(step.figure(profiles.at(step.variant)) * step.gain, step.figure(profiles.at(step.before)))
         << step.variant << " after " << step.before;
-  for (const KernelVariant& v : variants())  // each but the first has its step
-    EXPECT_TRUE(v.name == variants().front().name ||
-                std::ranges::any_of(GetParam().steps, [&](const Step& s) { return v.name == s.variant; }))
+  for (const KernelVariant& v : variants)  // each but the first has its step
+    EXPECT_TRUE(v.name == variants.front().name ||
+                std::ranges::any_of(ladder.steps, [&](const Step& s) { return v.name == s.variant; }))
         << v.name;
-}
-
-// What nvcc makes of the kernels, for every architecture that the module `cuda` was built for.
-TEST_P(KernelFigures, AreKeptByTheCompiler) {
-  const std::filesystem::path code = lab::find_cuda_code();
-  if (code.empty()) GTEST_SKIP() << "the module cuda was not built (cmake --preset cuda builds it)";
-  const std::vector<lab::CompiledKernel> all = lab::compiled_kernels(code);
-  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
-  for (const KernelVariant& v : variants()) {
-    std::vector<lab::CompiledKernel> launched;
-    for (const simt::Launch& launch : lab::launches_of(v, shape(), module(), *device)) {
-      const std::string name = lab::kernel_name(lab::symbol_of(launch.kernel).symbol);
-      const std::size_t before = launched.size();
-      std::ranges::copy_if(all, std::back_inserter(launched),
-                           [&](const lab::CompiledKernel& k) { return k.name == name; });
-      EXPECT_GT(launched.size(), before)
-          << v.name << ": " << name << " is not in " << code << ", which was built from other sources";
-    }
-    for (const lab::CompiledKernel& k : launched)
-      EXPECT_EQ(k.local, 0U) << v.name << ": " << k.name << ", sm_" << k.architecture;
-    if (v.precision == kernels::Precision::fp32) continue;
-    lab::disassemble(code, launched);
-    std::map<int, int> tensor_instructions;  // by architecture
-    for (lab::CompiledKernel& k : launched)
-      tensor_instructions[k.architecture] += k.instructions->counts["HMMA"];
-    for (const auto& [architecture, count] : tensor_instructions)
-      EXPECT_GT(count, 0) << v.name << ", sm_" << architecture;
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ladders, KernelFigures, ::testing::ValuesIn(ladders),
                          [](const auto& test) { return std::string(test.param.kernel); });
+
+// Of every architecture that the module `cuda` was built for.
+TEST(TensorVariants, AreTensorInstructions) {
+  // One that an earlier build left elsewhere may have other kernels.
+  const std::filesystem::path code = device_module_folder() / "libcuelbo_cuda.so";
+  if (!std::filesystem::exists(code)) GTEST_SKIP() << "the device cuda was not built";
+  if (lab::find_cuda_program("cuobjdump").empty()) GTEST_SKIP() << "cuobjdump is not here";
+  std::map<std::string, std::set<std::string>> symbols;  // by variant and architecture
+  std::vector<lab::CompiledKernel> kernels;              // each once, since taking them apart is slow
+  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
+  for (const Ladder& ladder : ladders)
+    for (const KernelVariant& v : own_variants(ladder)) {
+      if (v.precision == kernels::Precision::fp32) continue;
+      const auto launches = lab::launches_of(v, complete_shape(ladder), module(), *device);
+      for (const lab::LaunchReport& launch : lab::report_resources(launches, code).launches)
+        for (const lab::CompiledKernel& kernel : launch.compiled) {
+          const std::string architecture = ", sm_" + std::to_string(kernel.architecture);
+          symbols[v.kernel + "/" + v.name + architecture].insert(kernel.symbol + architecture);
+          if (std::ranges::none_of(kernels, [&](const lab::CompiledKernel& k) {
+                return k.symbol == kernel.symbol && k.architecture == kernel.architecture;
+              }))
+            kernels.push_back(kernel);
+        }
+    }
+  lab::disassemble(code, kernels);
+  std::set<std::string> multiplying;
+  for (const lab::CompiledKernel& k : kernels)
+    if (k.instructions && k.instructions->counts.contains("HMMA"))
+      multiplying.insert(k.symbol + ", sm_" + std::to_string(k.architecture));
+  EXPECT_FALSE(symbols.empty()) << code << " was built from other sources";
+  for (const auto& [variant, launched] : symbols)
+    EXPECT_TRUE(std::ranges::any_of(launched, [&](const std::string& s) { return multiplying.contains(s); }))
+        << variant;
+}
 
 }  // namespace
 }  // namespace cuelbo::test
