@@ -172,6 +172,18 @@ TEST_P(KernelFigures, AreWhatTheTilingSays) {
 INSTANTIATE_TEST_SUITE_P(Ladders, KernelFigures, ::testing::ValuesIn(ladders),
                          [](const auto& test) { return std::string(test.param.kernel); });
 
+// Rows as an encoder leaves them: ten means and ten log-variances side by side. Neither come in packs.
+TEST(Reparameterize, MovesLittleMoreThanItMustWhereRowsAreNoPacks) {
+  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
+  for (const char* kernel : {"reparameterize_forward", "reparameterize_backward"}) {
+    const lab::Shape shape =
+        lab::find_contract(kernel).complete({{"rows", 256}, {"dims", 10}, {"stride", 20}});
+    const Profile p =
+        lab::profile_variant({.kernel = kernel, .name = "philox4"}, shape, 1, module(), *device);
+    EXPECT_LE(moved_bytes(p), 1.15 * static_cast<double>(p.must_load + p.must_store)) << kernel;
+  }
+}
+
 // Of every architecture that the module `cuda` was built for.
 TEST(TensorVariants, AreTensorInstructions) {
   // One that an earlier build left elsewhere may have other kernels.
