@@ -19,12 +19,39 @@ __device__ inline float relative_density(float x) {
   return __expf(x > most ? most : x);
 }
 
+// The dimensions that a share of the table has to do with: those of its blocks, and what lies between. It leaves partial sums
+// of no others.
+struct ShareDims {
+  std::int32_t begin[table_size] = {}, end[table_size] = {};
+
+  ShareDims() = default;
+  ShareDims(const ElboDecompositionShape& s, unsigned shares) {
+    for (std::int32_t i = 0; i < s.block_count; ++i) {
+      const DensityBlock& v = s.blocks[i];
+      const unsigned share = static_cast<unsigned>(i % table_size) % shares;
+      if (v.dim_begin == v.dim_end) continue;
+      const bool first = begin[share] == end[share];
+      if (first || v.dim_begin < begin[share]) begin[share] = v.dim_begin;
+      if (first || v.dim_end > end[share]) end[share] = v.dim_end;
+    }
+  }
+  __host__ __device__ bool contains(std::int64_t share, std::int64_t d) const {
+    return begin[share] <= d && d < end[share];
+  }
+  std::int64_t count(unsigned shares) const {
+    std::int64_t sum = 0;
+    for (unsigned i = 0; i < shares; ++i) sum += end[i] - begin[i];
+    return sum;
+  }
+};
+
 Cut backward_row_cut(const ElboDecompositionShape& s);
 Cut backward_column_cut(const ElboDecompositionShape& s);
 
 // partial (parts, dims, rows): Σ_j gradient · t · a of each row.
 void launch_backward_rows(const ElboDecompositionBackward& a, const BlockTable& table, const Cut& c,
-                          const RowLevels& levels, float* partial, Stream stream);
+                          const ShareDims& share_dims, const RowLevels& levels, float* partial,
+                          Stream stream);
 
 // Of each column: Σ_b gradient · t, Σ_b gradient · (t² − ½) and the gradients of its probabilities. Partial results (parts,
 // dims, columns) twice and (parts, Σ classes, columns).
@@ -32,6 +59,7 @@ struct ColumnPartials {
   float *t, *squares, *probabilities;
 };
 void launch_backward_columns(const ElboDecompositionBackward& a, const BlockTable& table, const Cut& c,
-                             const RowLevels& levels, const ColumnPartials& out, Stream stream);
+                             const ShareDims& share_dims, const RowLevels& levels, const ColumnPartials& out,
+                             Stream stream);
 
 }  // namespace cuelbo::kernels::cuda

@@ -29,7 +29,7 @@ __device__ void log_terms_of_rows(const DensityBlock& v, const Components& own, 
 
 __global__ void __launch_bounds__(widest, blocks_an_sm)
     backward_columns(ElboDecompositionBackward a, BlockTable table, LogWeights weights, Cut c,
-                     RowLevels levels, ColumnPartials out) {
+                     ShareDims share_dims, RowLevels levels, ColumnPartials out) {
   const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
   const auto dims = static_cast<std::int32_t>(a.shape.dims);
   const std::int32_t class_width = class_columns(a.shape);
@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   out.squares += place.part() * dims * c.own + place.own;
   out.probabilities += place.part() * class_width * c.own + place.own;
   own.fill(a, place.first);
-  for (std::int32_t d = 0; d < dims; ++d) {
+  const std::int32_t begin = share_dims.begin[blockIdx.y], end = share_dims.end[blockIdx.y];
+  for (std::int32_t d = begin; d < end; ++d) {
     const bool resume = place.valid && table.first > 0;
     sum_t[d * n] = resume ? out.t[d * c.own] : 0;
     sum_squares[d * n] = resume ? out.squares[d * c.own] : 0;
@@ -154,7 +155,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
     }
   }
   if (!place.valid) return;
-  for (std::int32_t d = 0; d < dims; ++d) {
+  for (std::int32_t d = begin; d < end; ++d) {
     out.t[d * c.own] = sum_t[d * n];
     out.squares[d * c.own] = sum_squares[d * n];
   }
@@ -169,9 +170,10 @@ Cut backward_column_cut(const ElboDecompositionShape& s) {
 }
 
 void launch_backward_columns(const ElboDecompositionBackward& a, const BlockTable& table, const Cut& c,
-                             const RowLevels& levels, const ColumnPartials& out, Stream stream) {
+                             const ShareDims& share_dims, const RowLevels& levels, const ColumnPartials& out,
+                             Stream stream) {
   launch(backward_columns, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
-         log_weights(a.shape), c, levels, out);
+         log_weights(a.shape), c, share_dims, levels, out);
 }
 
 }  // namespace cuelbo::kernels::cuda

@@ -7,8 +7,8 @@ namespace {
 
 // Σ_j gradient · t · a of each row: partial (parts, dims, rows).
 __global__ void __launch_bounds__(widest, blocks_an_sm)
-    backward_rows(ElboDecompositionBackward a, BlockTable table, LogWeights weights, Cut c, RowLevels levels,
-                  float* partial) {
+    backward_rows(ElboDecompositionBackward a, BlockTable table, LogWeights weights, Cut c,
+                  ShareDims share_dims, RowLevels levels, float* partial) {
   const int n = static_cast<int>(blockDim.x), me = static_cast<int>(threadIdx.x);
   const auto dims = static_cast<std::int32_t>(a.shape.dims);
   const Place place(c);
@@ -22,7 +22,9 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   partial += place.part() * dims * c.own + place.own;
   const float* const z = all_z + me;
   fill_rows(a.z, place.first, c.own, dims, n, all_z);
-  for (std::int32_t d = 0; d < dims; ++d) dz[d * n] = place.valid && table.first > 0 ? partial[d * c.own] : 0;
+  const std::int32_t begin = share_dims.begin[blockIdx.y], end = share_dims.end[blockIdx.y];
+  for (std::int32_t d = begin; d < end; ++d)
+    dz[d * n] = place.valid && table.first > 0 ? partial[d * c.own] : 0;
 
   for (std::int64_t first = place.begin; first < place.end; first += tile) {
     __syncthreads();
@@ -75,7 +77,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
     }
   }
   if (!place.valid) return;
-  for (std::int32_t d = 0; d < dims; ++d) partial[d * c.own] = dz[d * n];
+  for (std::int32_t d = begin; d < end; ++d) partial[d * c.own] = dz[d * n];
 }
 
 }  // namespace
@@ -87,9 +89,10 @@ Cut backward_row_cut(const ElboDecompositionShape& s) {
 }
 
 void launch_backward_rows(const ElboDecompositionBackward& a, const BlockTable& table, const Cut& c,
-                          const RowLevels& levels, float* partial, Stream stream) {
+                          const ShareDims& share_dims, const RowLevels& levels, float* partial,
+                          Stream stream) {
   launch(backward_rows, c.grid(), static_cast<unsigned>(c.threads), c.shared_bytes, stream, a, table,
-         log_weights(a.shape), c, levels, partial);
+         log_weights(a.shape), c, share_dims, levels, partial);
 }
 
 }  // namespace cuelbo::kernels::cuda

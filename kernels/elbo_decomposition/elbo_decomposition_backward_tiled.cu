@@ -48,12 +48,15 @@ __global__ void backward_levels(ElboDecompositionBackward a, BlockTable table, R
 // out[i, k] = Σ partial[·, k, i]; of Gaussian columns times the derivative of t, which is `scale` a.
 struct Finish {
   const float* partial;
-  std::int64_t parts, own, width;
+  std::int64_t own, width;
+  bool of_dims;         // else of classes, of which every part has all
   const float* logvar;  // null: no a
   float scale;
   float* out;
 };
 struct Finishes {
+  std::int64_t parts, shares;
+  ShareDims share_dims;
   Finish of[3];
   int count;
 };
@@ -65,7 +68,9 @@ __global__ void backward_finish(Finishes all) {
   const TransposedPart part(f.own, f.width, f.width);
   part.by_columns(results, [&](std::int64_t own, std::int64_t k, float& result) {
     float sum = 0;
-    for (std::int64_t p = 0; p < f.parts; ++p) sum += f.partial[(p * f.width + k) * f.own + own];
+    for (std::int64_t p = 0; p < all.parts; ++p)
+      if (!f.of_dims || all.share_dims.contains(p % all.shares, k))
+        sum += f.partial[(p * f.width + k) * f.own + own];
     result = sum;
   });
   __syncthreads();
@@ -112,10 +117,12 @@ std::int64_t elbo_backward_tiled_bytes(const ElboDecompositionBackward& a) {
   const std::int64_t levels = 4 * s.rows * s.block_count;
   const std::int64_t column_tiles = divide_up<std::int64_t>(s.columns, tile);
   const std::int64_t of_rows = s.dims * (row.parts() * s.rows + 2 * row.shares * row.tiles * s.columns) +
-                               2 * s.rows * s.block_count * column_tiles + 2 * row.parts() * s.dims * s.rows;
+                               2 * s.rows * s.block_count * column_tiles +
+                               2 * row.slices * ShareDims(s, row.shares).count(row.shares) * s.rows;
   const std::int64_t of_columns =
       s.dims * (2 * column.parts() * s.columns + column.shares * column.tiles * s.rows) +
-      2 * s.rows * s.block_count * column.tiles + 4 * column.parts() * s.dims * s.columns;
+      2 * s.rows * s.block_count * column.tiles +
+      4 * column.slices * ShareDims(s, column.shares).count(column.shares) * s.columns;
   const std::int64_t results = s.dims * (s.rows + 3 * s.columns);  // and logvar
   return 4 * (levels + of_rows + of_columns + results);
 }
@@ -132,6 +139,7 @@ void elbo_backward_tiled(const ElboDecompositionBackward& a, Stream stream) {
                          .factor = gradients + 2 * f.levels,
                          .rows = s.rows};
   float* const partial = levels.factor + f.factors;
+  const ShareDims row_dims(s, row.shares), column_dims(s, column.shares);
 
   for_each_part(s, [&](const BlockTable& table) {
     launch(backward_levels, transposed_grid(s.rows, table.count), transposed_block, 0, stream, a, table,
@@ -139,12 +147,16 @@ void elbo_backward_tiled(const ElboDecompositionBackward& a, Stream stream) {
     elbo_row_probabilities(a, table, stream);
   });
   if (s.dims > 0) {
-    for_each_part(
-        s, [&](const BlockTable& table) { launch_backward_rows(a, table, row, levels, partial, stream); });
-    launch_finish({.of = {{.partial = partial,
-                           .parts = row.parts(),
+    for_each_part(s, [&](const BlockTable& table) {
+      launch_backward_rows(a, table, row, row_dims, levels, partial, stream);
+    });
+    launch_finish({.parts = row.parts(),
+                   .shares = row.shares,
+                   .share_dims = row_dims,
+                   .of = {{.partial = partial,
                            .own = s.rows,
                            .width = s.dims,
+                           .of_dims = true,
                            .scale = -2,
                            .out = a.dz}},
                    .count = 1},
@@ -154,20 +166,30 @@ void elbo_backward_tiled(const ElboDecompositionBackward& a, Stream stream) {
   const std::int64_t gaussian = column.parts() * s.dims * s.columns, classes = class_column_count(s);
   const ColumnPartials sums{
       .t = partial, .squares = partial + gaussian, .probabilities = partial + 2 * gaussian};
-  for_each_part(
-      s, [&](const BlockTable& table) { launch_backward_columns(a, table, column, levels, sums, stream); });
-  const auto finish = [&](const float* of, std::int64_t width, const float* logvar, float scale, float* out) {
+  for_each_part(s, [&](const BlockTable& table) {
+    launch_backward_columns(a, table, column, column_dims, levels, sums, stream);
+  });
+  const auto of_dims = [&](const float* of, const float* logvar, float scale, float* out) {
     return Finish{.partial = of,
-                  .parts = column.parts(),
                   .own = s.columns,
-                  .width = width,
+                  .width = s.dims,
+                  .of_dims = true,
                   .logvar = logvar,
                   .scale = scale,
                   .out = out};
   };
-  launch_finish({.of = {finish(sums.t, s.dims, a.logvar, 2, a.dmean),
-                        finish(sums.squares, s.dims, nullptr, 1, a.dlogvar),
-                        finish(sums.probabilities, classes, nullptr, 1, a.dprobabilities)},
+  launch_finish({.parts = column.parts(),
+                 .shares = column.shares,
+                 .share_dims = column_dims,
+                 .of = {of_dims(sums.t, a.logvar, 2, a.dmean),
+                        of_dims(sums.squares, nullptr, 1, a.dlogvar),
+                        {.partial = sums.probabilities,
+                         .own = s.columns,
+                         .width = classes,
+                         .of_dims = false,
+                         .logvar = nullptr,
+                         .scale = 1,
+                         .out = a.dprobabilities}},
                  .count = classes > 0 ? 3 : 2},
                 s.columns, s.dims > classes ? s.dims : classes, stream);
 }
