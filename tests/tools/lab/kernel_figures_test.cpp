@@ -1,15 +1,11 @@
 // What the variants of a kernel move, request and wait for, counted while they are executed: that it is what their tiling
 // says (Kernel::moved_bytes), and what separates each variant from the one before it.
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <ostream>
-#include <set>
 
 #include <gmock/gmock.h>
 
-#include "tools/lab/compiled/report.hpp"
-#include "tools/lab/launches.hpp"
 #include "tools/lab/profile.hpp"
 
 namespace cuelbo::test {
@@ -182,40 +178,6 @@ TEST(Reparameterize, MovesLittleMoreThanItMustWhereRowsAreNoPacks) {
         lab::profile_variant({.kernel = kernel, .name = "philox4"}, shape, 1, module(), *device);
     EXPECT_LE(moved_bytes(p), 1.15 * static_cast<double>(p.must_load + p.must_store)) << kernel;
   }
-}
-
-// Of every architecture that the module `cuda` was built for.
-TEST(TensorVariants, AreTensorInstructions) {
-  // One that an earlier build left elsewhere may have other kernels.
-  const std::filesystem::path code = device_module_folder() / "libcuelbo_cuda.so";
-  if (!std::filesystem::exists(code)) GTEST_SKIP() << "the device cuda was not built";
-  if (lab::find_cuda_program("cuobjdump").empty()) GTEST_SKIP() << "cuobjdump is not here";
-  std::map<std::string, std::set<std::string>> symbols;  // by variant and architecture
-  std::vector<lab::CompiledKernel> kernels;              // each once, since taking them apart is slow
-  const std::unique_ptr<Device> device = module().open(0, {.name = "simt-checked"});
-  for (const Ladder& ladder : ladders)
-    for (const KernelVariant& v : own_variants(ladder)) {
-      if (v.precision == kernels::Precision::fp32) continue;
-      const auto launches = lab::launches_of(v, complete_shape(ladder), module(), *device);
-      for (const lab::LaunchReport& launch : lab::report_resources(launches, code).launches)
-        for (const lab::CompiledKernel& kernel : launch.compiled) {
-          const std::string architecture = ", sm_" + std::to_string(kernel.architecture);
-          symbols[v.kernel + "/" + v.name + architecture].insert(kernel.symbol + architecture);
-          if (std::ranges::none_of(kernels, [&](const lab::CompiledKernel& k) {
-                return k.symbol == kernel.symbol && k.architecture == kernel.architecture;
-              }))
-            kernels.push_back(kernel);
-        }
-    }
-  lab::disassemble(code, kernels);
-  std::set<std::string> multiplying;
-  for (const lab::CompiledKernel& k : kernels)
-    if (k.instructions && k.instructions->counts.contains("HMMA"))
-      multiplying.insert(k.symbol + ", sm_" + std::to_string(k.architecture));
-  EXPECT_FALSE(symbols.empty()) << code << " was built from other sources";
-  for (const auto& [variant, launched] : symbols)
-    EXPECT_TRUE(std::ranges::any_of(launched, [&](const std::string& s) { return multiplying.contains(s); }))
-        << variant;
 }
 
 }  // namespace
