@@ -108,14 +108,14 @@ const std::vector<Ladder> ladders{
      "rows=64,dims=8",
      {{"thread", "pairwise", stored_bytes, 40},
       {"block", "thread", load_requests_of_a_lane, 3.6},
-      {"tiled", "block", moved_bytes, 15},
+      {"tiled", "block", moved_bytes, 50},
       {"mma", "tiled", shared_wavefronts, 1.9}},
      {"tiled"}},
     {"elbo_decomposition_backward",
      "rows=64,dims=8",
      {{"thread", "pairwise", stored_bytes, 40},
       {"block", "thread", load_requests_of_a_lane, 2},
-      {"tiled", "block", moved_bytes, 15}},
+      {"tiled", "block", moved_bytes, 70}},
      {"tiled"}},
 };
 
