@@ -83,7 +83,7 @@ struct MarkdownWriter {
     for (std::size_t i = 0; i < table.header.size(); ++i) out += i < table.words ? "| --- " : "| ---: ";
     out += "|\n";
     for (const auto& cells : table.rows) row(cells);
-    out += "\n";
+    out += '\n';
   }
   void operator()(const Picture& picture) const {
     out += fmt::format("![{}]({}.svg)\n\n", picture.description, picture.name);

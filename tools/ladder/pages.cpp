@@ -135,7 +135,7 @@ std::string roofline_of(const Ladder& ladder, const lab::Gpu& gpu) {
 Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
   Page page{.name = ladder.kernel, .title = ladder.kernel};
   const lab::Bound& floor = ladder.rungs.front().model.floor;
-  const auto say = [&](std::string text) { page.blocks.push_back(Paragraph{std::move(text)}); };
+  const auto say = [&](std::string text) { page.blocks.emplace_back(Paragraph{std::move(text)}); };
   say(std::string(introduction(ladder.kernel)));
   say(fmt::format(
       "The figures are for `{}`: {} of operands, {} of arithmetic. On an {} nothing can do that in less than "
@@ -150,7 +150,7 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
                 fmt::format("Roofline of an {} with the variants of {}", gpu.title, ladder.kernel)});
   for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
     const Rung& rung = ladder.rungs[i];
-    page.blocks.push_back(Heading{fmt::format("{} `{}`", i, rung.variant.name)});
+    page.blocks.emplace_back(Heading{fmt::format("{} `{}`", i, rung.variant.name)});
     say(fmt::format("{}{}.",
                     static_cast<char>(std::toupper(static_cast<unsigned char>(rung.variant.description[0]))),
                     rung.variant.description.substr(1)));
@@ -160,14 +160,14 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
       if (const std::string text = compared(rung, ladder.rungs[i - 1], ladder.rungs[i - 1].variant.name);
           !text.empty())
         say(text);
-    page.blocks.push_back(Picture{fmt::format("{}_{}", ladder.kernel, rung.variant.name),
-                                  heat_map(heat_lines(rung.profile)),
-                                  fmt::format("Source lines of {} and what they cost", rung.variant.name)});
+    page.blocks.emplace_back(
+        Picture{fmt::format("{}_{}", ladder.kernel, rung.variant.name), heat_map(heat_lines(rung.profile)),
+                fmt::format("Source lines of {} and what they cost", rung.variant.name)});
     say(fmt::format("`cuelbo kernels profile {}/{} --shape {}` shows all of it.", ladder.kernel,
                     rung.variant.name, ladder.shape_text));
   }
   if (!ladder.not_executed.empty()) {
-    page.blocks.push_back(Heading{"To compare with"});
+    page.blocks.emplace_back(Heading{"To compare with"});
     for (const KernelVariant& variant : ladder.not_executed)
       say(fmt::format("`{}`: {}. Runs on a GPU only.", variant.name, variant.description));
   }
@@ -176,7 +176,7 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
 
 Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
   Page page{.name = "README", .title = "The ladders"};
-  const auto say = [&](std::string text) { page.blocks.push_back(Paragraph{std::move(text)}); };
+  const auto say = [&](std::string text) { page.blocks.emplace_back(Paragraph{std::move(text)}); };
   say("A ladder shows one operation as several CUDA kernels, from the obvious one to the best. Each rung "
       "changes one idea. Read "
       "from the top: what changes, what that should gain, what the lab counted when it executed the kernel.");
@@ -195,7 +195,7 @@ Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
                           microseconds(best->model.bound.seconds())});
   }
   page.blocks.push_back(std::move(table));
-  page.blocks.push_back(Heading{"What the words mean"});
+  page.blocks.emplace_back(Heading{"What the words mean"});
   for (const std::string_view words : explanations()) say(std::string(words));
   say(
       fmt::format("Bytes, sectors and wavefronts were counted by executing the kernels on a CPU, thread by "

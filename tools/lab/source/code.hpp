@@ -15,7 +15,7 @@ std::size_t closing(std::string_view code, std::size_t open);
 std::size_t opening(std::string_view code, std::size_t close);
 
 std::string_view trim(std::string_view text);  // without space at its ends
-bool in_word(char c);  // a letter, a digit or _
+bool in_word(char c);                          // a letter, a digit or _
 // The next place from `from` on where `word` stands as a word; npos: nowhere.
 std::size_t find_word(std::string_view code, std::string_view word, std::size_t from = 0);
 

@@ -62,7 +62,7 @@ std::vector<ThreadLocal> shared_variables(const std::string& path) {
       if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || section(symbol.st_shndx).sh_type != SHT_NOBITS)
         continue;
       const std::string_view name = file.c_str() + std::min(names + symbol.st_name, file.size());
-      if (name.find("shared_memory_gap") == name.npos)
+      if (name.find("shared_memory_gap") == std::string_view::npos)
         found.push_back({.begin = symbol.st_value,
                          .end = symbol.st_value + symbol.st_size,
                          .guard = name.starts_with("_ZGV")});
@@ -100,7 +100,7 @@ const char* keep(std::string text) {
   return kept.insert(std::move(text)).first->c_str();
 }
 
-bool of_the_runtime(std::string_view file) { return file.find("kernels/runtime/") != file.npos; }
+bool of_the_runtime(std::string_view file) { return file.find("kernels/runtime/") != std::string_view::npos; }
 
 // Of the lines that one address stands for, innermost first.
 Location chosen(const std::vector<Location>& frames, Location otherwise) {

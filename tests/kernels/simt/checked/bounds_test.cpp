@@ -129,7 +129,7 @@ __global__ void neighbours(int* y, int row, int column) {
   __shared__ int before[8], square[4][8];
   __shared__ int behind[8];
   before[threadIdx.x] = behind[threadIdx.x] = 1;
-  for (int r = 0; r < 4; ++r) square[r][threadIdx.x] = 2;
+  for (auto& row_of_square : square) row_of_square[threadIdx.x] = 2;
   __syncthreads();
   y[threadIdx.x] = square[row][column] + before[threadIdx.x] + behind[threadIdx.x];  // square
 }

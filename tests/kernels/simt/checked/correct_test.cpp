@@ -418,7 +418,7 @@ __global__ void last_thread_of_the_block(int* y) {
   values[threadIdx.x] = 1;
   if (atomicAdd(&arrived, 1) != 63) return;
   int total = 0;
-  for (int i = 0; i < 64; ++i) total += values[i];
+  for (const int value : values) total += value;
   y[blockIdx.x] = total;
 }
 TEST_P(CorrectKernels, AtomicsOrderWithinABlock) {

@@ -12,8 +12,8 @@ class Meetings : public Checked {};
 CUELBO_IN_ALL_ORDERS(Meetings);
 
 __global__ void barrier_in_a_branch() {
-  if (threadIdx.x < 32)
-    __syncthreads();  // then
+  if (threadIdx.x < 32)  // NOLINT(bugprone-branch-clone): two barriers, that is the mistake
+    __syncthreads();     // then
   else
     __syncthreads();  // else
 }
