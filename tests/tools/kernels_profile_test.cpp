@@ -33,6 +33,15 @@ TEST_F(KernelsProfile, CountsWhatLinesMove) {
   }
 }
 
+TEST_F(KernelsProfile, ComparesWithWhatTheVariantDeclares) {
+  const Outcome outcome =
+      run({"kernels", "profile", "linear_forward/tiled", "--shape", "rows=64,in=64,out=64", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto profile = nlohmann::json::parse(outcome.out);
+  const double counted = profile.at("loaded_bytes").get<double>() + profile.at("stored_bytes").get<double>();
+  EXPECT_NEAR(profile.at("declared_bytes").get<double>() / counted, 1, 0.05);
+}
+
 TEST_F(KernelsProfile, KnowsLaunchesAndBounds) {
   const Outcome outcome =
       run({"kernels", "profile", "add/float4", "--shape", "count=4096", "--gpu", "a100", "--json"});

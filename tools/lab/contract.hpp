@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -158,9 +159,14 @@ class Contract {
   // What the kernel says that it moves (Kernel::moved_bytes); empty: it does not say.
   virtual std::optional<std::int64_t> moved_bytes(const kernels::KernelTable& table,
                                                   const Shape& shape) const = 0;
-  virtual void launch(const kernels::KernelTable& table, const Shape& shape,
-                      const std::map<std::string, void*>& addresses, void* workspace,
-                      kernels::Stream stream) const = 0;
+  // The call with its arguments in place, to be launched as often as wanted.
+  virtual std::function<void(kernels::Stream)> bind(const kernels::KernelTable& table, const Shape& shape,
+                                                    const std::map<std::string, void*>& addresses,
+                                                    void* workspace) const = 0;
+  void launch(const kernels::KernelTable& table, const Shape& shape,
+              const std::map<std::string, void*>& addresses, void* workspace, kernels::Stream stream) const {
+    bind(table, shape, addresses, workspace)(stream);
+  }
   // Replaces inputs that have to fit others and are not given.
   virtual void prepare(const Shape& shape, Doubles& values) const = 0;
   virtual void reference(const Shape& shape, Doubles& values) const = 0;

@@ -78,9 +78,11 @@ Workbench::Workbench(Device& device, const Contract& contract, const Shape& shap
 }
 
 Measurement Workbench::measure(const kernels::KernelTable& table) const {
+  std::vector<std::function<void(kernels::Stream)>> calls;
+  for (const CallMemory& copy : copies_)
+    calls.push_back(contract_.bind(table, shape_, copy.addresses(), copy.workspace()));
   const auto launch_all = [&] {
-    for (const CallMemory& copy : copies_)
-      contract_.launch(table, shape_, copy.addresses(), copy.workspace(), device_.stream());
+    for (const auto& call : calls) call(device_.stream());
   };
   launch_all();  // what a first launch sets up cannot be captured
   device_.synchronize();

@@ -38,9 +38,11 @@ struct ProfileOptions {
 };
 
 void print(const ProfileOptions& options, const std::string& name, Json about, const simt::Profile& profile,
-           const lab::CompilerReport& compiled, const lab::ModelReport& model) {
+           const lab::CompilerReport& compiled, const lab::ModelReport& model,
+           std::optional<std::int64_t> declared = {}) {
   if (options.json) {
     about.update(lab::to_json(profile));
+    if (declared) about["declared_bytes"] = *declared;
     about.update(lab::to_json(compiled));
     about["model"] = lab::to_json(model);
     fmt::print("{}\n", about.dump(2));
@@ -48,6 +50,9 @@ void print(const ProfileOptions& options, const std::string& name, Json about, c
   }
   fmt::print("{}; per request of a warp, as the source says it\n", name);
   lab::print(profile);
+  if (declared)
+    fmt::print("by its own formula it moves {} bytes; counted are {}\n", *declared,
+               profile.loaded + profile.stored);
   fmt::print("\n");
   lab::print(compiled, *model.gpu);
   fmt::print("\n");
@@ -71,7 +76,8 @@ int profile_variant(const ProfileOptions& options) {
   if (!options.code.empty() && !compiled.note.empty()) fail("--code: {}", compiled.note);
   print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
         {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}}, profile,
-        compiled, lab::report_model(gpu, contract.cost(shape), variant.precision, profile, launches));
+        compiled, lab::report_model(gpu, contract.cost(shape), variant.precision, profile, launches),
+        contract.moved_bytes(*module.table(variant.kernel, variant.name), shape));
   return exit_done;
 }
 

@@ -94,13 +94,13 @@ class DescribedContract final : public Contract {
     describe(d, shape, &addresses);
     return kernel.moved_bytes(d.args);
   }
-  void launch(const kernels::KernelTable& table, const Shape& shape,
-              const std::map<std::string, void*>& addresses, void* workspace,
-              kernels::Stream stream) const override {
-    Description d;
-    describe(d, shape, &addresses);
-    if constexpr (requires { d.args.workspace; }) d.args.workspace = workspace;
-    (table.*member_).launch(d.args, stream);
+  std::function<void(kernels::Stream)> bind(const kernels::KernelTable& table, const Shape& shape,
+                                            const std::map<std::string, void*>& addresses,
+                                            void* workspace) const override {
+    const auto d = std::make_shared<Description>();  // arguments may point into it
+    describe(*d, shape, &addresses);
+    if constexpr (requires { d->args.workspace; }) d->args.workspace = workspace;
+    return [d, launch = (table.*member_).launch](kernels::Stream stream) { launch(d->args, stream); };
   }
   void prepare(const Shape& shape, Doubles& values) const override {
     Description d;
