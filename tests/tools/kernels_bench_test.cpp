@@ -65,6 +65,7 @@ TEST_F(KernelsBench, SaysWhatIsWrong) {
   EXPECT_THAT(error({"add", "--device", "cpu", "--shape", "rows=3"}), HasSubstr("there is no size 'rows'"));
   EXPECT_THAT(error({"ad", "--device", "cpu"}), HasSubstr("did you mean 'add'"));
   EXPECT_THAT(error({"add", "--device", "cpu", "--gpu", "h1000"}), HasSubstr("h100"));
+  EXPECT_THAT(error({"add", "--device", "cpu", "--counters"}), HasSubstr("cpu has no hardware counters"));
   if (has("simt")) {
     EXPECT_THAT(error({"--device", "simt"}), HasSubstr("simt-checked counts"));
   }

@@ -22,7 +22,7 @@ struct BenchOptions {
   std::string kernel;  // empty: all; KERNEL or KERNEL/VARIANT
   DeviceOptions device{.name = "cuda"};
   std::string shape, gpu;  // gpu: empty: the one that it is, or the H100 of what is counted
-  bool json = false;
+  bool counters = false, json = false;
 };
 
 // What is measured of one kernel.
@@ -66,6 +66,8 @@ class Bench {
         module_(device_->name() == "cpu" ? nullptr : &load_device_module(device_->name())) {
     if (device_->name() == "simt")
       usage_fail("--device simt: it has no clock; simt-checked counts in place of measuring");
+    if (options.counters && !device_->name().starts_with("cuda"))
+      usage_fail("--counters: {} has no hardware counters; cuda has", device_->name());
     if (!options.gpu.empty()) gpu_ = &lab::find_gpu(options.gpu);
     if (counted() && gpu_ == nullptr) gpu_ = &lab::find_gpu("h100");
     if (!counted() && gpu_ == nullptr) gpu_ = lab::described_gpu(device_->description());
@@ -129,6 +131,8 @@ class Bench {
           rows.emplace_back(lab::TimedRow{.call = call(plan, v, shape), .memory_bytes = bench.bytes()});
       try {
         row.measured = bench.measure(table(v));
+        if (options_.counters)
+          row.counters = lab::count_in_hardware(v.kernel + "/" + v.name, shape, options_.device.name);
       } catch (const Error& error) {  // of a library that is not here, or refuses the shape
         row.error = error.what();
         failed_ = true;
@@ -187,6 +191,8 @@ void add_kernels_bench(CLI::App& kernels, Run& run) {
             "Sizes, as in rows=128,in=784; if left out, large ones of the models, or small ones to count");
         command.add_option("--gpu", options.gpu,
                            "Whose roofline: h100, a100, rtx4090 or rtx5090; found out if left out");
+        command.add_flag("--counters", options.counters,
+                         "Also what Nsight Compute (ncu) counts in one launch on cuda");
         command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       [](const BenchOptions& options) { return Bench(options).run(); });

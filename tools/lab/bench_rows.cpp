@@ -85,6 +85,7 @@ Json to_json(const TimedRow& row) {
   if (row.floor_seconds) json["of_roofline"] = *row.floor_seconds / m.seconds;
   if (row.library_seconds) json["of_library"] = *row.library_seconds / m.seconds;
   add(json, row.compiled);
+  if (!row.counters.empty()) json["counters"] = row.counters;
   return json;
 }
 
@@ -108,6 +109,10 @@ void print(const TimedRow& row) {
                  ? fmt::format("  slowed down by {:.0f} % while it was measured: the clock may have fallen",
                                100 * (m.drift - 1))
                  : "");
+  if (row.counters.empty()) return;
+  fmt::print("  {:<16}", "");
+  for (const auto& [name, value] : row.counters) fmt::print(" {} {:.0f}", name, value);
+  fmt::print("\n");
 }
 
 Json to_json(const CountedRow& row) {

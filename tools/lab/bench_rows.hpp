@@ -8,6 +8,7 @@
 
 #include "engine/device_module.hpp"
 #include "tools/lab/compiled/report.hpp"
+#include "tools/lab/hardware_counters.hpp"
 #include "tools/lab/measure.hpp"
 #include "tools/lab/model/bounds.hpp"
 
@@ -29,7 +30,8 @@ struct TimedRow {
   std::optional<double>
       library_seconds;  // of the fastest variant that calls a library, of the same precision
   std::optional<MainKernel> compiled;
-  std::string error;  // of a library that is not here or refuses the shape: nothing was measured
+  HardwareCounters counters;  // if they were asked for
+  std::string error;          // of a library that is not here or refuses the shape: nothing was measured
 };
 nlohmann::ordered_json to_json(const TimedRow& row);
 void print(const TimedRow& row);
