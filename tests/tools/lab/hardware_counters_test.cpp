@@ -19,8 +19,10 @@ const std::string header =
     "\n"
     R"("","","byte","byte","sector","","sector","","")"
     "\n";
-const std::string first = R"("0","f<1, 2>(int)","1,024","4096","400","100","80","20","7")" "\n";
-const std::string second = R"("1","g()","1","2","3","4","5","6","7.5")" "\n";
+const std::string first = R"x("0","f<1, 2>(int)","1,024","4096","400","100","80","20","7")x"
+                          "\n";
+const std::string second = R"x("1","g()","1","2","3","4","5","6","7.5")x"
+                           "\n";
 
 TEST(HardwareCounters, AreSumsOverTheKernelsOfACall) {
   const lab::HardwareCounters counters = lab::parse_ncu(header + first + second);
