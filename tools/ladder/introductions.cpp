@@ -151,9 +151,9 @@ constexpr std::array gains{
          "log-sum-exp). One "
          "thread a row leaves most of a GPU idle."},
     Gain{"elbo_decomposition", "block",
-         "The columns of a row shared among the threads of a block: enough threads for the GPU, and "
-         "neighbouring threads read "
-         "neighbouring columns."},
+         "The columns of a row shared among the threads of a block: enough threads for the GPU. But "
+         "neighbouring lanes read columns "
+         "that lie a whole row of dims apart, and use a fraction of each sector."},
     Gain{"elbo_decomposition", "tiled",
          "A block takes several rows and brings columns to shared memory in tiles: each is fetched once for "
          "all of them, and a "

@@ -97,7 +97,7 @@ std::vector<HeatLine> heat_lines(const simt::Profile& profile) {
 
 Table figures(const Ladder& ladder, const lab::Gpu& gpu) {
   Table table{.header = {"", "variant", "bytes moved", "of the least", "full sectors", "wavefronts",
-                         "registers", "occupancy", "least time", "of the floor", "because of"},
+                         "registers", "occupancy", "least time", "of the floor", "bound by"},
               .words = 2};
   const double least_bytes = ladder.cost.bytes;
   for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
@@ -138,9 +138,8 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
   const auto say = [&](std::string text) { page.blocks.emplace_back(Paragraph{std::move(text)}); };
   say(std::string(introduction(ladder.kernel)));
   say(fmt::format(
-      "The figures are for `{}`: {} of operands, {} of arithmetic. On an {} nothing can do that in less than "
-      "{} "
-      "in fp32, because of its {}. [What the words mean](page:README).",
+      "The figures are for `{}`: {} of operands, {} of arithmetic. In fp32 an {} needs at least {} for "
+      "that, whoever does it, bound by {}. [What the words mean](page:README).",
       ladder.shape_text, scaled(ladder.cost.bytes, "B"), scaled(ladder.cost.flops, "FLOP"), gpu.title,
       microseconds(floor.seconds()), floor.busiest().resource));
   page.blocks.push_back(figures(ladder, gpu));
@@ -184,10 +183,9 @@ Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
                          "of the best"},
               .words = 1};
   for (const Ladder& ladder : ladders) {
-    const Rung *const first = &ladder.rungs.front(), *const best = &*std::ranges::min_element(
-                                                         ladder.rungs, {}, [](const Rung& rung) {
-                                                           return rung.model.bound.seconds();
-                                                         });
+    const Rung *const first = &ladder.rungs.front(), *best = first;
+    for (const Rung& rung : ladder.rungs)
+      if (rung.model.bound.seconds() <= best->model.bound.seconds()) best = &rung;
     table.rows.push_back({fmt::format("[{0}](page:{0})", ladder.kernel), std::to_string(ladder.rungs.size()),
                           scaled(static_cast<double>(first->moved_bytes()), "B"),
                           scaled(static_cast<double>(best->moved_bytes()), "B"),

@@ -74,8 +74,8 @@ std::string roofline(std::span<const Slope> slopes, std::span<const Roof> roofs,
     const double from = std::max(low, floor / slope.bandwidth), to = highest / slope.bandwidth;
     svg.line(x.place(from), y.place(from * slope.bandwidth), x.place(to), y.place(highest), ink, 1.5,
              &slope != slopes.data());
-    // Beside the line, two fifths up: the first to its left, others to its right.
-    const double rate = std::pow(10.0, y.first + 0.4 * (y.last - y.first)),
+    // Beside the line, in the middle: the first to its left, others to its right.
+    const double rate = std::pow(10.0, y.first + 0.55 * (y.last - y.first)),
                  at = x.place(rate / slope.bandwidth);
     const bool first = &slope == slopes.data();
     svg.text(at + (first ? -8 : 12), y.place(rate) + 4,

@@ -146,17 +146,14 @@ CompilerReport report_compiled(std::span<const simt::Launch> launches, const fs:
 }
 
 std::optional<MainKernel> main_kernel(const CompilerReport& report, const Gpu& gpu) {
-  const auto threads = [](const LaunchReport& l) {
-    return static_cast<double>(l.times) * l.launch.grid[0] * l.launch.grid[1] * l.launch.grid[2] *
-           threads_of(l.launch);
-  };
-  if (report.launches.empty()) return {};
-  const LaunchReport& largest = *std::ranges::max_element(report.launches, {}, threads);
-  const CompiledKernel* const code = code_for(gpu, largest.compiled, largest.name);
-  if (code == nullptr) return {};
-  const auto fraction = occupancy_of(gpu, *code, largest.launch);
-  if (!fraction) return {};
-  return MainKernel{code->registers, code->local, fraction->fraction};
+  std::optional<MainKernel> result;
+  for (const LaunchReport& launch : report.launches) {
+    const CompiledKernel* const code = code_for(gpu, launch.compiled, launch.name);
+    if (code == nullptr || (result && code->registers <= result->registers)) continue;
+    const auto fraction = occupancy_of(gpu, *code, launch.launch);
+    if (fraction) result = MainKernel{code->registers, code->local, fraction->fraction};
+  }
+  return result;
 }
 
 fs::path find_cuda_code() {

@@ -35,7 +35,7 @@ CompilerReport report_resources(std::span<const simt::Launch> launches, const st
 CompilerReport report_compiled(std::span<const simt::Launch> launches, const std::filesystem::path& code,
                                const std::string& missing = {});
 
-// Of a call's launches the one with the most threads, which does the work that others prepare or finish, on a GPU.
+// Of a call's launches on a GPU the one that takes the most registers: it does what others prepare or finish.
 struct MainKernel {
   int registers = 0;
   std::size_t local_bytes = 0;
