@@ -8,6 +8,7 @@
 #include "tools/command_line.hpp"
 #include "tools/lab/bench_rows.hpp"
 #include "tools/lab/commands.hpp"
+#include "tools/lab/device_option.hpp"
 #include "tools/lab/launches.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"

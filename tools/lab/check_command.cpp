@@ -8,6 +8,7 @@
 #include "tools/command_line.hpp"
 #include "tools/lab/check.hpp"
 #include "tools/lab/commands.hpp"
+#include "tools/lab/device_option.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
 #include "tools/lab/thread_order.hpp"

@@ -1,7 +1,6 @@
 // The subcommands of `cuelbo kernels`.
 #pragma once
 
-#include "engine/device.hpp"
 #include "tools/commands.hpp"
 
 namespace cuelbo {
@@ -11,8 +10,5 @@ void add_kernels_check(CLI::App& kernels, Run& run);
 void add_kernels_run(CLI::App& kernels, Run& run);
 void add_kernels_profile(CLI::App& kernels, Run& run);
 void add_kernels_bench(CLI::App& kernels, Run& run);
-
-// --device and --threads.
-void add_lab_device(CLI::App& command, DeviceOptions& options, const char* devices);
 
 }  // namespace cuelbo

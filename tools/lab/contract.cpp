@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "engine/error.hpp"
-#include "tools/lab/contracts/contracts.hpp"
 
 namespace cuelbo::lab {
 
@@ -70,31 +69,6 @@ void* Visit::add(Buffer buffer) {
   void* const address = addresses_ == nullptr ? nullptr : addresses_->at(buffer.name);
   buffers_.push_back(std::move(buffer));
   return address;
-}
-
-const std::vector<std::unique_ptr<Contract>>& contracts() {
-  static const std::vector<std::unique_ptr<Contract>> all = [] {
-    std::vector<std::unique_ptr<Contract>> list;
-    add_linear(list);
-    add_conv2d(list);
-    add_activation(list);
-    add_softmax(list);
-    add_batch_norm(list);
-    add_likelihood(list);
-    add_sampling(list);
-    add_elbo_decomposition(list);
-    add_reduce(list);
-    add_elementwise(list);
-    add_adam(list);
-    return list;
-  }();
-  return all;
-}
-
-const Contract& find_contract(std::string_view kernel) {
-  for (const auto& contract : contracts())
-    if (contract->name() == kernel) return *contract;
-  fail("the kernel '{}' has no description in tools/lab/contracts", kernel);
 }
 
 }  // namespace cuelbo::lab

@@ -10,6 +10,7 @@
 #include "tools/command_line.hpp"
 #include "tools/lab/call_inputs.hpp"
 #include "tools/lab/commands.hpp"
+#include "tools/lab/device_option.hpp"
 #include "tools/lab/inputs.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/thread_order.hpp"

@@ -1,4 +1,4 @@
-#include "tools/lab/commands.hpp"
+#include "tools/lab/device_option.hpp"
 
 namespace cuelbo {
 
