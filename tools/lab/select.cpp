@@ -16,8 +16,11 @@ std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::st
   for (const KernelVariant& v : all) {
     if (kernels.empty() || kernels.back() != v.kernel) kernels.push_back(v.kernel);
     if (v.kernel != kernel) continue;
+    const std::string_view variant = one ? name.substr(kernel.size() + 1) : "";
+    if (!one || variant == v.name || variant == std::to_string(variants.size()) ||
+        (variant == "best" && v.trained))
+      selected.push_back(v);
     variants.push_back(v.name);
-    if (!one || v.name == name.substr(kernel.size() + 1)) selected.push_back(v);
   }
   if (variants.empty())
     usage_fail("there is no kernel '{}'{}; `cuelbo kernels list` shows them", kernel,

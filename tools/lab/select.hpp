@@ -8,7 +8,8 @@
 
 namespace cuelbo::lab {
 
-// Those of `all` that the name means: of a KERNEL all, of KERNEL/VARIANT one, of an empty name everything. Throws
+// Those of `all` that the name means: of a KERNEL all, of KERNEL/VARIANT one, of an empty name everything. VARIANT may
+// be its place in the ladder, from 0 on, or `best`: what programs use. Throws
 // UsageError that shows the nearest name if it means none.
 std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::string_view name);
 
