@@ -65,4 +65,17 @@ Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const Devi
   return ladder;
 }
 
+void measure_times(Ladder& ladder, const DeviceModule& module, Device& device) {
+  const lab::Contract& contract = lab::find_contract(ladder.kernel);
+  std::vector<KernelVariant> variants = module.variants();
+  std::erase_if(variants, [&](const KernelVariant& v) { return v.kernel != ladder.kernel; });
+  std::size_t workspace = 0;
+  for (const KernelVariant& v : variants)
+    workspace = std::max(workspace, contract.workspace(*module.table(v.kernel, v.name), ladder.shape));
+  const lab::Workbench bench(device, contract, ladder.shape, workspace);
+  for (const KernelVariant& v : variants)
+    ladder.measured[v.name] = bench.measure(*module.table(v.kernel, v.name)).seconds;
+  ladder.measured_on = device.description();
+}
+
 }  // namespace cuelbo::ladder

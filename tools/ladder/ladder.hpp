@@ -1,6 +1,7 @@
 // The variants of a kernel one after the other, with what the lab finds out about each.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,10 @@ struct Ladder {
   std::string shape_text;  // as --shape takes it
   lab::Shape shape;        // complete
   kernels::Cost cost;
-  std::vector<Rung> rungs;                  // what is executed here, in order
+  std::vector<Rung> rungs;  // what is executed here, in order
+  // Medians by the variant's name, in seconds, where there was a GPU: of those that call a library, too.
+  std::map<std::string, double> measured;
+  std::string measured_on;                  // the device's description
   std::vector<KernelVariant> not_executed;  // that call a library
 };
 
@@ -40,5 +44,8 @@ std::vector<std::string> kernels_with_ladders(const DeviceModule& module);
 // The device is that of the module, simt-checked.
 Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
                       Device& device);
+
+// The device is that of the module, cuda.
+void measure_times(Ladder& ladder, const DeviceModule& module, Device& device);
 
 }  // namespace cuelbo::ladder

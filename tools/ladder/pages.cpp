@@ -95,23 +95,34 @@ std::vector<HeatLine> heat_lines(const simt::Profile& profile) {
   return lines;
 }
 
+std::string measured(const Ladder& ladder, const std::string& variant) {
+  const auto found = ladder.measured.find(variant);
+  return found == ladder.measured.end() ? "–" : microseconds(found->second);
+}
+
 Table figures(const Ladder& ladder, const lab::Gpu& gpu) {
   Table table{.header = {"", "variant", "bytes moved", "of the least", "full sectors", "wavefronts",
                          "registers", "occupancy", "least time", "of the floor", "bound by"},
               .words = 2};
+  if (!ladder.measured.empty()) table.header.emplace_back("measured");
   const double least_bytes = ladder.cost.bytes;
   for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
     const Rung& rung = ladder.rungs[i];
     const auto compiled = lab::main_kernel(rung.compiled, gpu);
     const double wavefronts = rung.wavefronts_over_ideal();
-    table.rows.push_back(
-        {std::to_string(i), "`" + rung.variant.name + "`",
-         scaled(static_cast<double>(rung.moved_bytes()), "B"),
-         times(static_cast<double>(rung.moved_bytes()) / least_bytes), percent(rung.sector_efficiency()),
-         wavefronts == 0 ? "–" : times(wavefronts), compiled ? std::to_string(compiled->registers) : "–",
-         compiled ? percent(compiled->occupancy) : "–", microseconds(rung.model.bound.seconds()),
-         times(rung.model.bound.seconds() / rung.model.floor.seconds()),
-         rung.model.bound.busiest().resource});
+    std::vector<std::string>& row = table.rows.emplace_back();
+    row = {std::to_string(i),
+           "`" + rung.variant.name + "`",
+           scaled(static_cast<double>(rung.moved_bytes()), "B"),
+           times(static_cast<double>(rung.moved_bytes()) / least_bytes),
+           percent(rung.sector_efficiency()),
+           wavefronts == 0 ? "–" : times(wavefronts),
+           compiled ? std::to_string(compiled->registers) : "–",
+           compiled ? percent(compiled->occupancy) : "–",
+           microseconds(rung.model.bound.seconds()),
+           times(rung.model.bound.seconds() / rung.model.floor.seconds()),
+           rung.model.bound.busiest().resource};
+    if (!ladder.measured.empty()) row.push_back(measured(ladder, rung.variant.name));
   }
   return table;
 }
@@ -168,7 +179,9 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
   if (!ladder.not_executed.empty()) {
     page.blocks.emplace_back(Heading{"To compare with"});
     for (const KernelVariant& variant : ladder.not_executed)
-      say(fmt::format("`{}`: {}. Runs on a GPU only.", variant.name, variant.description));
+      say(fmt::format("`{}`: {}. {}", variant.name, variant.description,
+                      ladder.measured.empty() ? "Runs on a GPU only."
+                                              : "Measured: " + measured(ladder, variant.name) + "."));
   }
   return page;
 }
@@ -197,11 +210,13 @@ Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
   for (const std::string_view words : explanations()) say(std::string(words));
   say(
       fmt::format("Bytes, sectors and wavefronts were counted by executing the kernels on a CPU, thread by "
-                  "thread (`cuelbo kernels "
-                  "profile`). Registers and occupancy are what nvcc made of them for an {}. Least times are "
-                  "bounds from its data "
-                  "sheet: no figure on these pages was measured on a GPU.",
-                  gpu.title));
+                  "thread (`cuelbo kernels profile`). Registers and occupancy are what nvcc made of them for "
+                  "an {}. Least "
+                  "times are bounds from its data sheet: {}.",
+                  gpu.title,
+                  ladders.empty() || ladders.front().measured.empty()
+                      ? "no figure on these pages was measured on a GPU"
+                      : "what is called measured was, on " + ladders.front().measured_on));
   return page;
 }
 

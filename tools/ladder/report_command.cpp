@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 struct ReportOptions {
   std::vector<std::string> kernels;  // empty: all that have ladders
   std::string output, gpu = "h100";
+  std::string timed_on;  // a device; empty: none
 };
 
 int run_report(const ReportOptions& options) {
@@ -29,6 +30,10 @@ int run_report(const ReportOptions& options) {
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const std::unique_ptr<Device> device = open_device({.name = "simt-checked"});
   const DeviceModule& module = load_device_module("simt-checked");
+  const std::unique_ptr<Device> timed =
+      options.timed_on.empty() ? nullptr : open_device({.name = options.timed_on});
+  if (timed != nullptr && timed->name() != "cuda")
+    usage_fail("--device {}: variants are timed on cuda or cuda:N", options.timed_on);
   std::vector<std::string> kernels = ladder::kernels_with_ladders(module);
   if (!options.kernels.empty()) {
     for (const std::string& kernel : options.kernels) lab::select(module.variants(), kernel);
@@ -39,6 +44,7 @@ int run_report(const ReportOptions& options) {
     fmt::print("{}\n", kernel);
     std::fflush(stdout);
     ladders.push_back(ladder::measure_ladder(kernel, gpu, module, *device));
+    if (timed != nullptr) ladder::measure_times(ladders.back(), load_device_module("cuda"), *timed);
   }
   const std::vector<ladder::Page> pages = ladder::make_pages(ladders, gpu);
   if (html) {
@@ -69,6 +75,8 @@ void add_kernels_report(CLI::App& kernels, Run& run) {
             .add_option("-o,--output", options.output,
                         "lab.html: one page that needs nothing beside it; a folder: Markdown and pictures")
             ->required();
+        command.add_option("--device", options.timed_on,
+                           "cuda or cuda:N: times that are measured there, beside the bounds");
         command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
             ->capture_default_str();
       },
