@@ -27,6 +27,7 @@ EXTRA = [
         "-Wno-unused-command-line-argument",
         "-flax-vector-conversions=none",
         "-D__builtin_shuffle(x,...)=(x)",
+        "-Wno-c2y-extensions",
         "-Wno-deprecated-declarations",
         "-Wno-missing-designated-field-initializers",
         "-Wno-shadow",

@@ -153,9 +153,9 @@ Page page_of(const Ladder& ladder, const lab::Gpu& gpu) {
       "that, whoever does it, bound by {}. [What the words mean](page:README).",
       ladder.shape_text, scaled(ladder.cost.bytes, "B"), scaled(ladder.cost.flops, "FLOP"), gpu.title,
       microseconds(floor.seconds()), floor.busiest().resource));
-  page.blocks.push_back(figures(ladder, gpu));
+  page.blocks.emplace_back(figures(ladder, gpu));
   if (ladder.cost.flops > 0)
-    page.blocks.push_back(
+    page.blocks.emplace_back(
         Picture{ladder.kernel + "_roofline", roofline_of(ladder, gpu),
                 fmt::format("Roofline of an {} with the variants of {}", gpu.title, ladder.kernel)});
   for (std::size_t i = 0; i < ladder.rungs.size(); ++i) {
@@ -205,7 +205,7 @@ Page index_of(std::span<const Ladder> ladders, const lab::Gpu& gpu) {
                           microseconds(first->model.bound.seconds()),
                           microseconds(best->model.bound.seconds())});
   }
-  page.blocks.push_back(std::move(table));
+  page.blocks.emplace_back(std::move(table));
   page.blocks.emplace_back(Heading{"What the words mean"});
   for (const std::string_view words : explanations()) say(std::string(words));
   say(
