@@ -128,7 +128,7 @@ TEST_F(KernelsRun, SaysWhatIsWrongWithTheInputs) {
 
 TEST_F(KernelsRun, SaysWhatIsWrongWithTheCall) {
   EXPECT_TRUE(fails(run_kernel("sum_colums", small, {}), 2, "did you mean 'sum_columns'"));
-  EXPECT_TRUE(fails(run_kernel("sum_columns/best", small, {}), 2, "sum_columns has naive"));
+  EXPECT_TRUE(fails(run_kernel("sum_columns/worst", small, {}), 2, "sum_columns has naive"));
   EXPECT_TRUE(fails(run_kernel("sum_columns/naive", small, {"--device", "cpu"}), 2, "sum_columns/cpu"));
   EXPECT_TRUE(fails(run_kernel("sum_columns", small, {"--device", "gpu"}), 2, "there is no device 'gpu'"));
   EXPECT_TRUE(

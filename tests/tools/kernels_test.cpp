@@ -125,8 +125,8 @@ TEST_F(Kernels, CheckPrintsJson) {
 
 TEST_F(Kernels, CheckSaysWhatIsWrong) {
   EXPECT_TRUE(fails(run({"kernels", "check", "softmax_forwad"}), 2, "softmax_forward"));
-  EXPECT_TRUE(fails(run({"kernels", "check", "add/best"}), 2,
-                    "there is no variant 'add/best'; add has scalar, float4"));
+  EXPECT_TRUE(fails(run({"kernels", "check", "add/worst"}), 2,
+                    "there is no variant 'add/worst'; add has scalar, float4"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "rows=3"}), 2,
                     "add: there is no size 'rows'; there is count"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count=-1"}), 2, "count=-1: a whole number"));
