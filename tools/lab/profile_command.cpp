@@ -129,7 +129,9 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
   add_command<ProfileOptions>(
       kernels, run, "profile", "Count what each source line of a kernel moves, without a GPU",
       [](CLI::App& command, ProfileOptions& options) {
-        command.add_option("KERNEL", options.kernel, "KERNEL/VARIANT, or KERNEL for what programs use");
+        command.add_option(
+            "KERNEL", options.kernel,
+            "KERNEL/VARIANT (a name, its place from 0 on, or best), or KERNEL for what programs use");
         command.add_option("--shape", options.shape, "Sizes, as in rows=128,in=784; small ones if left out");
         command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
             ->capture_default_str();
