@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
 
@@ -41,24 +42,6 @@ std::optional<double> occupancy(const std::optional<MainKernel>& compiled) {
 }
 std::string registers(const std::optional<MainKernel>& compiled) {
   return compiled ? std::to_string(compiled->registers) : "–";
-}
-
-struct Sums {
-  std::int64_t requests = 0, divergent = 0, sectors = 0, ideal_sectors = 0, wavefronts = 0,
-               ideal_wavefronts = 0, serialized = 0;
-};
-Sums sums(const simt::Profile& profile) {
-  Sums s;
-  for (const simt::AccessProfile& access : profile.lines) {
-    s.requests += access.requests;
-    s.divergent += access.divergent;
-    s.sectors += access.sectors;
-    s.ideal_sectors += access.ideal_sectors;
-    s.wavefronts += access.wavefronts;
-    s.ideal_wavefronts += access.ideal_wavefronts;
-    s.serialized += access.serialized;
-  }
-  return s;
 }
 
 double ratio(std::int64_t a, std::int64_t b) { return static_cast<double>(a) / static_cast<double>(b); }
@@ -117,7 +100,7 @@ void print(const TimedRow& row) {
 
 Json to_json(const CountedRow& row) {
   Json json = about(row.call);
-  const Sums s = sums(row.profile);
+  const simt::AccessProfile s = totals(row.profile);
   json["counted"] = {{"loaded_bytes", row.profile.loaded},
                      {"stored_bytes", row.profile.stored},
                      {"least_loaded_bytes", row.profile.must_load},
@@ -144,7 +127,7 @@ void print_counted_header() {
 }
 
 void print(const CountedRow& row) {
-  const Sums s = sums(row.profile);
+  const simt::AccessProfile s = totals(row.profile);
   const std::int64_t moved = row.profile.loaded + row.profile.stored;
   fmt::print("  {:<16} {:>12.1f} {:>8.2f}× {:>10} {:>8} {:>10} {:>5} {:>10} {:>12.3g} {:>6.1f}×  {}\n",
              row.call.variant.name, 1e-3 * static_cast<double>(moved),

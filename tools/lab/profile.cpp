@@ -19,6 +19,22 @@ simt::Profile profile(const DeviceModule& module, Device& device, const std::fun
   return module.take_profile();
 }
 
+simt::AccessProfile totals(const simt::Profile& profile) {
+  simt::AccessProfile sum;
+  for (const simt::AccessProfile& line : profile.lines) {
+    sum.requests += line.requests;
+    sum.lanes += line.lanes;
+    sum.divergent += line.divergent;
+    sum.sectors += line.sectors;
+    sum.ideal_sectors += line.ideal_sectors;
+    sum.cache_lines += line.cache_lines;
+    sum.wavefronts += line.wavefronts;
+    sum.ideal_wavefronts += line.ideal_wavefronts;
+    sum.serialized += line.serialized;
+  }
+  return sum;
+}
+
 simt::Profile profile_variant(const KernelVariant& variant, const Shape& shape, std::uint64_t seed,
                               const DeviceModule& module, Device& device) {
   const std::string name = variant.kernel + "/" + variant.name;

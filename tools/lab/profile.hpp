@@ -11,6 +11,9 @@ namespace cuelbo::lab {
 
 simt::Profile profile(const DeviceModule& module, Device& device, const std::function<void()>& launches);
 
+// All lines together: their counts, and nothing of what sets them apart.
+simt::AccessProfile totals(const simt::Profile& profile);
+
 // One call on inputs drawn from the seed.
 simt::Profile profile_variant(const KernelVariant& variant, const Shape& shape, std::uint64_t seed,
                               const DeviceModule& module, Device& device);

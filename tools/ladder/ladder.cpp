@@ -9,27 +9,15 @@
 namespace cuelbo::ladder {
 
 double Rung::sector_efficiency() const {
-  std::int64_t touched = 0, ideal = 0;
-  for (const simt::AccessProfile& access : profile.lines) {
-    touched += access.sectors;
-    ideal += access.ideal_sectors;
-  }
-  return touched == 0 ? 1 : static_cast<double>(ideal) / static_cast<double>(touched);
+  const simt::AccessProfile all = lab::totals(profile);
+  return all.sectors == 0 ? 1 : static_cast<double>(all.ideal_sectors) / static_cast<double>(all.sectors);
 }
 
 double Rung::wavefronts_over_ideal() const {
-  std::int64_t needed = 0, ideal = 0;
-  for (const simt::AccessProfile& access : profile.lines) {
-    needed += access.wavefronts;
-    ideal += access.ideal_wavefronts;
-  }
-  return ideal == 0 ? 0 : static_cast<double>(needed) / static_cast<double>(ideal);
-}
-
-std::int64_t Rung::requests() const {
-  std::int64_t count = 0;
-  for (const simt::AccessProfile& access : profile.lines) count += access.requests;
-  return count;
+  const simt::AccessProfile all = lab::totals(profile);
+  return all.ideal_wavefronts == 0
+             ? 0
+             : static_cast<double>(all.wavefronts) / static_cast<double>(all.ideal_wavefronts);
 }
 
 std::vector<std::string> kernels_with_ladders(const DeviceModule& module) {

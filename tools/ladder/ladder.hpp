@@ -23,7 +23,6 @@ struct Rung {
   // Of all global accesses: the sectors that their bytes would fill over those that they touch; 1 if there are none.
   double sector_efficiency() const;
   double wavefronts_over_ideal() const;  // of shared memory; 0: it is not used
-  std::int64_t requests() const;
 };
 
 struct Ladder {

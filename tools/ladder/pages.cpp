@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/ladder/heat_map.hpp"
 #include "tools/ladder/introductions.hpp"
@@ -29,29 +30,26 @@ std::string percent(double fraction) { return fmt::format("{:.0f} %", 100 * frac
 
 // What changed for the better or the worse since the rung before, in a sentence; empty: nothing that was counted.
 std::string compared(const Rung& now, const Rung& before, const std::string& before_name) {
-  std::vector<std::string> changes;
-  const auto add = [&](double is, double was, const char* what) {
+  std::vector<std::string> changes, sentences;
+  const auto add = [&](std::int64_t is_count, std::int64_t was_count, const char* less, const char* what) {
+    const auto is = static_cast<double>(is_count), was = static_cast<double>(was_count);
     if (was <= 0 || is <= 0 || std::abs(is / was - 1) < 0.02) return;
     changes.push_back(
-        fmt::format("{} {} {}", times(is < was ? was / is : is / was), is < was ? "less" : "more", what));
+        fmt::format("{} {} {}", times(is < was ? was / is : is / was), is < was ? less : "more", what));
   };
-  add(static_cast<double>(now.moved_bytes()), static_cast<double>(before.moved_bytes()),
-      "traffic of global memory");
-  add(static_cast<double>(now.requests()), static_cast<double>(before.requests()), "requests");
-  const auto wavefronts = [](const Rung& rung) {
-    std::int64_t sum = 0;
-    for (const auto& access : rung.profile.lines) sum += access.wavefronts;
-    return static_cast<double>(sum);
-  };
-  add(wavefronts(now), wavefronts(before), "wavefronts of shared memory");
-  if (wavefronts(now) > 0 && wavefronts(before) == 0)
+  const simt::AccessProfile all = lab::totals(now.profile), was_all = lab::totals(before.profile);
+  add(now.moved_bytes(), before.moved_bytes(), "less", "traffic of global memory");
+  add(all.requests, was_all.requests, "fewer", "requests");
+  add(all.wavefronts, was_all.wavefronts, "fewer", "wavefronts of shared memory");
+  if (all.wavefronts > 0 && was_all.wavefronts == 0)
     changes.emplace_back("shared memory, which it did not use before");
-  std::string text;
-  if (!changes.empty()) text = fmt::format("Against `{}`: {}. ", before_name, fmt::join(changes, ", "));
+  if (!changes.empty())
+    sentences.push_back(fmt::format("Against `{}`: {}.", before_name, fmt::join(changes, ", ")));
   const double is = now.model.bound.seconds(), was = before.model.bound.seconds();
   if (std::abs(is / was - 1) >= 0.02)
-    text += fmt::format("The least time goes from {} to {}.", microseconds(was), microseconds(is));
-  return text;
+    sentences.push_back(
+        fmt::format("The least time goes from {} to {}.", microseconds(was), microseconds(is)));
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 std::string note_of(const simt::AccessProfile& access) {
