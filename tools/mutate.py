@@ -101,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     results = Results(build.parent / "mutation" / "results.jsonl")
     tried = try_mutants(mutants, options.count, options.jobs, [Module(ROOT, build, d) for d in devices], results)
     reasons: list[dict[str, Any]] = tomllib.loads(SURVIVORS.read_text()).get("survivor", [])
-    report = Report(tried, reasons, len(every), devices)
+    git = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    report = Report(tried, reasons, len(every), devices, git.stdout.strip())
     if options.write:
         options.write.write_text(report.markdown())
     print(report.summary())

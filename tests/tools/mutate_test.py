@@ -119,6 +119,8 @@ class Reports(unittest.TestCase):
         self.assertEqual(explained.unexplained, [])
         self.assertIn("no difference", explained.markdown())
         self.assertIn("| **all** | 1 of 2 |", explained.markdown())
+        dated = Report(tried, [reason], 2, ["simt"], "1234567").markdown()
+        self.assertIn("The kernels were those of commit 1234567.", dated)
 
 
 if __name__ == "__main__":

@@ -32,12 +32,13 @@ does not execute library calls. A change in a header is tried on one `.cu` file 
 
 class Report:
     def __init__(
-        self, tried: list[tuple[Mutant, Outcome]], reasons: list[dict[str, Any]], sites: int, devices: list[str]
+        self, tried: list[tuple[Mutant, Outcome]], reasons: list[dict[str, Any]], sites: int, devices: list[str], commit: str = ""
     ) -> None:
         self.mutants = [(m, o) for m, o in tried if o.state in ("killed", "survived")]
         self.survivors = [m for m, o in self.mutants if o.state == "survived"]
         self.discarded = Counter(o.state for _, o in tried if o.state not in ("killed", "survived"))
         self.sites, self.devices = sites, devices
+        self.commit = f"The kernels were those of commit {commit}." if commit else ""
         self.reasons = {(r["file"], r["before"], r["after"]): r["reason"] for r in reasons}
         self.unexplained = [m for m in self.survivors if not self.reason(m)]
 
@@ -73,7 +74,7 @@ class Report:
         lines = [
             INTRODUCTION,
             f"**{killed} of {len(self.mutants)} mutants are killed ({100 * self.killed_share:.1f} %)**, of {self.sites} "
-            f"possible ones, on {' and then '.join(self.devices)}. Replaced: {discarded}.",
+            f"possible ones, on {' and then '.join(self.devices)}. Replaced: {discarded}. {self.commit}".rstrip(),
             "",
             *self.table("class", {**by_class, **everything}),
             "",
