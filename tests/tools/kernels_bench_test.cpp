@@ -55,6 +55,19 @@ TEST_F(KernelsBench, CountsWithoutAClock) {
   EXPECT_EQ(rows[1].at("counted").at("requests"), 3 * 4096 / 32 / 4);  // float4
 }
 
+// A thread for each row of 64 floats: 64 loads of a float from each of 32 rows, and a store of 32 floats beside each other.
+TEST_F(KernelsBench, CountsSectorsOfWhichAPartIsUsed) {
+  if (!has("simt-checked")) GTEST_SKIP() << "built without the device simt-checked";
+  const Json rows = results({"kernels", "bench", "sum_columns/naive", "--device", "simt-checked", "--shape",
+                             "rows=32,columns=64", "--json"});
+  ASSERT_EQ(rows.size(), 1U);
+  const Json& counted = rows[0].at("counted");
+  EXPECT_EQ(counted.at("requests"), 64 + 1);
+  EXPECT_EQ(counted.at("sectors"), 64 * 32 + 4);
+  EXPECT_EQ(counted.at("ideal_sectors"), 64 * 4 + 4);
+  EXPECT_EQ(counted.at("divergent_requests"), 0);
+}
+
 TEST_F(KernelsBench, SaysWhatIsWrong) {
   const auto error = [&](std::vector<std::string> command) {
     command.insert(command.begin(), {"kernels", "bench"});

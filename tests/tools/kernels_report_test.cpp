@@ -42,7 +42,11 @@ TEST_F(KernelsReport, WritesPagesWithPictures) {
     EXPECT_THAT(svg, HasSubstr("</svg>")) << picture;
     EXPECT_THAT(svg, Not(HasSubstr("nan"))) << picture;
   }
-  EXPECT_THAT(content(pages / "reparameterize_forward_scalar.svg"), HasSubstr("reparameterize.cu"));
+  // Three accesses of the kernel's line and two of the step counter's, a cycle each.
+  const std::string heat = content(pages / "reparameterize_forward_scalar.svg");
+  EXPECT_THAT(heat, HasSubstr("reparameterize.cu"));
+  EXPECT_THAT(heat, HasSubstr(">60 %   global load 4 B: 4 sectors, 4 at least<"));
+  EXPECT_THAT(heat, HasSubstr(">20 %   global load 8 B: 1 sectors, 1 at least<"));
 }
 
 // Without what nvcc made, which is not there everywhere: two columns of the table.
