@@ -1,150 +1,187 @@
 // dweightᵀ: rows (ky, kx, large channel), columns small channels, summed over the pixels of the small image: large pixels
-// are broadcast, small pixels are rows of B where they are. The images are cut into parts by shape, and the parts' sums
-// are added in order.
+// are broadcast, small pixels are rows of B where they are. Large images are copied with the zeros around them, so that
+// no window ends at a border. The images are cut into parts by shape, and the parts' sums are added in order.
 #include "kernels/conv2d/conv2d.hpp"
-#include "kernels/conv2d/indirect.hpp"
 #include "kernels/linear/panel.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 
 namespace cuelbo::kernels::CUELBO_ISA {
 namespace {
 
+// Pixels whose products a tile sums up in registers. Of more, the large pixels would not stay in the L1 cache until the
+// next tile, of fewer, loading and storing the sums would cost more.
+constexpr std::int64_t block_pixels = 64;
+
 struct Plan {
   const Conv2dShape& s;
-  std::int64_t depth;          // rows of dweightᵀ
-  std::int64_t width;          // small channels, filled up to whole vectors
-  bool contiguous;             // the rows of a tile are neighbouring channels of one tap
-  std::int64_t tiles_per_tap;  // if contiguous
+  std::int64_t depth;  // rows of dweightᵀ
+  std::int64_t width;  // small channels, filled up to whole vectors
+  std::int64_t pixels;
+  std::int64_t padded_height, padded_width;  // of the large image, as far as windows reach
+  // Windows of short lines are copied one after the other, so that a tile does not run into the end of a line all the
+  // time. Not those of few channels: the copy would cost more than it gains.
+  bool gathers;
+  std::int64_t line_pixels;      // pixels at the same distance from each other
+  std::int64_t lines_per_block;
+  std::int64_t group;            // images that are copied together
   std::int64_t tiles;
   std::int64_t parts, images_per_part;
   std::int64_t slices, tiles_per_slice;  // a task is a part of the images and a slice of the tiles
-  std::int64_t group;                    // images whose products one tile sums up in registers
 
   explicit Plan(const Conv2dShape& shape) : s(shape) {
     depth = s.kernel * s.kernel * s.large_channels;
     width = divide_up(s.small_channels, lanes) * lanes;
-    contiguous = s.large_channels >= tile_rows;
-    tiles_per_tap = divide_up(s.large_channels, tile_rows);
-    tiles = contiguous ? s.kernel * s.kernel * tiles_per_tap : divide_up(depth, tile_rows);
+    pixels = s.small_height * s.small_width;
+    padded_height = (s.small_height - 1) * s.stride + s.kernel;
+    padded_width = (s.small_width - 1) * s.stride + s.kernel;
+    gathers = s.small_width < 8 && s.kernel * s.large_channels >= 4 * lanes;
+    group = larger(1, smaller(s.batch, block_pixels / pixels));
+    line_pixels = gathers ? smaller(block_pixels, group * pixels) : s.small_width;
+    lines_per_block = larger(1, block_pixels / line_pixels);
+    tiles = divide_up(depth, tile_rows);
     // Enough pixels a part to pay for adding its sums; enough slices to make 16 tasks.
-    parts = larger(1, smaller(16, s.batch * s.small_height * s.small_width / 512));
-    parts = smaller(parts, larger(1, s.batch));
+    parts = larger(1, smaller(16, smaller(s.batch, s.batch * pixels / 128)));
     images_per_part = larger(1, divide_up(s.batch, parts));
     parts = larger(1, divide_up(s.batch, images_per_part));
     slices = smaller(tiles, divide_up(16, parts));
     tiles_per_slice = divide_up(tiles, slices);
-    group = larger(1, smaller(16, 256 / larger(1, s.small_height * s.small_width)));
-  }
-
-  // The first row of a tile, and how many of its rows the tile before has already: the last tile of a tap is moved back,
-  // so that it has only channels of this tap.
-  std::int64_t first_row(std::int64_t tile) const {
-    if (!contiguous) return tile * tile_rows;
-    const std::int64_t channel = tile % tiles_per_tap * tile_rows;
-    return tile / tiles_per_tap * s.large_channels + smaller(channel, s.large_channels - tile_rows);
-  }
-  int repeated_rows(std::int64_t tile) const {
-    if (!contiguous) return 0;
-    const std::int64_t channel = tile % tiles_per_tap * tile_rows;
-    return static_cast<int>(channel - smaller(channel, s.large_channels - tile_rows));
   }
 
   bool packs_small() const { return s.small_channels % lanes != 0; }
-  std::int64_t zero_floats() const { return larger(1, s.small_width * s.stride * s.large_channels); }
   std::int64_t part_size() const { return depth * width; }
-  std::int64_t packed_floats() const {  // of one worker: a small image, whose pixels are whole vectors
-    return packs_small() ? s.small_height * s.small_width * width : 0;
-  }
+  std::int64_t padded_line() const { return padded_width * s.large_channels; }
+  std::int64_t padded_size() const { return padded_height * padded_line(); }
+  // Not a multiple of a page, whose lines would share the same few places of a cache.
+  std::int64_t window_step() const { return divide_up(depth, lanes) * lanes + 16; }
+
+  // Of one worker.
+  std::int64_t padded_floats() const { return group * padded_size(); }
+  std::int64_t window_floats() const { return gathers ? block_pixels * window_step() : 0; }
+  std::int64_t packed_floats() const { return packs_small() ? group * pixels * width : 0; }
+  std::int64_t worker_floats() const { return padded_floats() + window_floats() + packed_floats(); }
   std::int64_t tasks() const { return parts * slices; }
   std::int64_t workers() const { return smaller(tasks(), ThreadPool::max_threads); }
 };
 
-// The runs of a tile: line by line of the small image, cut where a row of the tile enters or leaves the large image.
-std::int32_t plan_runs(const Plan& plan, std::int64_t tile, Run* runs) {
-  const Conv2dShape& s = plan.s;
-  std::int32_t count = 0;
-  std::int64_t tap_y[tile_rows], tap_x[tile_rows], channel[tile_rows];
-  for (int m = 0; m < tile_rows; ++m) {
-    const std::int64_t row = smaller(plan.first_row(tile) + m, plan.depth - 1);
-    channel[m] = row % s.large_channels;
-    tap_x[m] = row / s.large_channels % s.kernel - s.padding;
-    tap_y[m] = row / s.large_channels / s.kernel - s.padding;
-  }
-  for (std::int64_t y = 0; y < s.small_height; ++y) {
-    std::int64_t x = 0;
-    while (x < s.small_width) {
-      std::int64_t end = s.small_width;
-      bool any_inside = false;
-      bool inside[tile_rows];
-      for (int m = 0; m < tile_rows; ++m) {
-        const std::int64_t at_y = y * s.stride + tap_y[m], at_x = x * s.stride + tap_x[m];
-        inside[m] = at_y >= 0 && at_y < s.large_height && at_x >= 0 && at_x < s.large_width;
-        any_inside = any_inside || inside[m];
-        if (at_x < 0)
-          end = smaller(end, x + divide_up(-at_x, s.stride));
-        else if (at_x < s.large_width)
-          end = smaller(end, x + divide_up(s.large_width - at_x, s.stride));
-      }
-      if (any_inside) {
-        if (runs != nullptr) {
-          Run& run = runs[count];
-          for (int m = 0; m < tile_rows; ++m) {
-            const std::int64_t pixel = (y * s.stride + tap_y[m]) * s.large_width + x * s.stride + tap_x[m];
-            run.a[m] = inside[m] ? static_cast<std::int32_t>(pixel * s.large_channels + channel[m]) : outside;
-          }
-          run.b = static_cast<std::int32_t>(y * s.small_width + x);
-          run.count = static_cast<std::int32_t>(end - x);
-        }
-        ++count;
-      }
-      x = end;
-    }
-  }
-  return count;
-}
-
-struct Workspace {
-  float *partial, *zeros, *packed;
-  std::int32_t* run_end;  // by tile
-  Run* runs;
-
-  Workspace(const Plan& plan, void* memory)
-      : partial(static_cast<float*>(memory)),
-        zeros(partial + plan.parts * plan.part_size()),
-        packed(zeros + plan.zero_floats()),
-        run_end(reinterpret_cast<std::int32_t*>(packed + plan.workers() * plan.packed_floats())),
-        runs(reinterpret_cast<Run*>(run_end + plan.tiles)) {}
+// The pixels that a tile sums up in registers: those of the small image follow each other.
+struct Block {
+  const float* a = nullptr;  // what row r is multiplied with at the first pixel of a line: a[line_offset + row_offset(r)]
+  std::int64_t line_offset[block_pixels];
+  std::int64_t lines = 0, line_pixels = 0, a_step = 0;
+  const float* b = nullptr;
 };
 
-// partial[rows of the tile] (+)= products of the images begin … end - 1
-template <int vectors>
-void add_images(const Plan& plan, const Workspace& w, std::int64_t tile, std::int64_t column,
-                const float* large, std::int64_t large_size, const float* small, std::int64_t small_size,
-                std::int64_t small_step, std::int64_t images, float* partial, bool first) {
+// The image in the middle of the zeros.
+void copy_padded(const Plan& plan, const float* image, float* padded) {
   const Conv2dShape& s = plan.s;
-  const Run* const begin = w.runs + (tile == 0 ? 0 : w.run_end[tile - 1]);
-  const Run* const end = w.runs + w.run_end[tile];
-  const std::ptrdiff_t a_step = s.stride * s.large_channels;
-  Tile<vectors> sums;
-  for (std::int64_t image = 0; image < images; ++image) {
-    const float* const a_image = large + image * large_size;
-    const float* const b = small + image * small_size + column;
-    if (plan.contiguous)
-      for (const Run* run = begin; run != end; ++run)
-        multiply_add(sums, a_image + run->a[0], a_step, b + run->b * small_step, small_step, run->count);
-    else
-      multiply_runs(sums, begin, end - begin, a_image, a_step, w.zeros, b, small_step);
+  const std::int64_t left = smaller(s.padding * s.large_channels, plan.padded_line());
+  const std::int64_t count = smaller(s.large_width * s.large_channels, plan.padded_line() - left);
+  const std::int64_t height = smaller(s.large_height, plan.padded_height - s.padding);
+  for (std::int64_t y = 0; y < height; ++y) {
+    const float* const from = image + y * s.large_width * s.large_channels;
+    float* const to = padded + (y + s.padding) * plan.padded_line() + left;
+    for_vectors(0, count, [&](std::int64_t i, auto n) { store(to + i, load(from + i, n), n); });
   }
-  const std::int64_t row = plan.first_row(tile);
-  const int skip = plan.repeated_rows(tile), rows = static_cast<int>(smaller(tile_rows, plan.depth - row));
+}
+
+// Rows first_row … end_row - 1 of the windows of `count` pixels from pixel `first` of the group on.
+void gather_windows(const Plan& plan, const float* padded, std::int64_t first, std::int64_t count,
+                    std::int64_t first_row, std::int64_t end_row, float* windows) {
+  const Conv2dShape& s = plan.s;
+  const std::int64_t line = s.kernel * s.large_channels;
+  for (std::int64_t pixel = first; pixel < first + count; ++pixel, windows += plan.window_step()) {
+    const std::int64_t x = pixel % s.small_width, y = pixel / s.small_width % s.small_height;
+    const float* from = padded + pixel / plan.pixels * plan.padded_size() +
+                        y * s.stride * plan.padded_line() + x * s.stride * s.large_channels;
+    for (std::int64_t row = 0; row < plan.depth; row += line, from += plan.padded_line())
+      for_vectors(larger(0, first_row - row), smaller(line, end_row - row),
+                  [&](std::int64_t i, auto n) { store(windows + row + i, load(from + i, n), n); });
+  }
+}
+
+// Where row r of dweightᵀ finds its pixels, from the start of a window.
+CUELBO_INLINE std::int64_t row_offset(const Plan& plan, std::int64_t row) {
+  if (plan.gathers) return row;
+  const std::int64_t line = plan.s.kernel * plan.s.large_channels;
+  return row / line * plan.padded_line() + row % line;
+}
+
+// partial[rows of the tile] (+)= products of the block's pixels
+template <int vectors>
+CUELBO_INLINE void add_tile(const Plan& plan, const Block& block, std::int64_t row, std::int64_t column,
+                            float* partial, bool first) {
+  const float* rows[tile_rows];
+  for (int m = 0; m < tile_rows; ++m) rows[m] = block.a + row_offset(plan, smaller(row + m, plan.depth - 1));
+  Tile<vectors> tile;
+  const float* b = block.b + column;
+  for (std::int64_t line = 0; line < block.lines; ++line) {
+    const float* a[tile_rows];
+#pragma GCC unroll 8
+    for (int m = 0; m < tile_rows; ++m) a[m] = rows[m] + block.line_offset[line];
+    multiply_add(tile, a, block.a_step, b, plan.width, block.line_pixels);
+    b += block.line_pixels * plan.width;
+  }
+  const auto count = static_cast<int>(smaller(tile_rows, plan.depth - row));
 #pragma GCC unroll 8
   for (int m = 0; m < tile_rows; ++m) {
-    if (m < skip || m >= rows) continue;
+    if (m >= count) break;
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; ++v) {
       float* const p = partial + (row + m) * plan.width + column + v * lanes;
-      store(p, first ? sums.sum[m][v] : load(p) + sums.sum[m][v]);
+      store(p, first ? tile.sum[m][v] : load(p) + tile.sum[m][v]);
     }
+  }
+}
+
+void add_block(const Plan& plan, const Block& block, std::int64_t first_tile, std::int64_t end_tile,
+               float* partial, bool first) {
+  for (std::int64_t column = 0; column < plan.width; column += panel_width)
+    dispatch_vectors(plan.width - column, [&](auto vectors) {
+      for (std::int64_t tile = first_tile; tile < end_tile; ++tile)
+        add_tile<vectors.value>(plan, block, tile * tile_rows, column, partial, first);
+    });
+}
+
+// Adds the products of `images` ≤ group images, tiles first_tile … end_tile - 1. Scratch holds zeros around the images.
+void add_images(const Plan& plan, const float* large, const float* small, std::int64_t images,
+                std::int64_t first_tile, std::int64_t end_tile, float* scratch, float* partial, bool first) {
+  const Conv2dShape& s = plan.s;
+  float* const padded = scratch;
+  float* const windows = padded + plan.padded_floats();
+  float* const packed = windows + plan.window_floats();
+  for (std::int64_t i = 0; i < images; ++i)
+    copy_padded(plan, large + i * s.large_height * s.large_width * s.large_channels,
+                padded + i * plan.padded_size());
+  if (plan.packs_small()) {
+    for (std::int64_t pixel = 0; pixel < images * plan.pixels; ++pixel)
+      for_vectors(0, s.small_channels, [&](std::int64_t c, auto n) {
+        store(packed + pixel * plan.width + c, load(small + pixel * s.small_channels + c, n));
+      });
+    small = packed;
+  }
+
+  const std::int64_t pixels = images * plan.pixels;
+  Block block;
+  for (std::int64_t pixel = 0; pixel < pixels; pixel += block.lines * block.line_pixels) {
+    if (plan.gathers) {
+      block.lines = 1;
+      block.line_pixels = smaller(plan.line_pixels, pixels - pixel);
+      gather_windows(plan, padded, pixel, block.line_pixels, first_tile * tile_rows, end_tile * tile_rows, windows);
+      block.a = windows;
+      block.a_step = plan.window_step();
+      block.line_offset[0] = 0;
+    } else {
+      const std::int64_t first_line = pixel / s.small_width;
+      block.lines = smaller(plan.lines_per_block, images * s.small_height - first_line);
+      block.line_pixels = s.small_width;
+      block.a = padded;
+      block.a_step = s.stride * s.large_channels;
+      for (std::int64_t i = 0; i < block.lines; ++i)
+        block.line_offset[i] = (first_line + i) / s.small_height * plan.padded_size() +
+                               (first_line + i) % s.small_height * s.stride * plan.padded_line();
+    }
+    block.b = small + pixel * plan.width;
+    add_block(plan, block, first_tile, end_tile, partial, first && pixel == 0);
   }
 }
 
@@ -167,12 +204,8 @@ void add_parts(const Plan& plan, const float* partial, std::int64_t row, std::in
 
 std::size_t conv2d_backward_weight_workspace(const Conv2dBackwardWeight& a) {
   const Plan plan(a.shape);
-  std::int64_t runs = 0;
-  for (std::int64_t tile = 0; tile < plan.tiles; ++tile) runs += plan_runs(plan, tile, nullptr);
-  return static_cast<std::size_t>(plan.parts * plan.part_size() + plan.zero_floats() +
-                                  plan.workers() * plan.packed_floats() + plan.tiles) *
-             sizeof(float) +
-         static_cast<std::size_t>(runs) * sizeof(Run);
+  return static_cast<std::size_t>(plan.parts * plan.part_size() + plan.workers() * plan.worker_floats()) *
+         sizeof(float);
 }
 
 void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
@@ -183,48 +216,28 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
     for (std::int64_t i = 0; i < s.small_channels * plan.depth; ++i) a.dweight[i] = 0;
     return;
   }
-  const Workspace w(plan, a.workspace);
-  for (std::int64_t i = 0; i < plan.zero_floats(); ++i) w.zeros[i] = 0;
-  for (std::int64_t tile = 0, runs = 0; tile < plan.tiles; ++tile) {
-    runs += plan_runs(plan, tile, w.runs + runs);
-    w.run_end[tile] = static_cast<std::int32_t>(runs);
-  }
-
+  auto* const partials = static_cast<float*>(a.workspace);
+  float* const worker_scratch = partials + plan.parts * plan.part_size();
   const std::int64_t large_size = s.large_height * s.large_width * s.large_channels;
-  const std::int64_t small_pixels = s.small_height * s.small_width,
-                     small_size = small_pixels * s.small_channels;
-  const std::int64_t group = plan.packs_small() ? 1 : plan.group;
+  const std::int64_t small_size = plan.pixels * s.small_channels;
   parallel_for(used, plan.tasks(), [&](std::int64_t task, int worker) {
     const std::int64_t part = task / plan.slices, slice = task % plan.slices;
     const std::int64_t first_tile = slice * plan.tiles_per_slice;
-    const std::int64_t last_tile = smaller(plan.tiles, first_tile + plan.tiles_per_slice);
+    const std::int64_t end_tile = smaller(plan.tiles, first_tile + plan.tiles_per_slice);
     const std::int64_t begin = part * plan.images_per_part,
                        end = smaller(s.batch, begin + plan.images_per_part);
-    float* const partial = w.partial + part * plan.part_size();
-    for (std::int64_t image = begin; image < end; image += group) {
-      const std::int64_t images = smaller(group, end - image);
-      const float* small = a.small + image * small_size;
-      if (plan.packs_small()) {
-        float* const packed = w.packed + worker * plan.packed_floats();
-        for (std::int64_t pixel = 0; pixel < small_pixels; ++pixel)
-          for_vectors(0, s.small_channels, [&](std::int64_t c, auto n) {
-            store(packed + pixel * plan.width + c, load(small + pixel * s.small_channels + c, n));
-          });
-        small = packed;
-      }
-      for (std::int64_t column = 0; column < plan.width; column += panel_width)
-        dispatch_vectors(plan.width - column, [&](auto vectors) {
-          for (std::int64_t tile = first_tile; tile < last_tile; ++tile)
-            add_images<vectors.value>(plan, w, tile, column, a.large + image * large_size, large_size, small,
-                                      small_size, plan.width, images, partial, image == begin);
-        });
-    }
+    float* const scratch = worker_scratch + worker * plan.worker_floats();
+    for_vectors(0, plan.padded_floats(), [&](std::int64_t i, auto n) { store(scratch + i, vfloat{}, n); });
+    for (std::int64_t image = begin; image < end; image += plan.group)
+      add_images(plan, a.large + image * large_size, a.small + image * small_size,
+                 smaller(plan.group, end - image), first_tile, end_tile, scratch,
+                 partials + part * plan.part_size(), image == begin);
   });
 
   const std::int64_t row_blocks = divide_up(plan.depth, lanes), column_blocks = plan.width / lanes;
   parallel_for(used, row_blocks, [&](std::int64_t block) {
     for (std::int64_t c = 0; c < column_blocks; ++c)
-      add_parts(plan, w.partial, block * lanes, c * lanes, a.dweight);
+      add_parts(plan, partials, block * lanes, c * lanes, a.dweight);
   });
 }
 

@@ -96,25 +96,47 @@ void multiply_rows(const float* a, std::int64_t rows, const Packed& b, const Epi
              });
 }
 
-// aᵀ · B, a: (depth, rows). The sum over depth goes by pieces, so that a piece of A and of the panel stay in cache.
-void multiply_columns(const float* a, std::int64_t rows, const Packed& b, float* output, Stream stream) {
+// Aᵀ, tile_rows of its rows at a time, so that a tile reads it in order: [tile][k][row].
+struct PackedRows {
+  std::int64_t depth, rows;
+  float* data;
+
+  // Copies go by whole vectors.
+  static std::int64_t floats(std::int64_t depth, std::int64_t rows) {
+    return divide_up(rows, tile_rows) * (depth * tile_rows + lanes);
+  }
+  float* tile(std::int64_t row) const { return data + row / tile_rows * (depth * tile_rows + lanes); }
+};
+
+// a: (depth, rows)
+void pack_rows(const float* a, const PackedRows& packed, Stream stream) {
+  parallel_for(stream, divide_up(packed.rows, tile_rows), [&](std::int64_t i) {
+    const std::int64_t row = i * tile_rows;
+    const auto n = static_cast<int>(smaller(tile_rows, packed.rows - row));
+    float* to = packed.tile(row);
+    for (std::int64_t k = 0; k < packed.depth; ++k, to += tile_rows)
+      store(to, load_partial(a + k * packed.rows + row, n));
+  });
+}
+
+// aᵀ · B. The sum over depth goes by pieces, so that a piece of A and of the panel stay in cache.
+void multiply_columns(const PackedRows& a, const Packed& b, float* output, Stream stream) {
   constexpr std::int64_t piece = 256;
   const Epilogue epilogue{.output = output};
-  for_blocks(rows, b, stream,
+  for_blocks(a.rows, b, stream,
              [&](auto vectors, std::int64_t panel, int columns, std::int64_t begin, std::int64_t end) {
                constexpr std::int64_t b_step = vectors.value * lanes;
                for (std::int64_t k = 0; k < larger(1, b.depth); k += piece) {
                  const std::int64_t depth = smaller(piece, b.depth - k);
                  for (std::int64_t row = begin; row < end; row += tile_rows) {
-                   const TileRows block(a + k * rows, 1, b.columns, row, end);
+                   std::int64_t offsets[tile_rows];
+                   for (int m = 0; m < tile_rows; ++m) offsets[m] = (row + m) * b.columns;
+                   const auto count = static_cast<int>(smaller(tile_rows, end - row));
                    Tile<vectors.value> tile;
-                   if (k > 0)
-                     load_tile(tile, epilogue, block.output, block.count, panel * panel_width, columns);
-                   if (block.count == tile_rows)
-                     multiply_add(tile, block.a[0], rows, b.panel(panel) + k * b_step, b_step, depth);
-                   else
-                     multiply_add(tile, block.a, rows, b.panel(panel) + k * b_step, b_step, depth);
-                   store_tile(tile, epilogue, block.output, block.count, panel * panel_width, columns);
+                   if (k > 0) load_tile(tile, epilogue, offsets, count, panel * panel_width, columns);
+                   multiply_add(tile, a.tile(row) + k * tile_rows, tile_rows, b.panel(panel) + k * b_step, b_step,
+                                depth);
+                   store_tile(tile, epilogue, offsets, count, panel * panel_width, columns);
                  }
                }
              });
@@ -145,7 +167,8 @@ void linear_backward_data(const LinearBackwardData& a, Stream stream) {
 
 std::size_t linear_backward_weight_workspace(const LinearBackwardWeight& a) {
   const std::size_t bias = bias_backward_workspace({.rows = a.rows, .channels = a.out});
-  const std::size_t panels = workspace_of(a.rows, a.in);
+  const std::size_t panels = workspace_of(a.rows, a.in) +
+                             static_cast<std::size_t>(PackedRows::floats(a.rows, a.out)) * sizeof(float);
   return bias > panels ? bias : panels;  // used one after the other
 }
 
@@ -155,8 +178,10 @@ void linear_backward_weight(const LinearBackwardWeight& a, Stream stream) {
     bias_backward({.rows = a.rows, .channels = a.out, .dy = a.dy, .dbias = a.dbias, .workspace = a.workspace},
                   used);
   const Packed b{.depth = a.rows, .columns = a.in, .data = static_cast<float*>(a.workspace)};
+  const PackedRows dy{.depth = a.rows, .rows = a.out, .data = b.data + packed_size(a.rows, a.in)};
   pack_all(a.x, b, used);
-  multiply_columns(a.dy, a.out, b, a.dweight, used);
+  pack_rows(a.dy, dy, used);
+  multiply_columns(dy, b, a.dweight, used);
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA
