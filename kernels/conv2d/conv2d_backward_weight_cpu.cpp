@@ -65,7 +65,8 @@ struct Plan {
 
 // The pixels that a tile sums up in registers: those of the small image follow each other.
 struct Block {
-  const float* a = nullptr;  // what row r is multiplied with at the first pixel of a line: a[line_offset + row_offset(r)]
+  const float* a = nullptr;  // what row r is multiplied with at the first pixel of a line: a[line_offset + row_offset[r]]
+  const std::int32_t* row_offset = nullptr;
   std::int64_t line_offset[block_pixels];
   std::int64_t lines = 0, line_pixels = 0, a_step = 0;
   const float* b = nullptr;
@@ -99,25 +100,26 @@ void gather_windows(const Plan& plan, const float* padded, std::int64_t first, s
   }
 }
 
-// Where row r of dweightᵀ finds its pixels, from the start of a window.
-CUELBO_INLINE std::int64_t row_offset(const Plan& plan, std::int64_t row) {
-  if (plan.gathers) return row;
+// Where the rows of dweightᵀ find their pixels, from the start of a window on; the last one is repeated to fill a tile.
+void fill_row_offsets(const Plan& plan, std::int32_t* offsets) {
   const std::int64_t line = plan.s.kernel * plan.s.large_channels;
-  return row / line * plan.padded_line() + row % line;
+  const std::int64_t next = plan.gathers ? line : plan.padded_line();
+  for (std::int64_t i = 0; i < plan.tiles * tile_rows; ++i) {
+    const std::int64_t row = smaller(i, plan.depth - 1);
+    offsets[i] = static_cast<std::int32_t>(row / line * next + row % line);
+  }
 }
 
 // partial[rows of the tile] (+)= products of the block's pixels
 template <int vectors>
 CUELBO_INLINE void add_tile(const Plan& plan, const Block& block, std::int64_t row, std::int64_t column,
                             float* partial, bool first) {
-  const float* rows[tile_rows];
-  for (int m = 0; m < tile_rows; ++m) rows[m] = block.a + row_offset(plan, smaller(row + m, plan.depth - 1));
   Tile<vectors> tile;
   const float* b = block.b + column;
   for (std::int64_t line = 0; line < block.lines; ++line) {
     const float* a[tile_rows];
 #pragma GCC unroll 8
-    for (int m = 0; m < tile_rows; ++m) a[m] = rows[m] + block.line_offset[line];
+    for (int m = 0; m < tile_rows; ++m) a[m] = block.a + block.line_offset[line] + block.row_offset[row + m];
     multiply_add(tile, a, block.a_step, b, plan.width, block.line_pixels);
     b += block.line_pixels * plan.width;
   }
@@ -144,7 +146,8 @@ void add_block(const Plan& plan, const Block& block, std::int64_t first_tile, st
 
 // Adds the products of `images` ≤ group images, tiles first_tile … end_tile - 1. Scratch holds zeros around the images.
 void add_images(const Plan& plan, const float* large, const float* small, std::int64_t images,
-                std::int64_t first_tile, std::int64_t end_tile, float* scratch, float* partial, bool first) {
+                std::int64_t first_tile, std::int64_t end_tile, const std::int32_t* row_offset, float* scratch,
+                float* partial, bool first) {
   const Conv2dShape& s = plan.s;
   float* const padded = scratch;
   float* const windows = padded + plan.padded_floats();
@@ -161,7 +164,7 @@ void add_images(const Plan& plan, const float* large, const float* small, std::i
   }
 
   const std::int64_t pixels = images * plan.pixels;
-  Block block;
+  Block block{.row_offset = row_offset};
   for (std::int64_t pixel = 0; pixel < pixels; pixel += block.lines * block.line_pixels) {
     if (plan.gathers) {
       block.lines = 1;
@@ -205,7 +208,8 @@ void add_parts(const Plan& plan, const float* partial, std::int64_t row, std::in
 std::size_t conv2d_backward_weight_workspace(const Conv2dBackwardWeight& a) {
   const Plan plan(a.shape);
   return static_cast<std::size_t>(plan.parts * plan.part_size() + plan.workers() * plan.worker_floats()) *
-         sizeof(float);
+             sizeof(float) +
+         static_cast<std::size_t>(plan.tiles * tile_rows) * sizeof(std::int32_t);
 }
 
 void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
@@ -218,6 +222,9 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
   }
   auto* const partials = static_cast<float*>(a.workspace);
   float* const worker_scratch = partials + plan.parts * plan.part_size();
+  auto* const row_offset =
+      reinterpret_cast<std::int32_t*>(worker_scratch + plan.workers() * plan.worker_floats());
+  fill_row_offsets(plan, row_offset);
   const std::int64_t large_size = s.large_height * s.large_width * s.large_channels;
   const std::int64_t small_size = plan.pixels * s.small_channels;
   parallel_for(used, plan.tasks(), [&](std::int64_t task, int worker) {
@@ -230,7 +237,7 @@ void conv2d_backward_weight(const Conv2dBackwardWeight& a, Stream stream) {
     for_vectors(0, plan.padded_floats(), [&](std::int64_t i, auto n) { store(scratch + i, vfloat{}, n); });
     for (std::int64_t image = begin; image < end; image += plan.group)
       add_images(plan, a.large + image * large_size, a.small + image * small_size,
-                 smaller(plan.group, end - image), first_tile, end_tile, scratch,
+                 smaller(plan.group, end - image), first_tile, end_tile, row_offset, scratch,
                  partials + part * plan.part_size(), image == begin);
   });
 

@@ -59,14 +59,15 @@ struct Scatter {
     });
 }
 
-// lines[x % ways][ky][x · stride · large_channels + …] = products[x][ky][…]
+// lines[x % ways][ky][x · stride · large_channels + …] = products[x][ky][…]. Whole vectors, whose rest is zeros that the next
+// segment of the same line overwrites: partial stores take many times longer on some processors.
 [[maybe_unused]] static void spread_line(const Scatter& plan, const float* products, float* lines) {
   const Conv2dShape& s = plan.s;
   for (std::int64_t x = 0, way = 0; x < s.small_width; ++x, way = way + 1 == plan.ways ? 0 : way + 1) {
     const float* from = products + x * plan.row_size;
     float* to = lines + way * s.kernel * plan.line_size + x * s.stride * s.large_channels;
     for (std::int64_t ky = 0; ky < s.kernel; ++ky, from += plan.segment, to += plan.line_size)
-      for_vectors(0, plan.segment, [&](std::int64_t i, auto n) { store(to + i, load(from + i, n), n); });
+      for_vectors(0, plan.segment, [&](std::int64_t i, auto n) { store(to + i, load(from + i, n)); });
   }
 }
 
