@@ -34,12 +34,13 @@ endfunction()
 set(cuelbo_isas baseline)
 set(cuelbo_isa_definitions "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-  list(APPEND cuelbo_isas avx2 avx512)
+  list(APPEND cuelbo_isas avx2 avx512 avx512_bf16)
   set(cuelbo_isa_definitions CUELBO_HAVE_X86_PATHS=1)
 endif()
 set(cuelbo_options_baseline "")
 set(cuelbo_options_avx2 -march=x86-64-v3)
 set(cuelbo_options_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+set(cuelbo_options_avx512_bf16 ${cuelbo_options_avx512} -mavx512bf16)
 
 # Replaces the sources *_cpu.cpp of a list by objects, compiled once for each instruction set: libraries <name>_<isa>.
 function(cuelbo_compile_for_isas name variable)
@@ -133,7 +134,7 @@ function(cuelbo_test_isa_isolation)
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
     return()
   endif()
-  foreach(isa avx2 avx512)
+  foreach(isa avx2 avx512 avx512_bf16)
     if(TARGET cuelbo_kernels_${isa})
       add_test(NAME isa_isolation.${isa}
                COMMAND ${CMAKE_COMMAND} "-DNM=${CMAKE_NM}" -DISA=${isa}

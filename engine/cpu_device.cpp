@@ -28,6 +28,11 @@ int usable_threads() {
   return threads > 0 ? static_cast<int>(threads) : 1;
 }
 
+const char* precision_note(kernels::Precision precision) {
+  if (precision == kernels::Precision::fp32) return "";
+  return kernels::cpu_path().bf16_instructions ? ", bf16" : ", bf16 emulated";
+}
+
 // Nothing runs beside a program, so the copy is made when it is needed.
 class CpuPrefetch final : public Prefetch {
  public:
@@ -42,14 +47,17 @@ class CpuPrefetch final : public Prefetch {
 
 class CpuDevice final : public Device {
  public:
-  explicit CpuDevice(int threads)
+  CpuDevice(int threads, kernels::Precision precision)
       : pool_(threads),
-        description_(fmt::format("cpu ({}, {} thread{})", kernels::cpu_path_name(), pool_.threads(),
+        precision_(precision),
+        description_(fmt::format("cpu ({}{}, {} thread{})", kernels::cpu_path_name(),
+                                 precision_note(precision), pool_.threads(),
                                  pool_.threads() == 1 ? "" : "s")) {}
 
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
-  const kernels::KernelTable& kernels() const override { return kernels::cpu_table(); }
+  kernels::Precision precision() const override { return precision_; }
+  const kernels::KernelTable& kernels() const override { return kernels::cpu_table(precision_); }
   kernels::Stream stream() const override { return {.handle = &pool_}; }
 
   // Reserves one huge page more than needed to start on a huge-page boundary, and touches every page here: page faults
@@ -90,22 +98,27 @@ class CpuDevice final : public Device {
   }
 
   mutable kernels::ThreadPool pool_;
+  kernels::Precision precision_;
   std::string name_ = "cpu";
   std::string description_;
 };
 
 }  // namespace
 
-std::unique_ptr<Device> open_cpu_device(int threads) {
+std::unique_ptr<Device> open_cpu_device(int threads, kernels::Precision precision) {
   if (threads < 0 || threads > 1024)
     usage_fail("threads must be between 1 and 1024, or 0 for all, got {}", threads);
-  return std::make_unique<CpuDevice>(threads == 0 ? usable_threads() : threads);
+  if (precision == kernels::Precision::tf32) usage_fail("the device cpu has no tf32, only fp32 and bf16");
+  return std::make_unique<CpuDevice>(threads == 0 ? usable_threads() : threads, precision);
 }
 
 DeviceReport report_cpu_device() {
   return {.name = "cpu",
           .usable = true,
-          .detail = fmt::format("{} instructions, {} threads", kernels::cpu_path_name(), usable_threads())};
+          .detail = fmt::format(
+              "{} instructions, {} threads; bf16 {}", kernels::cpu_path_name(), usable_threads(),
+              kernels::cpu_path().bf16_instructions ? "in hardware"
+                                                    : "emulated (in hardware with AVX-512 BF16)")};
 }
 
 }  // namespace cuelbo

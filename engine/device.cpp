@@ -33,10 +33,13 @@ DeviceReport report_module(std::string_view name) {
 }  // namespace
 
 std::unique_ptr<Device> open_device(const DeviceOptions& options) {
-  if (options.name == "cpu") return open_cpu_device(options.threads);
-  if (options.name == "auto")
-    return report_module("cuda").usable ? load_device_module("cuda").open(0, options)
-                                        : open_cpu_device(options.threads);
+  const kernels::Precision precision = options.precision.value_or(kernels::Precision::fp32);
+  if (options.name == "cpu" || (options.name == "auto" && !report_module("cuda").usable))
+    return open_cpu_device(options.threads, precision);
+  if (precision != kernels::Precision::fp32)
+    usage_fail("{} computes in fp32; precision bf16 is for the device cpu",
+               options.name == "auto" ? "cuda, which auto stands for here," : options.name);
+  if (options.name == "auto") return load_device_module("cuda").open(0, options);
   if (options.name == "simt" || options.name == "simt-checked")
     return load_device_module(options.name).open(0, options);
   if (const auto index = gpu_index(options.name)) return load_device_module("cuda").open(*index, options);

@@ -34,6 +34,7 @@ class Device {
 
   virtual const std::string& name() const = 0;         // "cpu"
   virtual const std::string& description() const = 0;  // "cpu (avx512, 2 threads)"
+  virtual kernels::Precision precision() const { return kernels::Precision::fp32; }  // of products
   virtual const kernels::KernelTable& kernels() const = 0;
   virtual kernels::Stream stream() const = 0;
 
@@ -95,9 +96,11 @@ class DeviceMemory {
 struct DeviceOptions {
   std::string name = "auto";  // auto | cpu | cuda | cuda:n | simt | simt-checked
   int threads = 0;            // of the CPU, for cpu and simt; 0: all that this process may use
+  std::optional<kernels::Precision> precision = {};  // fp32 unless said; bf16: of the cpu alone
 };
 
-// Throws UsageError for a name that no device has, Error for a device that is not here. Never falls back silently.
+// Throws UsageError for a name that no device has or a precision that the device has not, Error for a device that is not
+// here. Never falls back silently.
 std::unique_ptr<Device> open_device(const DeviceOptions& options);
 
 struct DeviceReport {

@@ -147,10 +147,7 @@ void Program::append(std::string_view name, const std::vector<Tensor>& inputs,
     if (t) added.outputs.push_back(t.id());
   for (const auto& [from, to] : in_place)
     if (from && to) added.in_place.emplace_back(from.id(), to.id());
-  if (workspace > 0) {
-    const auto count = static_cast<std::int64_t>((workspace + sizeof(float) - 1) / sizeof(float));
-    added.workspace = add_tensor({.name = added.name + " workspace", .shape = {count}}).id();
-  }
+  if (workspace > 0) added.workspace = bytes_tensor(std::string(name) + " workspace", workspace).id();
   launches_.push_back(std::move(added));
   if (options_.mode == Mode::eager) {
     const Launch& launch = launches_.back();
@@ -160,6 +157,20 @@ void Program::append(std::string_view name, const std::vector<Tensor>& inputs,
     upload_step_block();
     run_launch(launch);
   }
+}
+
+bool Program::is_constant_parameter(Tensor t) const {
+  return options_.constant_parameters && options_.mode == Mode::planned && info(t).kind == Kind::parameter;
+}
+
+Tensor Program::bytes_tensor(std::string name, std::size_t bytes) {
+  return tensor(name, {static_cast<std::int64_t>((bytes + sizeof(float) - 1) / sizeof(float))});
+}
+
+void Program::prepare_at_plan(Tensor prepared,
+                              std::function<void(const Addresses&, kernels::Stream)> prepare) {
+  keep(prepared);
+  preparations_.push_back(std::move(prepare));
 }
 
 void Program::ensure_memory(int id) {

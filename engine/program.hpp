@@ -62,6 +62,8 @@ class Program {
   struct Options {
     Mode mode = Mode::planned;
     bool gradients = true;  // false: inference, no parameter needs a gradient
+    // The parameters keep the values that they have when the program is planned: what kernels make of weights is made then.
+    bool constant_parameters = false;
   };
   using Backward = std::function<void(Gradients&)>;
 
@@ -90,16 +92,29 @@ class Program {
   void set_activation(Tensor y, kernels::Activation activation);
 
   // Appends one launch. make(addresses) builds the kernel's arguments. `in_place` names (input, output) pairs that may
-  // share memory.
+  // share memory. A kernel that can prepare its `weight` does so once if that is a constant parameter.
   template <class Args, class Make>
   void launch(std::string_view name, const kernels::Kernel<Args>& kernel, const std::vector<Tensor>& inputs,
               const std::vector<Tensor>& outputs, const Make& make,
-              const std::vector<std::pair<Tensor, Tensor>>& in_place = {}) {
-    const Args shape = make(Addresses{});
+              const std::vector<std::pair<Tensor, Tensor>>& in_place = {}, Tensor weight = {}) {
+    Args shape = make(Addresses{});
+    Tensor prepared;
+    if constexpr (requires { shape.prepared; }) {
+      const bool can = kernel.prepare != nullptr && weight && is_constant_parameter(weight);
+      if (const std::size_t bytes = can ? kernel.prepared_bytes(shape) : 0; bytes > 0) {
+        prepared = bytes_tensor(std::string(name) + " prepared", bytes);
+        prepare_at_plan(prepared, [prepare = kernel.prepare, make, prepared](const Addresses& at,
+                                                                             kernels::Stream stream) {
+          prepare(make(at), at.write(prepared), stream);
+        });
+        shape.prepared = Addresses{}.read(prepared);
+      }
+    }
     const std::size_t workspace = kernel.workspace != nullptr ? kernel.workspace(shape) : 0;
-    auto run = [start = kernel.launch, make](const Addresses& at, kernels::Stream stream) {
+    auto run = [start = kernel.launch, make, prepared](const Addresses& at, kernels::Stream stream) {
       Args args = make(at);
       if constexpr (requires { args.workspace; }) args.workspace = at.workspace();
+      if constexpr (requires { args.prepared; }) args.prepared = at.read(prepared);
       start(args, stream);
     };
     append(name, inputs, outputs, std::move(run), workspace, cost(shape), in_place);
@@ -210,6 +225,10 @@ class Program {
   void append(std::string_view name, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
               std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace,
               kernels::Cost cost, const std::vector<std::pair<Tensor, Tensor>>& in_place);
+  bool is_constant_parameter(Tensor t) const;
+  Tensor bytes_tensor(std::string name, std::size_t bytes);
+  void prepare_at_plan(Tensor prepared, std::function<void(const Addresses&, kernels::Stream)> prepare);
+  Addresses addresses_of(int workspace) const;
   void check_mine(Tensor t, std::string_view user) const;
   void check_mine(const std::vector<Tensor>& tensors,
                   std::string_view user) const;  // absent ones are left out
@@ -229,6 +248,7 @@ class Program {
   Options options_;
   std::vector<TensorInfo> tensors_;
   std::vector<Launch> launches_;
+  std::vector<std::function<void(const Addresses&, kernels::Stream)>> preparations_;  // run when planned
   std::vector<TapeEntry> tape_;
   std::map<int, int> parameter_tensors_;  // parameter index → tensor id
   std::map<int, Tensor> gradients_;       // tensor id → its gradient, after backward

@@ -122,6 +122,7 @@ void Program::plan() {
     device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
   }
   for (std::size_t id = 0; id < tensors_.size(); ++id) bind(static_cast<int>(id));
+  for (const auto& prepare : std::exchange(preparations_, {})) prepare(addresses_of(-1), device_->stream());
 }
 
 // Gives a tensor its address, when that follows from something else.
@@ -153,12 +154,16 @@ void Program::upload_step_block() {
   device_->upload(step_memory_.data(), step_bytes_.data(), step_bytes_.size());
 }
 
-void Program::run_launch(const Launch& launch) {
+Addresses Program::addresses_of(int workspace) const {
   Addresses at;
   at.addresses_ = addresses_.data();
   at.step_ = reinterpret_cast<const StepBlock*>(step_memory_.data());
-  at.workspace_ = launch.workspace >= 0 ? addresses_[static_cast<std::size_t>(launch.workspace)] : nullptr;
-  launch.run(at, device_->stream());
+  at.workspace_ = workspace >= 0 ? addresses_[static_cast<std::size_t>(workspace)] : nullptr;
+  return at;
+}
+
+void Program::run_launch(const Launch& launch) {
+  launch.run(addresses_of(launch.workspace), device_->stream());
 }
 
 void Program::replay() {

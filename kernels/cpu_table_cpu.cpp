@@ -1,21 +1,17 @@
 // Fills the kernel table of one instruction set. A kernel is a function with the name of its table entry; a contract with
-// a workspace has a second one, <name>_workspace, that tells its size.
+// a workspace has a second one, <name>_workspace, that tells its size. Kernels of products are made for a precision.
 #include "kernels/kernel_table.hpp"
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-void linear_forward(const LinearForward&, Stream);
-std::size_t linear_forward_workspace(const LinearForward&);
-void linear_backward_data(const LinearBackwardData&, Stream);
-std::size_t linear_backward_data_workspace(const LinearBackwardData&);
-void linear_backward_weight(const LinearBackwardWeight&, Stream);
-std::size_t linear_backward_weight_workspace(const LinearBackwardWeight&);
-void conv2d_forward(const Conv2dForward&, Stream);
-std::size_t conv2d_forward_workspace(const Conv2dForward&);
-void conv2d_backward_data(const Conv2dBackwardData&, Stream);
-std::size_t conv2d_backward_data_workspace(const Conv2dBackwardData&);
-void conv2d_backward_weight(const Conv2dBackwardWeight&, Stream);
-std::size_t conv2d_backward_weight_workspace(const Conv2dBackwardWeight&);
+const KernelTable& table(Precision precision);
+
+Kernel<LinearForward> linear_forward(Precision);
+Kernel<LinearBackwardData> linear_backward_data(Precision);
+Kernel<LinearBackwardWeight> linear_backward_weight(Precision);
+Kernel<Conv2dForward> conv2d_forward(Precision);
+Kernel<Conv2dBackwardData> conv2d_backward_data(Precision);
+Kernel<Conv2dBackwardWeight> conv2d_backward_weight(Precision);
 void bias_backward(const BiasBackward&, Stream);
 std::size_t bias_backward_workspace(const BiasBackward&);
 void activation_forward(const ActivationForward&, Stream);
@@ -55,51 +51,61 @@ void fill(const Fill&, Stream);
 void copy_columns(const CopyColumns&, Stream);
 void adam(const Adam&, Stream);
 
-extern const KernelTable table;
-const KernelTable table = {
-    .linear_forward = {linear_forward, linear_forward_workspace},
-    .linear_backward_data = {linear_backward_data, linear_backward_data_workspace},
-    .linear_backward_weight = {linear_backward_weight, linear_backward_weight_workspace},
+namespace {
 
-    .conv2d_forward = {conv2d_forward, conv2d_forward_workspace},
-    .conv2d_backward_data = {conv2d_backward_data, conv2d_backward_data_workspace},
-    .conv2d_backward_weight = {conv2d_backward_weight, conv2d_backward_weight_workspace},
-    .bias_backward = {bias_backward, bias_backward_workspace},
+KernelTable make_table(Precision precision) {
+  return {
+      .linear_forward = linear_forward(precision),
+      .linear_backward_data = linear_backward_data(precision),
+      .linear_backward_weight = linear_backward_weight(precision),
 
-    .activation_forward = {activation_forward, nullptr},
-    .activation_backward = {activation_backward, nullptr},
-    .softmax_forward = {softmax_forward, nullptr},
-    .softmax_backward = {softmax_backward, nullptr},
-    .batch_norm_forward = {batch_norm_forward, batch_norm_forward_workspace},
-    .batch_norm_inference = {batch_norm_inference, nullptr},
-    .batch_norm_backward = {batch_norm_backward, batch_norm_backward_workspace},
+      .conv2d_forward = conv2d_forward(precision),
+      .conv2d_backward_data = conv2d_backward_data(precision),
+      .conv2d_backward_weight = conv2d_backward_weight(precision),
+      .bias_backward = {bias_backward, bias_backward_workspace},
 
-    .bernoulli_forward = {bernoulli_forward, nullptr},
-    .gaussian_likelihood_forward = {gaussian_likelihood_forward, nullptr},
-    .gaussian_density_forward = {gaussian_density_forward, nullptr},
-    .gaussian_density_backward = {gaussian_density_backward, nullptr},
+      .activation_forward = {activation_forward, nullptr},
+      .activation_backward = {activation_backward, nullptr},
+      .softmax_forward = {softmax_forward, nullptr},
+      .softmax_backward = {softmax_backward, nullptr},
+      .batch_norm_forward = {batch_norm_forward, batch_norm_forward_workspace},
+      .batch_norm_inference = {batch_norm_inference, nullptr},
+      .batch_norm_backward = {batch_norm_backward, batch_norm_backward_workspace},
 
-    .reparameterize_forward = {reparameterize_forward, nullptr},
-    .reparameterize_backward = {reparameterize_backward, nullptr},
-    .concrete_forward = {concrete_forward, nullptr},
-    .concrete_backward = {concrete_backward, nullptr},
-    .elbo_decomposition_forward = {elbo_decomposition_forward, elbo_decomposition_forward_workspace},
-    .elbo_decomposition_backward = {elbo_decomposition_backward, elbo_decomposition_backward_workspace},
+      .bernoulli_forward = {bernoulli_forward, nullptr},
+      .gaussian_likelihood_forward = {gaussian_likelihood_forward, nullptr},
+      .gaussian_density_forward = {gaussian_density_forward, nullptr},
+      .gaussian_density_backward = {gaussian_density_backward, nullptr},
 
-    .sum_rows = {sum_rows, sum_rows_workspace},
-    .broadcast_rows = {broadcast_rows, nullptr},
-    .sum_columns = {sum_columns, nullptr},
-    .broadcast_columns = {broadcast_columns, nullptr},
-    .sum_of_squares = {sum_of_squares, sum_of_squares_workspace},
-    .add = {add, nullptr},
-    .multiply = {multiply, nullptr},
-    .affine = {affine, nullptr},
-    .exp = {exp, nullptr},
-    .scale_rows = {scale_rows, nullptr},
-    .fill = {fill, nullptr},
-    .copy_columns = {copy_columns, nullptr},
+      .reparameterize_forward = {reparameterize_forward, nullptr},
+      .reparameterize_backward = {reparameterize_backward, nullptr},
+      .concrete_forward = {concrete_forward, nullptr},
+      .concrete_backward = {concrete_backward, nullptr},
+      .elbo_decomposition_forward = {elbo_decomposition_forward, elbo_decomposition_forward_workspace},
+      .elbo_decomposition_backward = {elbo_decomposition_backward, elbo_decomposition_backward_workspace},
 
-    .adam = {adam, nullptr},
-};
+      .sum_rows = {sum_rows, sum_rows_workspace},
+      .broadcast_rows = {broadcast_rows, nullptr},
+      .sum_columns = {sum_columns, nullptr},
+      .broadcast_columns = {broadcast_columns, nullptr},
+      .sum_of_squares = {sum_of_squares, sum_of_squares_workspace},
+      .add = {add, nullptr},
+      .multiply = {multiply, nullptr},
+      .affine = {affine, nullptr},
+      .exp = {exp, nullptr},
+      .scale_rows = {scale_rows, nullptr},
+      .fill = {fill, nullptr},
+      .copy_columns = {copy_columns, nullptr},
+
+      .adam = {adam, nullptr},
+  };
+}
+
+}  // namespace
+
+const KernelTable& table(Precision precision) {
+  static const KernelTable fp32 = make_table(Precision::fp32), bf16 = make_table(Precision::bf16);
+  return precision == Precision::bf16 ? bf16 : fp32;
+}
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -8,45 +8,49 @@
 namespace cuelbo::kernels {
 
 #if defined(CUELBO_HAVE_X86_PATHS)
+namespace avx512_bf16 {
+const KernelTable& table(Precision);
+}
 namespace avx512 {
-extern const KernelTable table;
+const KernelTable& table(Precision);
 }
 namespace avx2 {
-extern const KernelTable table;
+const KernelTable& table(Precision);
 }
 #endif
 namespace baseline {
-extern const KernelTable table;
+const KernelTable& table(Precision);
 }
 
 namespace {
 
 constexpr std::array all_paths{
 #if defined(CUELBO_HAVE_X86_PATHS)
-    CpuPath{"avx512", &avx512::table},
-    CpuPath{"avx2", &avx2::table},
+    CpuPath{"avx512_bf16", avx512_bf16::table, true},
+    CpuPath{"avx512", avx512::table, false},
+    CpuPath{"avx2", avx2::table, false},
 #endif
-    CpuPath{"baseline", &baseline::table},
+    CpuPath{"baseline", baseline::table, false},
 };
 
 // How many paths at the front of the list this CPU lacks.
 std::size_t count_unsupported() {
 #if defined(CUELBO_HAVE_X86_PATHS)
-  if (__builtin_cpu_supports("x86-64-v4")) return 0;
-  if (__builtin_cpu_supports("x86-64-v3")) return 1;
+  if (__builtin_cpu_supports("x86-64-v4")) return __builtin_cpu_supports("avx512bf16") ? 0 : 1;
+  if (__builtin_cpu_supports("x86-64-v3")) return 2;
 #endif
   return all_paths.size() - 1;
 }
 
-const CpuPath& chosen_path() {
+}  // namespace
+
+const CpuPath& cpu_path() {
   static const CpuPath& path = []() -> const CpuPath& {
     const char* const name = std::getenv("CUELBO_ISA");
     return name == nullptr || *name == '\0' ? cpu_tables().front() : find_cpu_path(name);
   }();
   return path;
 }
-
-}  // namespace
 
 std::span<const CpuPath> cpu_tables() {
   static const std::size_t unsupported = count_unsupported();
@@ -65,8 +69,5 @@ const CpuPath& find_cpu_path(std::string_view name) {
       "CUELBO_ISA: " + (known ? "this CPU does not support " : std::string("unknown instruction set ")) +
       std::string(name) + "; usable here: " + usable);
 }
-
-const KernelTable& cpu_table() { return *chosen_path().table; }
-const char* cpu_path_name() { return chosen_path().name; }
 
 }  // namespace cuelbo::kernels

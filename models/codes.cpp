@@ -32,7 +32,7 @@ Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const
   const std::int64_t count = std::ssize(items), dims = model.gaussian_dims(),
                      classes = model.tree().total_classes();
   if (count == 0) fail("there is nothing to encode");
-  EncodeProgram encoder(device, parameters, model, encode_batch);
+  EncodeProgram encoder(device, parameters, model, encode_batch, /*constant_parameters=*/true);
   std::vector<float> images(static_cast<std::size_t>(encode_batch * dataset.item_size()));
   Codes codes{.items = count, .dims = dims};
   std::vector<float> logits, relaxed;

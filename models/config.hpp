@@ -64,6 +64,7 @@ struct RunConfig {
   std::uint64_t seed = 1;
   std::string device = "auto";
   int threads = 0;  // CPU threads; 0: all. Results do not depend on it.
+  kernels::Precision precision = kernels::Precision::fp32;  // of products
   DataConfig data;
   std::int64_t batch_size = 256;  // key data.batch_size
   NetworkConfig encoder, decoder;

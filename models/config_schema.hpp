@@ -41,6 +41,7 @@ using Names = std::span<const std::string_view>;
 inline constexpr std::array<std::string_view, 2> truth_names{"false", "true"};
 inline constexpr std::array<std::string_view, 5> activation_names{"identity", "relu", "leaky_relu", "tanh",
                                                                   "sigmoid"};
+inline constexpr std::array<std::string_view, 3> precision_names{"fp32", "tf32", "bf16"};
 inline constexpr std::array<std::string_view, 2> likelihood_names{"bernoulli", "gaussian"};
 inline constexpr std::array<std::string_view, 3> binarize_names{"none", "threshold", "dynamic"};
 inline constexpr std::array<std::string_view, 3> layer_names{"linear", "conv", "conv_transpose"};
@@ -87,6 +88,8 @@ void visit_config(Visitor& v, Config& config) {
   v.field("seed", config.seed, at_least(0), "of everything random");
   v.field("device", config.device, Names{}, "`auto`, `cpu`, `cuda`, `cuda:N` or `simt`");
   v.field("threads", config.threads, at_least(0, 1024), "CPU threads, 0: all; results do not depend on it");
+  v.field("precision", config.precision, precision_names,
+          "of the factors of products; sums and weights are fp32. bf16: on the CPU, fast with AVX-512 BF16");
 
   v.section("data", "Where the images come from.", [&] {
     auto& data = config.data;

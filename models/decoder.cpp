@@ -53,7 +53,8 @@ std::vector<float> model_codes(const Codes& codes, const GroupTree& tree, CodeVa
 
 Decoder::Decoder(LoadedModel& loaded)
     : model_(loaded.model.get()),
-      program_(*loaded.device, *loaded.parameters, *loaded.model, batch_size, /*with_likelihood=*/false) {}
+      program_(*loaded.device, *loaded.parameters, *loaded.model, batch_size, /*with_likelihood=*/false,
+               /*constant_parameters=*/true) {}
 
 std::vector<float> Decoder::operator()(std::span<const float> codes) {
   const std::int64_t width = model_->code_size(), size = model_->image().size(),

@@ -22,7 +22,8 @@ constexpr double active_variance = 0.01;  // Burda et al. 2016
 class LikelihoodDecoder {
  public:
   LikelihoodDecoder(LoadedModel& loaded, const Dataset& dataset)
-      : decoder_(*loaded.device, *loaded.parameters, *loaded.model, decode_batch, /*with_likelihood=*/true),
+      : decoder_(*loaded.device, *loaded.parameters, *loaded.model, decode_batch, /*with_likelihood=*/true,
+                 /*constant_parameters=*/true),
         dataset_(dataset),
         code_size_(static_cast<std::size_t>(loaded.model->code_size())),
         images_(static_cast<std::size_t>(decode_batch * dataset.item_size())),

@@ -38,8 +38,8 @@ TrainingProgram::TrainingProgram(Device& device, ParameterSet& parameters, const
 }
 
 EncodeProgram::EncodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model,
-                             std::int64_t batch_size)
-    : program(device, parameters, {.gradients = false}) {
+                             std::int64_t batch_size, bool constant_parameters)
+    : program(device, parameters, {.gradients = false, .constant_parameters = constant_parameters}) {
   images = program.input("images", batch_of(batch_size, model.image()));
   latents = model.encode(program, images, /*training=*/false);
   for (const Tensor t : {latents.mean, latents.logvar, latents.z, latents.logits, latents.relaxed})
@@ -48,8 +48,8 @@ EncodeProgram::EncodeProgram(Device& device, ParameterSet& parameters, const Hfv
 }
 
 DecodeProgram::DecodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model,
-                             std::int64_t batch_size, bool with_likelihood)
-    : program(device, parameters, {.gradients = false}) {
+                             std::int64_t batch_size, bool with_likelihood, bool constant_parameters)
+    : program(device, parameters, {.gradients = false, .constant_parameters = constant_parameters}) {
   code = program.input("code", {batch_size, model.code_size()});
   const Tensor decoded = model.decode(program, code, /*training=*/false);
   picture = model.picture(decoded);

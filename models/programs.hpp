@@ -18,9 +18,10 @@ struct TrainingProgram {
   Tensor gradient_square_sum;  // (1)
 };
 
-// Images to codes.
+// Images to codes. constant_parameters: with the values that the parameters have now, of which it prepares what it can.
 struct EncodeProgram {
-  EncodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model, std::int64_t batch_size);
+  EncodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model, std::int64_t batch_size,
+                bool constant_parameters = false);
   Program program;
   Tensor images;
   LatentTensors latents;  // kept
@@ -29,7 +30,7 @@ struct EncodeProgram {
 // Codes to pictures, and to log-likelihoods of given images when asked for.
 struct DecodeProgram {
   DecodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model, std::int64_t batch_size,
-                bool with_likelihood);
+                bool with_likelihood, bool constant_parameters = false);
   Program program;
   Tensor code;            // input (B, code_size)
   Tensor images;          // input, when with_likelihood

@@ -100,11 +100,15 @@ Checkpoint RunDirectory::load_checkpoint(Which which) const {
 }
 
 std::string arithmetic_name(const Device& device) {
-  return device.name() == "cpu" ? fmt::format("cpu {}", kernels::cpu_path_name()) : device.name();
+  if (device.name() != "cpu") return device.name();
+  return fmt::format("cpu {}{}", kernels::cpu_path_name(),
+                     device.precision() == kernels::Precision::bf16 ? " bf16" : "");
 }
 
 LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
-  LoadedModel loaded{.device = open_device(options),
+  DeviceOptions with_precision = options;
+  if (!with_precision.precision) with_precision.precision = run.config().precision;
+  LoadedModel loaded{.device = open_device(with_precision),
                      .checkpoint = run.checkpoint_file(RunDirectory::Which::best)};
   const Checkpoint checkpoint = run.load_checkpoint(RunDirectory::Which::best);
   loaded.parameters = std::make_unique<ParameterSet>(*loaded.device);

@@ -1,5 +1,8 @@
 #include "tools/open_run.hpp"
 
+#include <map>
+#include <string>
+
 #include "engine/error.hpp"
 
 namespace cuelbo {
@@ -9,6 +12,12 @@ void add_device_options(CLI::App& command, DeviceOptions& device) {
       ->capture_default_str();
   command.add_option("--threads", device.threads, "CPU threads, 0 for all; results do not depend on it")
       ->check(CLI::NonNegativeNumber);
+  command
+      .add_option(
+          "--precision", device.precision,
+          "Of the factors of products, fp32 or bf16 (on the CPU); default: what the run was trained with")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, kernels::Precision>{
+          {"fp32", kernels::Precision::fp32}, {"bf16", kernels::Precision::bf16}}));
 }
 
 void print_device(const Device& device) { fmt::print("device: {}\n", device.description()); }

@@ -75,7 +75,8 @@ class NewDirectory {
 
 int train_in(RunDirectory& run, const TrainOptions& options, const std::function<void()>& begun) {
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
-                             .threads = options.threads > 0 ? options.threads : run.config().threads};
+                             .threads = options.threads > 0 ? options.threads : run.config().threads,
+                             .precision = run.config().precision};
   const StopSignal signal;
   ProgressPrinter printer;
   const TrainerEvents events{.started =

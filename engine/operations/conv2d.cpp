@@ -23,33 +23,38 @@ struct Epilogue {
 void launch_forward(const Conv2dShape& shape, Tensor large, Tensor weight, const Epilogue& epilogue,
                     Tensor small) {
   Program& p = small.program();
-  p.launch("conv2d_forward", p.kernels().conv2d_forward, {large, weight, epilogue.bias, epilogue.saved},
-           {small}, [=](const Addresses& at) {
-             return Conv2dForward{.shape = shape,
-                                  .large = at.read(large),
-                                  .weight = at.read(weight),
-                                  .bias = at.read(epilogue.bias),
-                                  .activation = epilogue.activation,
-                                  .gradient_activation = epilogue.gradient_activation,
-                                  .saved = at.read(epilogue.saved),
-                                  .small = at.write(small)};
-           });
+  p.launch(
+      "conv2d_forward", p.kernels().conv2d_forward, {large, weight, epilogue.bias, epilogue.saved}, {small},
+      [=](const Addresses& at) {
+        return Conv2dForward{.shape = shape,
+                             .large = at.read(large),
+                             .weight = at.read(weight),
+                             .bias = at.read(epilogue.bias),
+                             .activation = epilogue.activation,
+                             .gradient_activation = epilogue.gradient_activation,
+                             .saved = at.read(epilogue.saved),
+                             .small = at.write(small)};
+      },
+      {}, weight);
 }
 
 void launch_backward_data(const Conv2dShape& shape, Tensor small, Tensor weight, const Epilogue& epilogue,
                           Tensor large) {
   Program& p = large.program();
-  p.launch("conv2d_backward_data", p.kernels().conv2d_backward_data,
-           {small, weight, epilogue.bias, epilogue.saved}, {large}, [=](const Addresses& at) {
-             return Conv2dBackwardData{.shape = shape,
-                                       .small = at.read(small),
-                                       .weight = at.read(weight),
-                                       .bias = at.read(epilogue.bias),
-                                       .activation = epilogue.activation,
-                                       .gradient_activation = epilogue.gradient_activation,
-                                       .saved = at.read(epilogue.saved),
-                                       .large = at.write(large)};
-           });
+  p.launch(
+      "conv2d_backward_data", p.kernels().conv2d_backward_data,
+      {small, weight, epilogue.bias, epilogue.saved}, {large},
+      [=](const Addresses& at) {
+        return Conv2dBackwardData{.shape = shape,
+                                  .small = at.read(small),
+                                  .weight = at.read(weight),
+                                  .bias = at.read(epilogue.bias),
+                                  .activation = epilogue.activation,
+                                  .gradient_activation = epilogue.gradient_activation,
+                                  .saved = at.read(epilogue.saved),
+                                  .large = at.write(large)};
+      },
+      {}, weight);
 }
 
 void launch_backward_weight(const Conv2dShape& shape, Tensor large, Tensor small, Tensor dweight) {

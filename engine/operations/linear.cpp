@@ -16,17 +16,19 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
 
   Program& program = x.program();
   const Tensor y = program.tensor("linear", {rows, out});
-  program.launch("linear_forward", program.kernels().linear_forward, {x, weight, bias}, {y},
-                 [=](const Addresses& at) {
-                   return LinearForward{.rows = rows,
-                                        .in = in,
-                                        .out = out,
-                                        .x = at.read(x),
-                                        .weight = at.read(weight),
-                                        .bias = at.read(bias),
-                                        .activation = activation,
-                                        .y = at.write(y)};
-                 });
+  program.launch(
+      "linear_forward", program.kernels().linear_forward, {x, weight, bias}, {y},
+      [=](const Addresses& at) {
+        return LinearForward{.rows = rows,
+                             .in = in,
+                             .out = out,
+                             .x = at.read(x),
+                             .weight = at.read(weight),
+                             .bias = at.read(bias),
+                             .activation = activation,
+                             .y = at.write(y)};
+      },
+      {}, weight);
   program.set_activation(y, activation);
 
   program.operation("linear", {x, weight, bias}, {y}, [=](Gradients& gradients) {

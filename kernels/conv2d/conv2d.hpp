@@ -32,6 +32,7 @@ struct Conv2dForward {
   Activation gradient_activation = Activation::identity;  // identity: no factor, saved is not read
   const float* saved = nullptr;                           // shape of small: the output of gradient_activation
   float* small = nullptr;
+  const void* prepared = nullptr;  // what Kernel::prepare made of the weight, or null
   void* workspace = nullptr;
 };
 
@@ -46,6 +47,7 @@ struct Conv2dBackwardData {
   Activation gradient_activation = Activation::identity;
   const float* saved = nullptr;  // shape of large
   float* large = nullptr;
+  const void* prepared = nullptr;  // what Kernel::prepare made of the weight, or null
   void* workspace = nullptr;
 };
 

@@ -1,6 +1,9 @@
 // conv2d and its adjoint as dense correlations (indirect.hpp) over packed weights.
 #include "kernels/conv2d/conv2d.hpp"
 
+#include <cstddef>
+#include <type_traits>
+
 #include "kernels/conv2d/indirect.hpp"
 #include "kernels/conv2d/scatter.hpp"
 #include "kernels/linear/panel.hpp"
@@ -11,11 +14,12 @@ namespace {
 
 constexpr std::int64_t max_phases = 64;  // stride ≤ 8
 
-// All that stays the same from image to image: the correlations, their plans and the packed weights.
+// All that stays the same from image to image: the correlations, and in memory their plans and the packed weights. Counts
+// lanes of the operand.
 struct Convolution {
   Correlation correlations[max_phases];
   std::int64_t phases = 0;
-  std::int64_t input_size = 0, output_size = 0;  // floats of one image
+  std::int64_t input_size = 0, output_size = 0;  // of one image
   std::int64_t output_channels = 0;
 
   std::int64_t tiles() const {
@@ -34,16 +38,41 @@ struct Convolution {
       most = larger(most, correlations[p].taps_x * correlations[p].channels);
     return divide_up(most, lanes) * lanes;
   }
-  std::size_t workspace() const {
+  std::size_t constant_bytes() const {
     std::int64_t runs = 0;
     for (std::int64_t p = 0; p < phases; ++p) runs += plan_tiles(correlations[p], 0, nullptr, nullptr);
-    return static_cast<std::size_t>(packed_floats() + zero_floats()) * sizeof(float) +
-           static_cast<std::size_t>(tiles()) * sizeof(TilePlan) +
-           static_cast<std::size_t>(runs) * sizeof(Run);
+    const std::size_t bytes = static_cast<std::size_t>(packed_floats() + zero_floats()) * sizeof(float) +
+                              static_cast<std::size_t>(tiles()) * sizeof(TilePlan) +
+                              static_cast<std::size_t>(runs) * sizeof(Run);
+    return (bytes + 63) / 64 * 64;
+  }
+};
+
+// What is in the memory of constant_bytes.
+struct Constants {
+  float *packed, *zeros;
+  TilePlan* plans;
+  Run* runs;
+
+  Constants(const Convolution& c, void* memory)
+      : packed(static_cast<float*>(memory)),
+        zeros(packed + c.packed_floats()),
+        plans(reinterpret_cast<TilePlan*>(zeros + c.zero_floats())),
+        runs(reinterpret_cast<Run*>(plans + c.tiles())) {}
+
+  // All but the weights.
+  void fill(const Convolution& c) const {
+    for (std::int64_t i = 0; i < c.zero_floats(); ++i) zeros[i] = 0;
+    std::int64_t tiles = 0, run_count = 0;
+    for (std::int64_t p = 0; p < c.phases; ++p) {
+      run_count += plan_tiles(c.correlations[p], run_count, plans + tiles, runs);
+      tiles += c.correlations[p].tiles();
+    }
   }
 };
 
 // small pixel (y, x) reads large pixels (y · stride − padding + ky, …).
+template <class Operand>
 Convolution forward_convolution(const Conv2dShape& s) {
   Convolution c;
   c.phases = 1;
@@ -52,13 +81,13 @@ Convolution forward_convolution(const Conv2dShape& s) {
                        .output_width = s.small_width,
                        .input_height = s.large_height,
                        .input_width = s.large_width,
-                       .channels = s.large_channels,
+                       .channels = s.large_channels / Operand::values,
                        .input_step = s.stride,
                        .input_y = -s.padding,
                        .input_x = -s.padding,
                        .taps_y = s.kernel,
                        .taps_x = s.kernel};
-  c.input_size = s.large_height * s.large_width * s.large_channels;
+  c.input_size = s.large_height * s.large_width * s.large_channels / Operand::values;
   c.output_size = s.small_height * s.small_width * s.small_channels;
   c.output_channels = s.small_channels;
   return c;
@@ -81,6 +110,7 @@ struct Phase {
   }
 };
 
+template <class Operand>
 Convolution adjoint_convolution(const Conv2dShape& s) {
   Convolution c;
   for (std::int64_t phase_y = 0; phase_y < s.stride; ++phase_y)
@@ -95,49 +125,53 @@ Convolution adjoint_convolution(const Conv2dShape& s) {
                                     .output_x = x.offset,
                                     .input_height = s.small_height,
                                     .input_width = s.small_width,
-                                    .channels = s.small_channels,
+                                    .channels = s.small_channels / Operand::values,
                                     .input_y = y.input,
                                     .input_x = x.input,
                                     .taps_y = y.taps,
                                     .taps_x = x.taps};
     }
-  c.input_size = s.small_height * s.small_width * s.small_channels;
+  c.input_size = s.small_height * s.small_width * s.small_channels / Operand::values;
   c.output_size = s.large_height * s.large_width * s.large_channels;
   c.output_channels = s.large_channels;
   return c;
 }
 
+template <class Operand>
 void pack_forward(const Conv2dShape& s, const float* weight, float* packed, Stream stream) {
-  const std::int64_t depth = s.kernel * s.kernel * s.large_channels;
+  const std::int64_t values = s.kernel * s.kernel * s.large_channels;
   parallel_for(stream, count_panels(s.small_channels), [&](std::int64_t panel) {
-    pack_transposed(weight + panel * panel_width * depth, depth, columns_of_panel(s.small_channels, panel),
-                    depth, packed + panel * depth * panel_width);
+    pack_transposed<Operand>(weight + panel * panel_width * values, values,
+                             columns_of_panel(s.small_channels, panel), values,
+                             packed + panel * panel_width * lanes_of<Operand>(values));
   });
 }
 
 // Panels of a phase: rows (tap_y, tap_x, small channel), columns large channels.
+template <class Operand>
 void pack_phase(const Conv2dShape& s, const Phase& y, const Phase& x, const float* weight, float* packed) {
-  const std::int64_t depth = y.taps * x.taps * s.small_channels;
+  const std::int64_t channels = lanes_of<Operand>(s.small_channels), depth = y.taps * x.taps * channels;
   for (std::int64_t panel = 0; panel < count_panels(s.large_channels); ++panel) {
     const std::int64_t columns = columns_of_panel(s.large_channels, panel);
     float* to = packed + panel * depth * panel_width;
     for (std::int64_t tap_y = 0; tap_y < y.taps; ++tap_y)
       for (std::int64_t tap_x = 0; tap_x < x.taps; ++tap_x) {
         const std::int64_t tap = y.tap(tap_y, s.stride) * s.kernel + x.tap(tap_x, s.stride);
-        pack(weight + tap * s.large_channels + panel * panel_width, s.kernel * s.kernel * s.large_channels,
-             columns, s.small_channels, to);
-        to += s.small_channels * padded_width(columns);
+        pack<Operand>(weight + tap * s.large_channels + panel * panel_width,
+                      s.kernel * s.kernel * s.large_channels, columns, s.small_channels, to);
+        to += channels * padded_width(columns);
       }
   }
 }
 
+template <class Operand>
 void pack_adjoint(const Conv2dShape& s, const float* weight, float* packed) {
   for (std::int64_t phase_y = 0; phase_y < s.stride; ++phase_y)
     for (std::int64_t phase_x = 0; phase_x < s.stride; ++phase_x) {
       const Phase y(phase_y, s.large_height, s.kernel, s.stride, s.padding);
       const Phase x(phase_x, s.large_width, s.kernel, s.stride, s.padding);
-      pack_phase(s, y, x, weight, packed);
-      packed += packed_size(y.taps * x.taps * s.small_channels, s.large_channels);
+      pack_phase<Operand>(s, y, x, weight, packed);
+      packed += packed_size(y.taps * x.taps * lanes_of<Operand>(s.small_channels), s.large_channels);
     }
 }
 
@@ -159,20 +193,24 @@ CUELBO_INLINE void prefetch_input(const Convolution& c, std::int64_t image, std:
   for (std::int64_t i = begin; i < begin + share; i += cache_line) __builtin_prefetch(input + i, 0, 2);
 }
 
-// `packed` is the start of the workspace, with the weights in place already.
-void convolve(const Convolution& c, std::int64_t batch, const float* input, float* packed,
-              const Epilogue& epilogue, double flops, Stream stream) {
-  float* const zeros = packed + c.packed_floats();
-  auto* const plans = reinterpret_cast<TilePlan*>(zeros + c.zero_floats());
-  auto* const runs = reinterpret_cast<Run*>(plans + c.tiles());
-  for (std::int64_t i = 0; i < c.zero_floats(); ++i) zeros[i] = 0;
+// Images are multiplied as they are, or each worker converts the one that it is at.
+template <class Operand>
+constexpr bool converts = !std::is_same_v<Operand, Fp32>;
 
+template <class Operand>
+std::int64_t converted_floats(const Convolution& c, std::int64_t batch) {
+  return converts<Operand> ? smaller(batch, ThreadPool::max_threads) * divide_up(c.input_size, lanes) * lanes
+                           : 0;
+}
+
+template <class Operand>
+void convolve(const Convolution& c, const Constants& constants, std::int64_t batch, const float* input,
+              float* scratch, const Epilogue& epilogue, double flops, Stream stream) {
   std::int64_t tile_end[max_phases], tiles = 0;
   const float* weights[max_phases];
-  std::int64_t run_count = 0;
+  const float* packed = constants.packed;
   for (std::int64_t p = 0; p < c.phases; ++p) {
     const Correlation& correlation = c.correlations[p];
-    run_count += plan_tiles(correlation, run_count, plans + tiles, runs);
     tiles += correlation.tiles();
     tile_end[p] = tiles;
     weights[p] = packed;
@@ -181,12 +219,19 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
 
   const std::int64_t units = batch * tiles;
   if (units == 0) return;
-  const std::int64_t units_per_task = tiles_per_task(units, flops);
-  parallel_for(stream, divide_up(units, units_per_task), [&](std::int64_t task) {
+  std::int64_t units_per_task = tiles_per_task(units, flops);
+  if (converts<Operand>) units_per_task = divide_up(units_per_task, tiles) * tiles;  // whole images
+  parallel_for(stream, divide_up(units, units_per_task), [&](std::int64_t task, int worker) {
+    float* const converted = scratch + worker * divide_up(c.input_size, lanes) * lanes;
     std::int64_t unit = task * units_per_task;
     const std::int64_t last = smaller(units, unit + units_per_task);
     while (unit < last) {  // stretches of tiles of one phase of one image
       const std::int64_t image = unit / tiles, first_tile = unit % tiles;
+      const float* a = input + image * c.input_size * Operand::values;
+      if (converts<Operand>) {
+        if (first_tile == 0) convert_row<Operand>(a, c.input_size * Operand::values, converted);
+        a = converted;
+      }
       std::int64_t phase = 0;
       while (tile_end[phase] <= first_tile) ++phase;
       const std::int64_t end_tile = smaller(tile_end[phase], first_tile + last - unit);
@@ -197,15 +242,14 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
         const float* const b = weights[phase] + panel * depth * panel_width;
         dispatch_vectors(columns, [&](auto vectors) {
           for (std::int64_t t = first_tile; t < end_tile; ++t) {
-            const TilePlan& plan = plans[t];
+            const TilePlan& plan = constants.plans[t];
             std::int64_t offsets[tile_rows];
             for (int m = 0; m < tile_rows; ++m)
               offsets[m] = image * c.output_size + plan.output[m] * c.output_channels;
             prefetch_saved<vectors.value>(epilogue, offsets, panel * panel_width);
-            if (panel == 0 && phase == 0) prefetch_input(c, image, t, input);
+            if (!converts<Operand> && panel == 0 && phase == 0) prefetch_input(c, image, t, input);
             Tile<vectors.value> tile;
-            multiply_runs(tile, runs + plan.first_run, plan.runs, input + image * c.input_size, 1, zeros, b,
-                          vectors.value * lanes);
+            multiply_runs<Operand>(tile, constants.runs + plan.first_run, plan.runs, a, constants.zeros, b);
             store_tile(tile, epilogue, offsets, plan.rows, panel * panel_width, static_cast<int>(columns));
           }
         });
@@ -214,42 +258,136 @@ void convolve(const Convolution& c, std::int64_t batch, const float* input, floa
   });
 }
 
+template <class Args>
+Epilogue epilogue_of(const Args& a, float* output) {
+  return {.output = output,
+          .bias = a.bias,
+          .activation = a.activation,
+          .gradient_activation = a.gradient_activation,
+          .saved = a.saved};
+}
+
+// A direction of the convolution: its correlations, and how its weights are packed.
+template <class Operand>
+struct Forward {
+  using Args = Conv2dForward;
+  static Convolution convolution(const Args& a) { return forward_convolution<Operand>(a.shape); }
+  static void pack_weight(const Args& a, float* packed, Stream stream) {
+    pack_forward<Operand>(a.shape, a.weight, packed, stream);
+  }
+  static const float* input(const Args& a) { return a.large; }
+  static float* output(const Args& a) { return a.small; }
+};
+template <class Operand>
+struct Adjoint {
+  using Args = Conv2dBackwardData;
+  static Convolution convolution(const Args& a) { return adjoint_convolution<Operand>(a.shape); }
+  static void pack_weight(const Args& a, float* packed, Stream) {
+    pack_adjoint<Operand>(a.shape, a.weight, packed);
+  }
+  static const float* input(const Args& a) { return a.small; }
+  static float* output(const Args& a) { return a.large; }
+};
+
+template <class Operand, template <class> class Direction>
+struct Correlated {
+  using Args = typename Direction<Operand>::Args;
+
+  static std::size_t prepared_bytes(const Args& a) {
+    return Direction<Operand>::convolution(a).constant_bytes();
+  }
+  static void prepare(const Args& a, void* memory, Stream stream) {
+    const Convolution c = Direction<Operand>::convolution(a);
+    const Constants constants(c, memory);
+    Direction<Operand>::pack_weight(a, constants.packed, stream);
+    constants.fill(c);
+  }
+  static std::size_t workspace(const Args& a) {
+    const Convolution c = Direction<Operand>::convolution(a);
+    return (a.prepared != nullptr ? 0 : c.constant_bytes()) +
+           static_cast<std::size_t>(converted_floats<Operand>(c, a.shape.batch)) * sizeof(float);
+  }
+  static void launch(const Args& a, Stream stream) {
+    const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
+    const Convolution c = Direction<Operand>::convolution(a);
+    auto* scratch = static_cast<std::byte*>(a.workspace);
+    void* constants = const_cast<void*>(a.prepared);
+    if (constants == nullptr) {
+      constants = scratch;
+      scratch += c.constant_bytes();
+      prepare(a, constants, used);
+    }
+    convolve<Operand>(c, {c, constants}, a.shape.batch, Direction<Operand>::input(a),
+                      reinterpret_cast<float*>(scratch), epilogue_of(a, Direction<Operand>::output(a)),
+                      cost(a).flops, used);
+  }
+};
+
+// The adjoint for few channels, in fp32.
+struct Scattered {
+  static std::size_t prepared_bytes(const Conv2dBackwardData& a) {
+    return static_cast<std::size_t>(Scatter(a.shape).packed_floats()) * sizeof(float);
+  }
+  static void prepare(const Conv2dBackwardData& a, void* memory, Stream) {
+    pack_scatter(Scatter(a.shape), a.weight, static_cast<float*>(memory));
+  }
+  static std::size_t workspace(const Conv2dBackwardData& a) {
+    return (a.prepared != nullptr ? 0 : prepared_bytes(a)) +
+           static_cast<std::size_t>(Scatter(a.shape).scratch_floats()) * sizeof(float);
+  }
+  static void launch(const Conv2dBackwardData& a, Stream stream) {
+    const Scatter plan(a.shape);
+    auto* scratch = static_cast<float*>(a.workspace);
+    const auto* packed = static_cast<const float*>(a.prepared);
+    if (packed == nullptr) {
+      prepare(a, scratch, stream);
+      packed = scratch;
+      scratch += plan.packed_floats();
+    }
+    scatter(plan, a.small, packed, scratch, epilogue_of(a, a.large),
+            parallel_if_worthwhile(stream, cost(a).flops));
+  }
+};
+
+// Calls f with the implementation of a shape. Pairs of bf16 are pairs of channels: without them fp32 it is.
+template <class Operand, class F>
+auto with_implementation(const Conv2dForward& a, F&& f) {
+  if (a.shape.large_channels % Operand::values != 0) return f(Correlated<Fp32, Forward>{});
+  return f(Correlated<Operand, Forward>{});
+}
+template <class Operand, class F>
+auto with_implementation(const Conv2dBackwardData& a, F&& f) {
+  if (prefers_scatter(a.shape)) return f(Scattered{});
+  if (a.shape.small_channels % Operand::values != 0) return f(Correlated<Fp32, Adjoint>{});
+  return f(Correlated<Operand, Adjoint>{});
+}
+
+template <class Operand, class Args>
+constexpr Kernel<Args> kernel = {
+    .launch =
+        [](const Args& a, Stream stream) {
+          with_implementation<Operand>(a, [&](auto i) { decltype(i)::launch(a, stream); });
+        },
+    .workspace =
+        [](const Args& a) {
+          return with_implementation<Operand>(a, [&](auto i) { return decltype(i)::workspace(a); });
+        },
+    .prepared_bytes =
+        [](const Args& a) {
+          return with_implementation<Operand>(a, [&](auto i) { return decltype(i)::prepared_bytes(a); });
+        },
+    .prepare =
+        [](const Args& a, void* prepared, Stream stream) {
+          with_implementation<Operand>(a, [&](auto i) { decltype(i)::prepare(a, prepared, stream); });
+        }};
+
 }  // namespace
 
-std::size_t conv2d_forward_workspace(const Conv2dForward& a) {
-  return forward_convolution(a.shape).workspace();
+Kernel<Conv2dForward> conv2d_forward(Precision precision) {
+  return precision == Precision::bf16 ? kernel<Bf16, Conv2dForward> : kernel<Fp32, Conv2dForward>;
 }
-
-void conv2d_forward(const Conv2dForward& a, Stream stream) {
-  const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
-  auto* const packed = static_cast<float*>(a.workspace);
-  pack_forward(a.shape, a.weight, packed, used);
-  const Epilogue epilogue{.output = a.small,
-                          .bias = a.bias,
-                          .activation = a.activation,
-                          .gradient_activation = a.gradient_activation,
-                          .saved = a.saved};
-  convolve(forward_convolution(a.shape), a.shape.batch, a.large, packed, epilogue, cost(a).flops, used);
-}
-
-std::size_t conv2d_backward_data_workspace(const Conv2dBackwardData& a) {
-  return prefers_scatter(a.shape) ? Scatter(a.shape).workspace() : adjoint_convolution(a.shape).workspace();
-}
-
-void conv2d_backward_data(const Conv2dBackwardData& a, Stream stream) {
-  const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
-  const Epilogue epilogue{.output = a.large,
-                          .bias = a.bias,
-                          .activation = a.activation,
-                          .gradient_activation = a.gradient_activation,
-                          .saved = a.saved};
-  if (prefers_scatter(a.shape)) {
-    scatter(a.shape, a.small, a.weight, a.workspace, epilogue, used);
-    return;
-  }
-  auto* const packed = static_cast<float*>(a.workspace);
-  pack_adjoint(a.shape, a.weight, packed);
-  convolve(adjoint_convolution(a.shape), a.shape.batch, a.small, packed, epilogue, cost(a).flops, used);
+Kernel<Conv2dBackwardData> conv2d_backward_data(Precision precision) {
+  return precision == Precision::bf16 ? kernel<Bf16, Conv2dBackwardData> : kernel<Fp32, Conv2dBackwardData>;
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

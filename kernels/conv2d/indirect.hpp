@@ -8,7 +8,7 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-// sum[m] += Σ_i a[m][i · a_step] · b[i], i < count: floats of A from the start of the image, rows of the panel B.
+// sum[m] += Σ_i a[m][i] · b[i], i < count: lanes of A from the start of the image, rows of the panel B.
 struct Run {
   std::int32_t a[tile_rows];  // outside: all zeros
   std::int32_t b, count;
@@ -28,7 +28,7 @@ struct Correlation {
   // Pixel (y, x) of the grid is pixel (output_y + y · output_step, output_x + x · output_step) of the output image.
   std::int64_t output_width = 0, output_step = 1, output_y = 0, output_x = 0;
   // It reads the pixels (input_y + y · input_step + tap_y, input_x + x · input_step + tap_x) of the input image.
-  std::int64_t input_height = 0, input_width = 0, channels = 0;
+  std::int64_t input_height = 0, input_width = 0, channels = 0;  // channels: lanes of the operand
   std::int64_t input_step = 1, input_y = 0, input_x = 0;
   std::int64_t taps_y = 0, taps_x = 0;
 
@@ -108,14 +108,14 @@ CUELBO_INLINE void point(const Run& run, const float* image, const float* zeros,
 }
 
 // Adds a plan's runs to the tile.
-template <int vectors>
+template <class Operand, int vectors>
 CUELBO_INLINE void multiply_runs(Tile<vectors>& tile, const Run* runs, std::int64_t count, const float* image,
-                                 std::ptrdiff_t a_step, const float* zeros, const float* b,
-                                 std::ptrdiff_t b_step) {
+                                 const float* zeros, const float* panel) {
+  constexpr std::ptrdiff_t b_step = vectors * lanes;
   for (std::int64_t r = 0; r < count; ++r) {
     const float* a[tile_rows];
     point(runs[r], image, zeros, a);
-    multiply_add(tile, a, a_step, b + runs[r].b * b_step, b_step, runs[r].count);
+    multiply_add<Operand>(tile, a, 1, panel + runs[r].b * b_step, b_step, runs[r].count);
   }
 }
 

@@ -32,10 +32,7 @@ struct Scatter {
   std::int64_t products_floats() const { return divide_up(s.small_width, tile_rows) * tile_rows * row_size; }
   std::int64_t lines_floats() const { return ways * s.kernel * line_size; }
   std::int64_t workers() const { return smaller(s.batch, ThreadPool::max_threads); }
-  std::size_t workspace() const {
-    return static_cast<std::size_t>(packed_floats() + workers() * (products_floats() + lines_floats())) *
-           sizeof(float);
-  }
+  std::int64_t scratch_floats() const { return workers() * (products_floats() + lines_floats()); }
 };
 
 // products[x] = small[x] · weight for the pixels of one line
@@ -53,7 +50,7 @@ struct Scatter {
           offsets[m] = (x + m) * plan.row_size;
         }
         Tile<vectors.value> tile;
-        multiply_add(tile, a, 1, packed + panel * depth * panel_width, vectors.value * lanes, depth);
+        multiply_add<Fp32>(tile, a, 1, packed + panel * depth * panel_width, vectors.value * lanes, depth);
         store_tile(tile, epilogue, offsets, tile_rows, panel * panel_width, vectors.value * lanes);
       }
     });
@@ -106,15 +103,16 @@ struct Scatter {
     multiply_by_derivative(epilogue.gradient_activation, epilogue.saved + offset, y, pixels * channels);
 }
 
-[[maybe_unused]] static void scatter(const Conv2dShape& s, const float* small, const float* weight,
-                                     void* workspace, const Epilogue& epilogue, Stream stream) {
-  const Scatter plan(s);
-  auto* const packed = static_cast<float*>(workspace);
-  float* const scratch = packed + plan.packed_floats();
+// packed: of packed_floats
+[[maybe_unused]] static void pack_scatter(const Scatter& plan, const float* weight, float* packed) {
   for (std::int64_t panel = 0; panel < count_panels(plan.columns); ++panel)
-    pack(weight + panel * panel_width, plan.columns, columns_of_panel(plan.columns, panel), s.small_channels,
-         packed + panel * s.small_channels * panel_width);
+    pack<Fp32>(weight + panel * panel_width, plan.columns, columns_of_panel(plan.columns, panel),
+               plan.s.small_channels, packed + panel * plan.s.small_channels * panel_width);
+}
 
+[[maybe_unused]] static void scatter(const Scatter& plan, const float* small, const float* packed,
+                                     float* scratch, const Epilogue& epilogue, Stream stream) {
+  const Conv2dShape& s = plan.s;
   const std::int64_t pixels = s.large_height * s.large_width, size = pixels * s.large_channels;
   const std::int64_t small_line = s.small_width * s.small_channels;
   parallel_for(stream, s.batch, [&](std::int64_t image, int worker) {

@@ -8,42 +8,48 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-// y[o] for `outputs` ≤ 4 neighbouring outputs o
-template <int outputs>
-CUELBO_INLINE void dot_product(const LinearForward& a, const float* x, std::int64_t o, float* y) {
+// y[o] for `outputs` ≤ 4 neighbouring outputs o; `depth` lanes of x and of each row of the weight
+template <class Operand, int outputs>
+CUELBO_INLINE void dot_product(const LinearForward& a, const float* weight, const float* x,
+                               std::int64_t depth, std::int64_t o, float* y) {
   vfloat sum[outputs][2] = {};  // two of each, to hide the latency of fma
-  const float* const weight = a.weight + o * a.in;
+  weight += o * depth;
   std::int64_t i = 0;
-  for (; i + 2 * lanes <= a.in; i += 2 * lanes) {
+  for (; i + 2 * lanes <= depth; i += 2 * lanes) {
     const vfloat x0 = load(x + i), x1 = load(x + i + lanes);
 #pragma GCC unroll 4
     for (int j = 0; j < outputs; ++j) {
-      sum[j][0] = fma(load(weight + j * a.in + i), x0, sum[j][0]);
-      sum[j][1] = fma(load(weight + j * a.in + i + lanes), x1, sum[j][1]);
+      sum[j][0] = Operand::multiply_add(load(weight + j * depth + i), x0, sum[j][0]);
+      sum[j][1] = Operand::multiply_add(load(weight + j * depth + i + lanes), x1, sum[j][1]);
     }
   }
-  for_vectors(i, a.in, [&](std::int64_t k, auto n) {
+  for_vectors(i, depth, [&](std::int64_t k, auto n) {
     const vfloat v = load(x + k, n);
 #pragma GCC unroll 4
-    for (int j = 0; j < outputs; ++j) sum[j][0] = fma(load(weight + j * a.in + k, n), v, sum[j][0]);
+    for (int j = 0; j < outputs; ++j)
+      sum[j][0] = Operand::multiply_add(load(weight + j * depth + k, n), v, sum[j][0]);
   });
 #pragma GCC unroll 4
   for (int j = 0; j < outputs; ++j)
     y[o + j] = reduce_add(sum[j][0] + sum[j][1]) + (a.bias != nullptr ? a.bias[o + j] : 0);
 }
 
-[[maybe_unused]] static void dot_products(const LinearForward& a, Stream stream) {
+// weight: (out, depth), x: (rows, depth), in lanes of the operand
+template <class Operand>
+[[maybe_unused]] static void dot_products(const LinearForward& a, const float* weight, const float* x,
+                                          Stream stream) {
+  const std::int64_t depth = lanes_of<Operand>(a.in);
   // 256 KiB of the weight a task
-  const std::int64_t outputs_per_task = divide_up(larger(1, 65536 / larger(1, a.in)), 4) * 4;
+  const std::int64_t outputs_per_task = divide_up(larger(1, 65536 / larger(1, depth)), 4) * 4;
   parallel_for(stream, divide_up(a.out, outputs_per_task), [&](std::int64_t task) {
     const std::int64_t begin = task * outputs_per_task, end = smaller(a.out, begin + outputs_per_task);
     std::int64_t o = begin;
     for (; o + 4 <= end; o += 4)
       for (std::int64_t row = 0; row < a.rows; ++row)
-        dot_product<4>(a, a.x + row * a.in, o, a.y + row * a.out);
+        dot_product<Operand, 4>(a, weight, x + row * depth, depth, o, a.y + row * a.out);
     for (; o < end; ++o)
       for (std::int64_t row = 0; row < a.rows; ++row)
-        dot_product<1>(a, a.x + row * a.in, o, a.y + row * a.out);
+        dot_product<Operand, 1>(a, weight, x + row * depth, depth, o, a.y + row * a.out);
     for (std::int64_t row = 0; row < a.rows; ++row)
       if (a.activation != Activation::identity)
         activate_values(a.activation, a.y + row * a.out + begin, end - begin);

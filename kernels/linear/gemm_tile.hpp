@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/activation/activation_simd.hpp"
+#include "kernels/linear/operand.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/simd.hpp"
 #include "kernels/runtime/vector_loop.hpp"
@@ -26,8 +27,8 @@ struct Tile {
   vfloat sum[tile_rows][vectors] = {};
 };
 
-// sum[m][:] += Σ_k a[m][k · a_step] · b[k · b_step + :]
-template <int vectors>
+// sum[m][:] += Σ_k a[m][k · a_step] · b[k · b_step + :]; k counts lanes of the operands
+template <class Operand, int vectors>
 CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* const (&a)[tile_rows],
                                 std::ptrdiff_t a_step, const float* b, std::ptrdiff_t b_step,
                                 std::int64_t count) {
@@ -45,7 +46,8 @@ CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* const (&a)[til
     for (int m = 0; m < tile_rows; ++m) {
       const vfloat factor = broadcast(*reinterpret_cast<const float*>(at + distance[m]));
 #pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) tile.sum[m][v] = fma(factor, row[v], tile.sum[m][v]);
+      for (int v = 0; v < vectors; ++v)
+        tile.sum[m][v] = Operand::multiply_add(factor, row[v], tile.sum[m][v]);
     }
     at += a_step * static_cast<std::ptrdiff_t>(sizeof(float));
     b += b_step;
@@ -54,7 +56,7 @@ CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* const (&a)[til
 }
 
 // The same with a[m] = a + m, which needs one pointer only.
-template <int vectors>
+template <class Operand, int vectors>
 CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* a, std::ptrdiff_t a_step, const float* b,
                                 std::ptrdiff_t b_step, std::int64_t count) {
   for (std::int64_t k = 0; k < count; ++k) {
@@ -65,7 +67,8 @@ CUELBO_INLINE void multiply_add(Tile<vectors>& tile, const float* a, std::ptrdif
     for (int m = 0; m < tile_rows; ++m) {
       const vfloat factor = broadcast(a[m]);
 #pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) tile.sum[m][v] = fma(factor, row[v], tile.sum[m][v]);
+      for (int v = 0; v < vectors; ++v)
+        tile.sum[m][v] = Operand::multiply_add(factor, row[v], tile.sum[m][v]);
     }
     a += a_step;
     b += b_step;

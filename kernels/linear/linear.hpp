@@ -12,7 +12,8 @@ struct LinearForward {
   const float* weight = nullptr;  // (out, in)
   const float* bias = nullptr;    // (out) or null
   Activation activation = Activation::identity;
-  float* y = nullptr;  // (rows, out)
+  float* y = nullptr;              // (rows, out)
+  const void* prepared = nullptr;  // what Kernel::prepare made of the weight, or null
   void* workspace = nullptr;
 };
 

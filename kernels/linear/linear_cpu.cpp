@@ -1,5 +1,7 @@
 #include "kernels/linear/linear.hpp"
 
+#include <type_traits>
+
 #include "kernels/bias/bias.hpp"
 #include "kernels/linear/dot_products.hpp"
 #include "kernels/linear/gemm_tile.hpp"
@@ -16,31 +18,51 @@ namespace {
 // Below this many rows, packing the weight would cost more than it gains.
 constexpr std::int64_t few_rows = tile_rows;
 
-// B of a GEMM, (depth, columns), in packed panels.
+std::size_t bytes_of(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
+
+// B of a GEMM, (depth, columns), in packed panels. `depth` counts lanes of the operand, as below.
 struct Packed {
   std::int64_t depth, columns;
-  float* data;
+  const float* data;
 
   std::int64_t panels() const { return count_panels(columns); }
-  float* panel(std::int64_t index) const { return data + index * depth * panel_width; }
+  const float* panel(std::int64_t index) const { return data + index * depth * panel_width; }
 };
 
-std::size_t workspace_of(std::int64_t depth, std::int64_t columns) {
-  return static_cast<std::size_t>(packed_size(depth, columns)) * sizeof(float);
+// matrix: (columns, values)
+template <class Operand>
+void pack_all_transposed(const float* matrix, std::int64_t values, std::int64_t columns, float* packed,
+                         Stream stream) {
+  parallel_for(stream, count_panels(columns), [&](std::int64_t i) {
+    pack_transposed<Operand>(matrix + i * panel_width * values, values, columns_of_panel(columns, i), values,
+                             packed + i * panel_width * lanes_of<Operand>(values));
+  });
+}
+// matrix: (values, columns)
+template <class Operand>
+void pack_all(const float* matrix, std::int64_t values, std::int64_t columns, float* packed, Stream stream) {
+  parallel_for(stream, count_panels(columns), [&](std::int64_t i) {
+    pack<Operand>(matrix + i * panel_width, columns, columns_of_panel(columns, i), values,
+                  packed + i * panel_width * lanes_of<Operand>(values));
+  });
 }
 
-// matrix: (columns, depth)
-void pack_all_transposed(const float* matrix, const Packed& b, Stream stream) {
-  parallel_for(stream, b.panels(), [&](std::int64_t i) {
-    pack_transposed(matrix + i * panel_width * b.depth, b.depth, columns_of_panel(b.columns, i), b.depth,
-                    b.panel(i));
-  });
+// A of a GEMM in lanes of the operand: as it is, or converted, which needs converted_floats.
+template <class Operand>
+std::int64_t converted_floats(std::int64_t rows, std::int64_t values) {
+  return std::is_same_v<Operand, Fp32> ? 0 : rows * lanes_of<Operand>(values);
 }
-// matrix: (depth, columns)
-void pack_all(const float* matrix, const Packed& b, Stream stream) {
-  parallel_for(stream, b.panels(), [&](std::int64_t i) {
-    pack(matrix + i * panel_width, b.columns, columns_of_panel(b.columns, i), b.depth, b.panel(i));
-  });
+template <class Operand>
+const float* converted(const float* matrix, std::int64_t rows, std::int64_t values, float* memory,
+                       Stream stream) {
+  if constexpr (std::is_same_v<Operand, Fp32>) {
+    return matrix;
+  } else {
+    parallel_rows(stream, rows, values, [&](std::int64_t row) {
+      convert_row<Operand>(matrix + row * values, values, memory + row * lanes_of<Operand>(values));
+    });
+    return memory;
+  }
 }
 
 // Rows of the output that one task computes of one panel: a shape's decision, not the thread count's.
@@ -82,6 +104,7 @@ void for_blocks(std::int64_t rows, const Packed& b, Stream stream, F&& f) {
 }
 
 // Epilogue(a · B), a: (rows, depth)
+template <class Operand>
 void multiply_rows(const float* a, std::int64_t rows, const Packed& b, const Epilogue& epilogue,
                    Stream stream) {
   for_blocks(rows, b, stream,
@@ -90,7 +113,7 @@ void multiply_rows(const float* a, std::int64_t rows, const Packed& b, const Epi
                  const TileRows block(a, b.depth, b.columns, row, end);
                  prefetch_saved<vectors.value>(epilogue, block.output, panel * panel_width);
                  Tile<vectors.value> tile;
-                 multiply_add(tile, block.a, 1, b.panel(panel), vectors.value * lanes, b.depth);
+                 multiply_add<Operand>(tile, block.a, 1, b.panel(panel), vectors.value * lanes, b.depth);
                  store_tile(tile, epilogue, block.output, block.count, panel * panel_width, columns);
                }
              });
@@ -108,18 +131,20 @@ struct PackedRows {
   float* tile(std::int64_t row) const { return data + row / tile_rows * (depth * tile_rows + lanes); }
 };
 
-// a: (depth, rows)
-void pack_rows(const float* a, const PackedRows& packed, Stream stream) {
+// a: (values, rows)
+template <class Operand>
+void pack_rows(const float* a, std::int64_t values, const PackedRows& packed, Stream stream) {
   parallel_for(stream, divide_up(packed.rows, tile_rows), [&](std::int64_t i) {
     const std::int64_t row = i * tile_rows;
     const auto n = static_cast<int>(smaller(tile_rows, packed.rows - row));
     float* to = packed.tile(row);
-    for (std::int64_t k = 0; k < packed.depth; ++k, to += tile_rows)
-      store(to, load_partial(a + k * packed.rows + row, n));
+    for (std::int64_t k = 0; k < values; k += Operand::values, to += tile_rows)
+      store(to, Operand::load_across(a + k * packed.rows + row, packed.rows, k + 1 < values, n));
   });
 }
 
 // aᵀ · B. The sum over depth goes by pieces, so that a piece of A and of the panel stay in cache.
+template <class Operand>
 void multiply_columns(const PackedRows& a, const Packed& b, float* output, Stream stream) {
   constexpr std::int64_t piece = 256;
   const Epilogue epilogue{.output = output};
@@ -134,54 +159,115 @@ void multiply_columns(const PackedRows& a, const Packed& b, float* output, Strea
                    const auto count = static_cast<int>(smaller(tile_rows, end - row));
                    Tile<vectors.value> tile;
                    if (k > 0) load_tile(tile, epilogue, offsets, count, panel * panel_width, columns);
-                   multiply_add(tile, a.tile(row) + k * tile_rows, tile_rows, b.panel(panel) + k * b_step, b_step,
-                                depth);
+                   multiply_add<Operand>(tile, a.tile(row) + k * tile_rows, tile_rows,
+                                         b.panel(panel) + k * b_step, b_step, depth);
                    store_tile(tile, epilogue, offsets, count, panel * panel_width, columns);
                  }
                }
              });
 }
 
-}  // namespace
-
-std::size_t linear_forward_workspace(const LinearForward& a) {
-  return a.rows < few_rows ? 0 : workspace_of(a.in, a.out);
+// Floats that the weight takes in the form that a forward pass reads; 0 for the form it has.
+template <class Operand>
+std::int64_t forward_weight_floats(const LinearForward& a) {
+  if (a.rows < few_rows) return converted_floats<Operand>(a.out, a.in);
+  return packed_size(lanes_of<Operand>(a.in), a.out);
 }
 
-void linear_forward(const LinearForward& a, Stream stream) {
-  if (a.rows < few_rows) return dot_products(a, stream);
+template <class Operand>
+void prepare_forward(const LinearForward& a, float* memory, Stream stream) {
+  if (a.rows < few_rows)
+    converted<Operand>(a.weight, a.out, a.in, memory, stream);
+  else
+    pack_all_transposed<Operand>(a.weight, a.in, a.out, memory, stream);
+}
+
+template <class Operand>
+std::size_t forward_workspace(const LinearForward& a) {
+  const std::int64_t weight = a.prepared != nullptr ? 0 : forward_weight_floats<Operand>(a);
+  return bytes_of(weight + converted_floats<Operand>(a.rows, a.in));
+}
+
+template <class Operand>
+void forward(const LinearForward& a, Stream stream) {
   const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
-  const Packed b{.depth = a.in, .columns = a.out, .data = static_cast<float*>(a.workspace)};
-  pack_all_transposed(a.weight, b, used);
-  multiply_rows(a.x, a.rows, b, {.output = a.y, .bias = a.bias, .activation = a.activation}, used);
+  auto* memory = static_cast<float*>(a.workspace);
+  const auto* weight = static_cast<const float*>(a.prepared);
+  if (const std::int64_t floats = forward_weight_floats<Operand>(a); floats == 0) {
+    weight = a.weight;
+  } else if (weight == nullptr) {
+    prepare_forward<Operand>(a, memory, used);
+    weight = memory;
+    memory += floats;
+  }
+  const float* const x = converted<Operand>(a.x, a.rows, a.in, memory, used);
+  if (a.rows < few_rows) return dot_products<Operand>(a, weight, x, used);
+  multiply_rows<Operand>(x, a.rows, {.depth = lanes_of<Operand>(a.in), .columns = a.out, .data = weight},
+                         {.output = a.y, .bias = a.bias, .activation = a.activation}, used);
 }
 
-std::size_t linear_backward_data_workspace(const LinearBackwardData& a) { return workspace_of(a.out, a.in); }
+template <class Operand>
+std::size_t backward_data_workspace(const LinearBackwardData& a) {
+  return bytes_of(packed_size(lanes_of<Operand>(a.out), a.in) + converted_floats<Operand>(a.rows, a.out));
+}
 
-void linear_backward_data(const LinearBackwardData& a, Stream stream) {
+template <class Operand>
+void backward_data(const LinearBackwardData& a, Stream stream) {
   const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
-  const Packed b{.depth = a.out, .columns = a.in, .data = static_cast<float*>(a.workspace)};
-  pack_all(a.weight, b, used);
-  multiply_rows(a.dy, a.rows, b, {.output = a.dx, .gradient_activation = a.activation, .saved = a.x}, used);
+  const std::int64_t depth = lanes_of<Operand>(a.out);
+  auto* const packed = static_cast<float*>(a.workspace);
+  pack_all<Operand>(a.weight, a.out, a.in, packed, used);
+  const float* const dy = converted<Operand>(a.dy, a.rows, a.out, packed + packed_size(depth, a.in), used);
+  multiply_rows<Operand>(dy, a.rows, {.depth = depth, .columns = a.in, .data = packed},
+                         {.output = a.dx, .gradient_activation = a.activation, .saved = a.x}, used);
 }
 
-std::size_t linear_backward_weight_workspace(const LinearBackwardWeight& a) {
+template <class Operand>
+std::size_t backward_weight_workspace(const LinearBackwardWeight& a) {
+  const std::int64_t depth = lanes_of<Operand>(a.rows);
   const std::size_t bias = bias_backward_workspace({.rows = a.rows, .channels = a.out});
-  const std::size_t panels = workspace_of(a.rows, a.in) +
-                             static_cast<std::size_t>(PackedRows::floats(a.rows, a.out)) * sizeof(float);
-  return bias > panels ? bias : panels;  // used one after the other
+  const std::size_t factors = bytes_of(packed_size(depth, a.in) + PackedRows::floats(depth, a.out));
+  return bias > factors ? bias : factors;  // used one after the other
 }
 
-void linear_backward_weight(const LinearBackwardWeight& a, Stream stream) {
+template <class Operand>
+void backward_weight(const LinearBackwardWeight& a, Stream stream) {
   const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
   if (a.dbias != nullptr)
     bias_backward({.rows = a.rows, .channels = a.out, .dy = a.dy, .dbias = a.dbias, .workspace = a.workspace},
                   used);
-  const Packed b{.depth = a.rows, .columns = a.in, .data = static_cast<float*>(a.workspace)};
-  const PackedRows dy{.depth = a.rows, .rows = a.out, .data = b.data + packed_size(a.rows, a.in)};
-  pack_all(a.x, b, used);
-  pack_rows(a.dy, dy, used);
-  multiply_columns(dy, b, a.dweight, used);
+  const std::int64_t depth = lanes_of<Operand>(a.rows);
+  auto* const packed = static_cast<float*>(a.workspace);
+  const PackedRows dy{.depth = depth, .rows = a.out, .data = packed + packed_size(depth, a.in)};
+  pack_all<Operand>(a.x, a.rows, a.in, packed, used);
+  pack_rows<Operand>(a.dy, a.rows, dy, used);
+  multiply_columns<Operand>(dy, {.depth = depth, .columns = a.in, .data = packed}, a.dweight, used);
+}
+
+template <class Operand>
+constexpr Kernel<LinearForward> forward_kernel = {
+    .launch = forward<Operand>,
+    .workspace = forward_workspace<Operand>,
+    .prepared_bytes = [](const LinearForward& a) { return bytes_of(forward_weight_floats<Operand>(a)); },
+    .prepare = [](const LinearForward& a, void* prepared,
+                  Stream stream) { prepare_forward<Operand>(a, static_cast<float*>(prepared), stream); }};
+template <class Operand>
+constexpr Kernel<LinearBackwardData> backward_data_kernel = {backward_data<Operand>,
+                                                             backward_data_workspace<Operand>};
+template <class Operand>
+constexpr Kernel<LinearBackwardWeight> backward_weight_kernel = {backward_weight<Operand>,
+                                                                 backward_weight_workspace<Operand>};
+
+}  // namespace
+
+Kernel<LinearForward> linear_forward(Precision precision) {
+  return precision == Precision::bf16 ? forward_kernel<Bf16> : forward_kernel<Fp32>;
+}
+Kernel<LinearBackwardData> linear_backward_data(Precision precision) {
+  return precision == Precision::bf16 ? backward_data_kernel<Bf16> : backward_data_kernel<Fp32>;
+}
+Kernel<LinearBackwardWeight> linear_backward_weight(Precision precision) {
+  return precision == Precision::bf16 ? backward_weight_kernel<Bf16> : backward_weight_kernel<Fp32>;
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

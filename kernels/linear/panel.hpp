@@ -39,14 +39,18 @@ CUELBO_INLINE void transpose(vfloat (&row)[lanes]) {
   }
 }
 
-// to[j · to_step + i] = from[i · from_step + j] for i < rows ≤ lanes, j < columns ≤ lanes. The rows of `to` are filled up
-// with zeros to whole vectors if `fill` is set.
-CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, int rows, int columns,
+// to[j · to_step + i] = from[i · from_step + j] for i < rows ≤ lanes, j < columns ≤ lanes; j counts lanes of the operand,
+// whose last one may be in part filled: `values` values of a row. The rows of `to` are filled up with zeros to whole vectors
+// if `fill` is set.
+template <class Operand>
+CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, int rows, std::int64_t values,
                                    float* to, std::int64_t to_step, bool fill) {
+  const auto columns = static_cast<int>(lanes_of<Operand>(values));
   vfloat block[lanes];
-  if (rows == lanes && columns == lanes) {
+  if (rows == lanes && values == lanes * Operand::values) {
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) block[i] = load(from + i * from_step);
+    for (int i = 0; i < lanes; ++i)
+      block[i] = Operand::load_along(from + i * from_step, lanes * Operand::values);
     transpose(block);
 #pragma GCC unroll 16
     for (int j = 0; j < lanes; ++j) store(to + j * to_step, block[j]);
@@ -54,7 +58,7 @@ CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, in
   }
 #pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i)
-    block[i] = i < rows ? load_partial(from + i * from_step, columns) : vfloat{};
+    block[i] = i < rows ? Operand::load_along(from + i * from_step, values) : vfloat{};
   transpose(block);
 #pragma GCC unroll 16
   for (int j = 0; j < lanes; ++j)
@@ -66,28 +70,29 @@ CUELBO_INLINE void transpose_block(const float* from, std::int64_t from_step, in
     }
 }
 
-// panel[k][j] = matrix[j][k]: `columns` ≤ panel_width rows of the matrix become columns.
+// panel[k][j] = matrix[j][k]: `columns` ≤ panel_width rows of the matrix become columns. `count` values of each row.
+template <class Operand>
 [[maybe_unused]] static void pack_transposed(const float* matrix, std::int64_t step, std::int64_t columns,
                                              std::int64_t count, float* panel) {
+  constexpr std::int64_t block = lanes * Operand::values;
   const std::int64_t width = padded_width(columns);
   for (std::int64_t j = 0; j < width; j += lanes) {
     const int rows = static_cast<int>(larger(0, smaller(columns - j, lanes)));
-    for (std::int64_t k = 0; k < count; k += lanes)
-      transpose_block(matrix + j * step + k, step, rows, static_cast<int>(smaller(count - k, lanes)),
-                      panel + k * width + j, width, true);
+    for (std::int64_t k = 0; k < count; k += block)
+      transpose_block<Operand>(matrix + j * step + k, step, rows, smaller(count - k, block),
+                               panel + k / Operand::values * width + j, width, true);
   }
 }
 
-// panel[k][j] = matrix[k][j], j < columns ≤ panel_width
+// panel[k][j] = matrix[k][j], j < columns ≤ panel_width. `count` rows of values.
+template <class Operand>
 [[maybe_unused]] static void pack(const float* matrix, std::int64_t step, std::int64_t columns,
                                   std::int64_t count, float* panel) {
   const std::int64_t width = padded_width(columns);
-  for (std::int64_t k = 0; k < count; ++k)
-    for (std::int64_t j = 0; j < width; j += lanes) {
-      const std::int64_t n = larger(0, smaller(columns - j, lanes));
-      store(panel + k * width + j, n == lanes ? load(matrix + k * step + j)
-                                              : load_partial(matrix + k * step + j, static_cast<int>(n)));
-    }
+  for (std::int64_t k = 0; k < count; k += Operand::values, panel += width)
+    for (std::int64_t j = 0; j < width; j += lanes)
+      store(panel + j, Operand::load_across(matrix + k * step + j, step, k + 1 < count,
+                                            static_cast<int>(larger(0, smaller(columns - j, lanes)))));
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

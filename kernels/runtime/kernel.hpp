@@ -23,6 +23,10 @@ struct Cost {
   double operations() const { return flops + 8 * special; }
 };
 
+// What the operands of products are rounded to, to nearest; sums are fp32. Programs are made of fp32 kernels unless asked
+// for another precision.
+enum class Precision : std::uint8_t { fp32, tf32, bf16 };
+
 // One entry of a device's kernel table. `workspace` tells how many bytes args.workspace must point to (64-byte aligned);
 // it looks at shapes only, never at pointers. Null means none.
 template <class Args>
@@ -33,6 +37,11 @@ struct Kernel {
   // sectors of each warp's requests, as the source says them and as if there were no cache. It looks at sizes and at which
   // operands there are; it holds where rows are whole sectors and lie aligned. Null: not said.
   std::int64_t (*moved_bytes)(const Args&) = nullptr;
+  // For calls whose weight stays the same: `prepare` makes of it what a call would make anew, and writes that to
+  // `prepared`, which has prepared_bytes (64-byte aligned; looks at shapes only). args.prepared then points to it, and a call
+  // does not read the weight. Null, or 0 bytes: there is nothing to prepare.
+  std::size_t (*prepared_bytes)(const Args&) = nullptr;
+  void (*prepare)(const Args&, void* prepared, Stream) = nullptr;
 };
 
 // What changes from step to step, in device memory: kernels that make noise read it when they run, so one recorded

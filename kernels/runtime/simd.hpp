@@ -97,6 +97,36 @@ CUELBO_INLINE vfloat fma(vfloat a, vfloat b, vfloat c) {
 #endif
 }
 
+// bf16: the upper half of a float. Rounds to nearest, ties to even; the lower half is left as it comes.
+CUELBO_INLINE vuint round_to_bf16(vfloat x) {
+  const vuint bits = as_uint(x);
+  const vuint rounded = bits + 0x7fffU + ((bits >> 16) & 1U);
+  return is_nan(x) ? bits | 0x00400000U : rounded;
+}
+// Two bf16 in each lane.
+CUELBO_INLINE vfloat bf16_pair(vfloat low, vfloat high) {
+  return as_float((round_to_bf16(low) >> 16) | (round_to_bf16(high) & 0xffff0000U));
+}
+CUELBO_INLINE vfloat bf16_low(vfloat pair) { return as_float(as_uint(pair) << 16); }
+CUELBO_INLINE vfloat bf16_high(vfloat pair) { return as_float(as_uint(pair) & 0xffff0000U); }
+
+#if defined(__AVX512BF16__)
+inline constexpr bool has_bf16 = true;
+#else
+inline constexpr bool has_bf16 = false;
+#endif
+
+// sum + Σ of the products of both bf16 of each lane, in fp32, high ones first: what VDPBF16PS does, except that it takes
+// subnormal numbers for zero.
+CUELBO_INLINE vfloat dot_bf16(vfloat a, vfloat b, vfloat sum) {
+#if defined(__AVX512BF16__)
+  return reinterpret_cast<vfloat>(_mm512_dpbf16_ps(
+      reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)));
+#else
+  return fma(bf16_low(a), bf16_low(b), fma(bf16_high(a), bf16_high(b), sum));
+#endif
+}
+
 CUELBO_INLINE vfloat select(vint mask, vfloat a, vfloat b) { return mask ? a : b; }
 CUELBO_INLINE vint select(vint mask, vint a, vint b) { return mask ? a : b; }
 

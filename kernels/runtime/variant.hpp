@@ -11,9 +11,6 @@
 
 namespace cuelbo::kernels {
 
-// What the operands of products are rounded to, to nearest; sums are fp32. Programs are made of fp32 variants.
-enum class Precision : std::uint8_t { fp32, tf32, bf16 };
-
 template <class Args>
 struct Variant {
   const char* name;         // as in `linear_forward/tiled`

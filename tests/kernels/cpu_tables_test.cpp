@@ -20,12 +20,13 @@ TEST(Cpu, EveryTableIsComplete) {
   // A table is nothing but kernels, each of which begins with its launch.
   constexpr std::size_t words = sizeof(KernelTable) / sizeof(void*);
   constexpr std::size_t words_of_kernel = sizeof(Kernel<Fill>) / sizeof(void*);
-  for (const CpuPath& path : cpu_tables()) {
-    std::vector<std::uintptr_t> functions(words);
-    std::memcpy(functions.data(), path.table, sizeof(KernelTable));
-    for (std::size_t i = 0; i < words; i += words_of_kernel)
-      EXPECT_NE(functions[i], 0U) << path.name << ", kernel " << i / words_of_kernel;
-  }
+  for (const CpuPath& path : cpu_tables())
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      std::vector<std::uintptr_t> functions(words);
+      std::memcpy(functions.data(), &path.table(precision), sizeof(KernelTable));
+      for (std::size_t i = 0; i < words; i += words_of_kernel)
+        EXPECT_NE(functions[i], 0U) << path.name << ", kernel " << i / words_of_kernel;
+    }
 }
 
 TEST(Cpu, FindsPathsByName) {

@@ -32,6 +32,9 @@ extern const test::SimdFunctions simd_functions;
 namespace avx2 {
 extern const test::SimdFunctions simd_functions;
 }
+namespace avx512_bf16 {
+extern const test::SimdFunctions simd_functions;
+}
 namespace avx512 {
 extern const test::SimdFunctions simd_functions;
 }

@@ -19,6 +19,7 @@ constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 const SimdFunctions& functions_of(std::string_view path) {
 #if defined(CUELBO_HAVE_X86_PATHS)
+  if (path == "avx512_bf16") return kernels::avx512_bf16::simd_functions;
   if (path == "avx512") return kernels::avx512::simd_functions;
   if (path == "avx2") return kernels::avx2::simd_functions;
 #endif

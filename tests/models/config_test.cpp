@@ -108,6 +108,7 @@ TEST(Config, TomlGivesTheConfigBack) {
       {"seed=9223372036854775807", "seed = 9223372036854775807"},
       {"device=cpu", "device = \"cpu\""},
       {"threads=3", "threads = 3"},
+      {"precision=bf16", "precision = \"bf16\""},
       {"data.name=npy", "name = \"npy\""},
       {"data.path=/a b/\"c\"\\d", R"(path = "/a b/\"c\"\\d")"},
       {"data.path=\"tab\\tünï\"", "path = \"tab\\u0009ünï\""},

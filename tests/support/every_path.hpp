@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
 #include <vector>
 
 #include "kernels/cpu_tables.hpp"
@@ -42,8 +43,8 @@ void for_each_schedule(F&& f) {
 
 // run(table, stream) returns the outputs of fresh buffers; check(outputs) is called once for each path.
 template <class Run, class Check>
-void on_every_path(Run&& run, Check&& check) {
-  for (const KernelPath& path : kernel_paths()) {
+void on_every_path(Run&& run, Check&& check, std::span<const KernelPath> paths = kernel_paths()) {
+  for (const KernelPath& path : paths) {
     SCOPED_TRACE(path.name);
     Outputs first;
     for_each_schedule([&](const char* name, kernels::Stream stream) {
