@@ -132,10 +132,10 @@ void fill_row_offsets(const Plan& plan, std::int32_t* offsets) {
   }
 }
 
-// partial[rows of the tile] (+)= products of the block's units
+// partial[rows of the tile] (+)= products of the block's units. Not inlined: its loop needs all registers.
 template <class Operand, int vectors>
-CUELBO_INLINE void add_tile(const Plan& plan, const Block& block, std::int64_t row, std::int64_t column,
-                            float* partial, bool first) {
+[[gnu::noinline]] void add_tile(const Plan& plan, const Block& block, std::int64_t row, std::int64_t column,
+                                float* partial, bool first) {
   Tile<vectors> tile;
   const float* b = block.b + column;
   for (std::int64_t line = 0; line < block.lines; ++line) {

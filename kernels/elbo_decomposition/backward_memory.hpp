@@ -11,15 +11,16 @@
 namespace cuelbo::kernels::CUELBO_ISA {
 namespace {
 
-constexpr std::int64_t max_slices = 16;
+constexpr std::int64_t max_row_slices = 16, max_copies = 8;
+constexpr std::int64_t slice_bytes = 256 << 10;  // of a column slice's tables and sums: stay in the L2 cache
 constexpr double log2_e = 1.44269504088896340736;
 
 // One task's memory. "Gradient" is that of the loss with respect to a log-density of a pair, without the pair's weight.
 struct BackwardScratch {
   float* z;        // (dims, block_rows)
   float* weights;  // (block_rows, tile)
-  float* density;  // (slots, row_group, tile)
-  float* logs;     // (slots, row_group, tile): log-densities, then t of dimensions and gradients of others
+  float* density;  // (slots, row_group, tile), then gradients of those that are not dimensions
+  float* logs;     // (slots, row_group, tile): log-densities
   float *factor,
       *level;            // (nodes, block_rows): gradient = factor · density / 2^level; level: log₂ of the sum
   float* scaled_factor;  // (nodes, block_rows): factor / 2^level
@@ -38,14 +39,15 @@ struct BackwardScratch {
   std::int32_t* unsafe;             // (nodes, block_rows): nonzero if plain densities will not do
   bool* online;                     // (nodes)
   bool uniform;                     // all pairs of the tile have the same weight
+  float *column_sums, *class_sums;  // the copy that this task adds to
 };
 
 struct BackwardMemory {
   ColumnTables tables;
   double *node_offset, *span_offset;  // to base 2
-  float* column_sums;                 // (tiles, dims, 2, tile): Σ gradient · t, Σ gradient · (ln2 · t² − ½)
-  float* class_sums;                  // (tiles, Σ classes, tile)
-  std::int64_t slices;
+  float* column_sums;  // (copies, tiles, dims, 2, tile): −Σ gradient · t, Σ gradient · (t² − 1 / (2 ln2))
+  float* class_sums;   // (copies, tiles, Σ classes, tile)
+  std::int64_t column_slices, copies, row_slices;
   std::uintptr_t scratch;
   std::size_t scratch_bytes;  // of one task
   std::size_t bytes;
@@ -79,13 +81,11 @@ inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& 
   return s;
 }
 
-// Row and column slices, as many of one as of the other: at least 32 rows, and four tiles of columns or, for small
-// problems, two.
-inline std::int64_t slices(std::int64_t rows, std::int64_t tiles) {
-  const std::int64_t few = tiles / 2 < 4 ? tiles / 2 : 4, many = tiles / 4;
-  const std::int64_t by_tiles = few > many ? few : many, by_rows = rows / 32;
-  const std::int64_t n = by_tiles < by_rows ? by_tiles : by_rows;
-  return n < 1 ? 1 : n > max_slices ? max_slices : n;
+// The largest that exceeds neither n nor `most`, but at least 1: tasks that come in powers of two share out evenly.
+inline std::int64_t power_of_two(std::int64_t n, std::int64_t most) {
+  std::int64_t power = 1;
+  while (2 * power <= n && 2 * power <= most) power *= 2;
+  return power;
 }
 
 inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, const BlockPlan& plan,
@@ -96,14 +96,19 @@ inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, 
   m.tables = take_column_tables(scratch, shape, plan.class_columns);
   m.node_offset = take<double>(scratch, plan.node_count);
   m.span_offset = take<double>(scratch, plan.span_count);
-  m.column_sums = take<float>(scratch, m.tables.tiles * plan.dims * 2 * tile);
-  m.class_sums = take<float>(scratch, m.tables.tiles * plan.class_columns * tile);
-  m.slices = slices(shape.rows, m.tables.tiles);
+  const std::int64_t tiles = m.tables.tiles, columns = tiles * tile;
+  const std::int64_t bytes = columns * (5 * plan.dims + 2 * plan.class_columns) * std::int64_t{sizeof(float)};
+  const std::int64_t most = power_of_two(shape.rows / 32, max_row_slices);
+  m.column_slices = power_of_two(bytes / slice_bytes, tiles < most ? tiles : most);
+  m.copies = power_of_two(most / m.column_slices, max_copies);
+  m.row_slices = m.copies * m.column_slices;
+  m.column_sums = take<float>(scratch, m.copies * tiles * plan.dims * 2 * tile);
+  m.class_sums = take<float>(scratch, m.copies * tiles * plan.class_columns * tile);
   Scratch task;
   take_backward_scratch(task, plan);
   m.scratch_bytes = task.used;
   m.scratch = scratch.base + scratch.used;
-  m.bytes = scratch.used + static_cast<std::size_t>(m.slices) * task.used;
+  m.bytes = scratch.used + static_cast<std::size_t>(m.row_slices) * task.used;
   return m;
 }
 
@@ -120,12 +125,13 @@ inline float largest_exponent(const ElboDecompositionShape& s) {
   const double weights[] = {s.own_weight, s.next_weight, s.other_weight};
   double least = 1;
   for (const double w : weights) least = w > 0 && w < least ? w : least;
-  return static_cast<float>(-::log2(least));
+  return static_cast<float>(::fmin(-::log2(least), 115));
 }
 
-// 2^(e − level). Where |log q̂| is so large that rounding it leaves nothing of the difference, the bound keeps it finite.
-CUELBO_INLINE vfloat relative_density(vfloat e, vfloat level, float bound) {
-  return exp2(vmin(broadcast(bound), e - level));
+// log₂ of a density relative to 2^level. Where |log q̂| is so large that rounding it leaves nothing of the difference, the
+// bound keeps the density finite.
+CUELBO_INLINE vfloat relative_log(vfloat e, vfloat level, float bound) {
+  return vmin(broadcast(bound), e - level);
 }
 
 }  // namespace

@@ -91,16 +91,16 @@ inline void mixtures_of_span(const Backward& b, std::int64_t q, std::int32_t i, 
   const PlanSpan& span = plan.spans[i];
   const float bound = b.largest_exponent + 12;  // a class of the pair may have 1 / max_block_classes of it
   const float* const table = b.memory.tables.classes_of(q);
-  float* const sums = b.memory.class_sums + q * plan.class_columns * tile;
+  float* const sums = s.class_sums + q * plan.class_columns * tile;
   for (std::int32_t r = 0; r < rows; ++r) {
     const vfloat level = broadcast(s.mixture_level[r * plan.span_count + i]);
     const float* const logs = s.span_logs + (i * block_rows + r) * tile;
-    for (std::int64_t j = 0; j < tile; j += lanes) {
-      const vfloat density = relative_density(load(logs + j), level, bound);
-      store(s.mixture_density + r * tile + j, density);
-      store(s.mixture_weights + r * tile + j, density * load(s.weights + r * tile + j));
-      store(s.mixture_gradient + r * tile + j, vfloat{});
-    }
+    exp2_tile([=](std::int64_t j) { return relative_log(load(logs + j), level, bound); },
+              [=, &s](std::int64_t j, vfloat density) {
+                store(s.mixture_density + r * tile + j, density);
+                store(s.mixture_weights + r * tile + j, density * load(s.weights + r * tile + j));
+                store(s.mixture_gradient + r * tile + j, vfloat{});
+              });
   }
   for (std::int32_t m = span.mixtures.begin; m < span.mixtures.end; ++m) {
     const PlanMixture& mixture = plan.mixtures[m];

@@ -33,7 +33,8 @@ inline void prepare_factors(const Backward& b, std::int64_t first_row, std::int3
 inline void choose_paths(const BlockPlan& plan, BackwardScratch& s) {
   typedef vint any_vint __attribute__((may_alias));
   for (std::int32_t i = 0; i < plan.node_count * block_rows; i += lanes) {
-    const vfloat level = load(s.level + i), scaled = load(s.factor + i) * exp2(-level);
+    const vfloat level = load(s.level + i),
+                 scaled = load(s.factor + i) * exp2(vmin(broadcast(127.0F), -level));
     store(s.scaled_factor + i, scaled);
     *reinterpret_cast<any_vint*>(s.unsafe + i) = ~((level >= least_level) & (abs(scaled) <= largest_factor));
   }
@@ -60,22 +61,16 @@ inline void logs_of_segment(const Backward& b, std::int64_t q, const PlanSegment
   }
 }
 
-// Densities of one dimension, relative to 2^level if it is online.
+// Densities from log-densities, (row_group, tile), relative to 2^level if `online`.
 template <bool online>
-CUELBO_INLINE void leaf_densities(const Component& x, const float* z, const float* level, float bound,
-                                  float* density) {
-  vfloat zs[row_group], levels[row_group];
+[[gnu::noinline]] void exp2_group(const float* logs, const float* level, float bound, float* density) {
   for (int r = 0; r < row_group; ++r) {
-    zs[r] = broadcast(z[r]);
-    levels[r] = broadcast(level[r]);
-  }
-  for (std::int64_t j = 0; j < tile; j += lanes) {
-    const vfloat mean = load(x.mean + j), a = load(x.a + j), c = load(x.c + j);
-    for (int r = 0; r < row_group; ++r) {
-      const vfloat t = (zs[r] - mean) * a;
-      const vfloat e = fma(-t, t, c);
-      store(density + r * tile + j, online ? relative_density(e, levels[r], bound) : exp2(e));
-    }
+    const float* const from = logs + r * tile;
+    float* const to = density + r * tile;
+    const vfloat l = broadcast(level[r]);
+    exp2_tile(
+        [=](std::int64_t j) { return online ? relative_log(load(from + j), l, bound) : load(from + j); },
+        [=](std::int64_t j, vfloat p) { store(to + j, p); });
   }
 }
 
@@ -88,25 +83,20 @@ inline void densities_of_segment(const Backward& b, std::int64_t q, const PlanSe
   if (needs_logs) logs_of_segment(b, q, segment, first, s);
   for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d) {
     if (plan.nodes[d].block < 0) continue;
-    const Component x = component(b.memory.tables, q, d);
-    const float *const z = s.z + d * block_rows + first, *const level = s.level + d * block_rows + first;
-    float* const density = s.density + (d - segment.dims.begin) * group_tile;
+    float* const density = s.density + plan.nodes[d].slot * group_tile;
+    const float* const level = s.level + d * block_rows + first;
+    log_densities(component(b.memory.tables, q, d), s.z + d * block_rows + first, density);
     if (s.online[d]) {
-      leaf_densities<true>(x, z, level, bound, density);
+      exp2_group<true>(density, level, bound, density);
     } else {
-      leaf_densities<false>(x, z, level, bound, density);
+      exp2_group<false>(density, level, bound, density);
     }
   }
   for (std::int32_t n = segment.nodes.begin; n < segment.nodes.end; ++n) {
     const PlanNode& node = plan.nodes[n];
     float* const density = s.density + node.slot * group_tile;
     if (s.online[n]) {
-      for (int r = 0; r < row_group; ++r) {
-        const vfloat level = broadcast(s.level[n * block_rows + first + r]);
-        const float* const logs = s.logs + node.slot * group_tile + r * tile;
-        for (std::int64_t j = 0; j < tile; j += lanes)
-          store(density + r * tile + j, relative_density(load(logs + j), level, bound));
-      }
+      exp2_group<true>(s.logs + node.slot * group_tile, s.level + n * block_rows + first, bound, density);
     } else {
       combine_group(s.density, plan.children + node.children.begin, node.children.end - node.children.begin,
                     density, multiply);
@@ -124,8 +114,8 @@ inline const float* parent_gradient(const BlockPlan& plan, const PlanNode& node,
   const float* sum = nullptr;
   for (std::int32_t i = node.parents.begin; i < node.parents.end; ++i) {
     const std::int32_t parent = plan.parents[i];
-    const float* const gradient =
-        parent >= 0 ? s.logs + parent * group_tile : s.span_gradient + (~parent * block_rows + first) * tile;
+    const float* const gradient = parent >= 0 ? s.density + parent * group_tile
+                                              : s.span_gradient + (~parent * block_rows + first) * tile;
     if (sum == nullptr) {
       sum = gradient;
     } else {
@@ -148,34 +138,41 @@ struct LeafTile {  // one dimension, for a group of rows
   float* dz;                // (row_group, lanes)
 };
 
-// Adds one dimension's gradients to dz and to the sums of its columns.
+// Adds one dimension's gradients to dz and to the sums of its columns. Rows go in pairs, so that sums are short chains.
 template <bool has_density, bool has_parent, bool weighted>
-CUELBO_INLINE void leaf_gradients(const LeafTile& x) {
-  constexpr float ln2 = 0.693147180559945309F;
+[[gnu::noinline]] void leaf_gradients(const LeafTile x) {
   const vfloat weight = broadcast(weighted ? 1.0F : x.weight);
   vfloat z[row_group], k[row_group], dz[row_group] = {};
   for (int r = 0; r < row_group; ++r) {
     z[r] = broadcast(x.z[r]);
     k[r] = broadcast(x.factor[r]);
   }
+#pragma GCC unroll 1
   for (std::int64_t j = 0; j < tile; j += lanes) {
     const vfloat mean = load(x.columns.mean + j), a = load(x.columns.a + j);
-    vfloat shift{}, spread{}, total{};
-    for (int r = 0; r < row_group; ++r) {
-      vfloat g{};
-      if (has_parent) g = load(x.parent + r * tile + j);
-      if (has_density) g = fma(k[r], load(x.density + r * tile + j), g);
-      if (weighted) g *= load(x.w + r * tile + j);
-      const vfloat t = (z[r] - mean) * a;
-      const vfloat gt = g * t;
-      dz[r] = fma(gt, a, dz[r]);
-      shift += gt;
-      spread = fma(gt, t, spread);
-      total += g;
+    vfloat shift[2], spread[2], total[2];
+    for (int pair = 0; pair < 2; ++pair) {
+      vfloat g[2] = {}, t[2], gt[2];
+      for (int i = 0; i < 2; ++i) {
+        const int r = 2 * pair + i;
+        if (has_parent) g[i] = load(x.parent + r * tile + j);
+        if (has_density) {
+          const vfloat p = load(x.density + r * tile + j);
+          g[i] = has_parent ? fma(k[r], p, g[i]) : k[r] * p;
+        }
+        if (weighted) g[i] *= load(x.w + r * tile + j);
+        t[i] = (mean - z[r]) * a;
+        gt[i] = g[i] * t[i];
+        dz[r] = fma(gt[i], a, dz[r]);
+      }
+      total[pair] = g[0] + g[1];
+      shift[pair] = gt[0] + gt[1];
+      spread[pair] = fma(gt[0], t[0], gt[1] * t[1]);
     }
-    spread = fma(spread, broadcast(ln2), total * -0.5F);
-    store(x.sums + j, fma(shift, weight, load(x.sums + j)));
-    store(x.sums + tile + j, fma(spread, weight, load(x.sums + tile + j)));
+    constexpr float half = 0.72134752044448170F;  // 1 / (2 ln2)
+    const vfloat moment = fma(total[0] + total[1], broadcast(-half), spread[0] + spread[1]);
+    store(x.sums + j, fma(shift[0] + shift[1], weight, load(x.sums + j)));
+    store(x.sums + tile + j, fma(moment, weight, load(x.sums + tile + j)));
   }
   for (int r = 0; r < row_group; ++r) store(x.dz + r * lanes, fma(dz[r], weight, load(x.dz + r * lanes)));
 }
@@ -189,13 +186,15 @@ CUELBO_INLINE void leaf_gradients(const LeafTile& x) {
   }
 }
 
-CUELBO_INLINE void node_gradients(const float* parent, const float* density, const float* factor,
-                                  float* gradient) {
+// Gradients of a node, (row_group, tile), in place of its densities.
+template <bool has_parent>
+CUELBO_INLINE void node_gradients(const float* parent, const float* factor, float* density) {
   for (int r = 0; r < row_group; ++r) {
     const vfloat k = broadcast(factor[r]);
-    for (std::int64_t j = r * tile; j < (r + 1) * tile; j += lanes) {
-      const vfloat own = k * load(density + j);
-      store(gradient + j, parent == nullptr ? own : own + load(parent + j));
+#pragma GCC unroll 4
+    for (std::int64_t i = r * tile; i < (r + 1) * tile; i += lanes) {
+      const vfloat p = load(density + i);
+      store(density + i, has_parent ? fma(k, p, load(parent + i)) : k * p);
     }
   }
 }
@@ -206,8 +205,13 @@ inline void gradients_of_segment(const Backward& b, std::int64_t q, const PlanSe
   alignas(64) float buffer[group_tile];
   for (std::int32_t n = segment.nodes.end - 1; n >= segment.nodes.begin; --n) {
     const PlanNode& node = plan.nodes[n];
-    node_gradients(parent_gradient(plan, node, first, s, buffer), s.density + node.slot * group_tile,
-                   factors(s, n, first), s.logs + node.slot * group_tile);
+    const float* const parent = parent_gradient(plan, node, first, s, buffer);
+    float* const density = s.density + node.slot * group_tile;
+    if (parent != nullptr) {
+      node_gradients<true>(parent, factors(s, n, first), density);
+    } else {
+      node_gradients<false>(parent, factors(s, n, first), density);
+    }
   }
   for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d) {
     const PlanNode& node = plan.nodes[d];
@@ -218,7 +222,7 @@ inline void gradients_of_segment(const Backward& b, std::int64_t q, const PlanSe
                         .parent = parent_gradient(plan, node, first, s, buffer),
                         .w = s.uniform ? nullptr : s.weights + first * tile,
                         .weight = s.weights[0],
-                        .sums = b.memory.column_sums + (q * plan.dims + d) * 2 * tile,
+                        .sums = s.column_sums + (q * plan.dims + d) * 2 * tile,
                         .dz = s.dz + (d * block_rows + first) * lanes};
     if (x.parent != nullptr && node.block >= 0) {
       leaf_gradients<true, true>(x);
@@ -251,9 +255,9 @@ inline void spans_of_tile(const Backward& b, std::int64_t q, std::int32_t rows, 
       const float* const logs = s.span_logs + (i * block_rows + r) * tile;
       const vfloat level = broadcast(s.span_level[i * block_rows + r]);
       const vfloat k = broadcast(s.span_factor[i * block_rows + r]);
-      for (std::int64_t j = 0; j < tile; j += lanes)
-        store(gradient + r * tile + j,
-              fma(k, relative_density(load(logs + j), level, bound), load(gradient + r * tile + j)));
+      float* const out = gradient + r * tile;
+      exp2_tile([=](std::int64_t j) { return relative_log(load(logs + j), level, bound); },
+                [=](std::int64_t j, vfloat p) { store(out + j, fma(k, p, load(out + j))); });
     }
     if (span.mixtures.begin < span.mixtures.end) mixtures_of_span(b, q, i, rows, s);
     for_children(span, [&](std::int64_t child, std::int64_t own) {
@@ -305,7 +309,7 @@ inline void backward_rows(const Backward& b, std::int64_t first_tile, std::int64
   for (std::int32_t r = 0; r < rows; ++r) {
     float* const dz = b.args.dz + (first_row + r) * plan.dims;
     for (std::int64_t d = 0; d < plan.dims; ++d) {
-      const float sum = -two_ln2 * s.dz_sum[d * block_rows + r];
+      const float sum = two_ln2 * s.dz_sum[d * block_rows + r];
       dz[d] = set_dz ? sum : dz[d] + sum;
     }
   }

@@ -250,7 +250,17 @@ class Builder {
         });
       }
       segment.terms.end = terms;
+      segment.whole = only_span(segment);
     }
+  }
+
+  std::int32_t only_span(const PlanSegment& segment) const {  // -1: none, or not of all dimensions
+    std::int32_t dims = 0;
+    for (std::int32_t t = segment.terms.begin; t < segment.terms.end; ++t) {
+      if (plan_.terms[t].span != plan_.terms[segment.terms.begin].span) return -1;
+      dims += size(plan_.nodes[node_at(segment, plan_.terms[t].slot)].dims);
+    }
+    return dims == size(segment.dims) ? plan_.terms[segment.terms.begin].span : -1;
   }
 
   // Calls part(child span, 0) or part(-1, node) for the parts of a span from left to right.

@@ -30,8 +30,9 @@ struct PlanNode {
 };
 
 struct PlanSegment {
-  IndexRange dims, nodes;  // nodes: those that are not single dimensions
-  IndexRange terms;        // in BlockPlan::terms
+  IndexRange dims, nodes;   // nodes: those that are not single dimensions
+  IndexRange terms;         // in BlockPlan::terms
+  std::int32_t whole = -1;  // the span that takes all of its dimensions, if no other takes any
 };
 
 [[gnu::always_inline]] static inline std::int32_t node_at(const PlanSegment& s, std::int32_t slot) {

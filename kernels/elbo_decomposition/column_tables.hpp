@@ -62,12 +62,12 @@ CUELBO_INLINE void fill_column_tables(const ColumnTables& t, const Args& args, S
     const std::int64_t count = t.columns - q * tile < tile ? t.columns - q * tile : tile;
     float* const table = t.gaussian + q * t.dims * 3 * tile;
     transpose_tile(args.mean + q * tile * t.dims, t.dims, count, 0, table, 3 * tile);
-    transpose_tile(args.logvar + q * tile * t.dims, t.dims, count, 0, table + 2 * tile, 3 * tile);
+    transpose_tile(args.logvar + q * tile * t.dims, t.dims, count, largest, table + 2 * tile, 3 * tile);
     for (std::int64_t d = 0; d < t.dims; ++d) {
       const float* const logvar = table + (d * 3 + 2) * tile;
-      float least = largest;
-      for (std::int64_t j = 0; j < count; ++j) least = logvar[j] < least ? logvar[j] : least;
-      t.tile_min[q * t.dims + d] = least;
+      vfloat least = broadcast(largest);
+      for (std::int64_t j = 0; j < tile; j += lanes) least = vmin(load(logvar + j), least);
+      t.tile_min[q * t.dims + d] = -reduce_max(-least);
     }
     if (t.classes > 0) {
       transpose_tile(args.probabilities + q * tile * t.classes, t.classes, count, 0,

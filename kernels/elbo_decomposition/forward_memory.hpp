@@ -28,7 +28,7 @@ struct ForwardScratch {
   float* class_product;            // (tile)
   float *value, *scale;            // (nodes, block_rows), and room for the classes of a block
   float *span_value, *span_scale;  // (spans, block_rows)
-  float* own_exponent;             // (nodes)
+  float* own_exponent;             // (nodes, block_rows)
   bool* online;                    // (nodes)
   bool* needs_logs;                // (segments)
 };
@@ -53,7 +53,7 @@ inline ForwardScratch take_forward_scratch(Scratch& scratch, const BlockPlan& pl
   s.scale = take<float>(scratch, padded(nodes * block_rows));
   s.span_value = take<float>(scratch, padded(spans * block_rows));
   s.span_scale = take<float>(scratch, padded(spans * block_rows));
-  s.own_exponent = take<float>(scratch, nodes);
+  s.own_exponent = take<float>(scratch, nodes * block_rows);
   s.online = take<bool>(scratch, nodes);
   s.needs_logs = take<bool>(scratch, plan.segment_count);
   return s;

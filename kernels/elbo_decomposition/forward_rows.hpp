@@ -13,30 +13,22 @@ constexpr float least_own_exponent = -100;
 
 CUELBO_INLINE void add_lanes(float* p, vfloat x) { store(p, load(p) + x); }
 
-// Densities of one dimension; their weighted sums are added to `sum`, (row_group, lanes).
-template <bool keep_logs>
-CUELBO_INLINE void leaf(const Component& x, const float* z, const float* w, float* density, float* logs,
-                        float* sum) {
-  vfloat zs[row_group], total[row_group] = {};
-  for (int r = 0; r < row_group; ++r) zs[r] = broadcast(z[r]);
-  for (std::int64_t j = 0; j < tile; j += lanes) {
-    const vfloat mean = load(x.mean + j), a = load(x.a + j), c = load(x.c + j);
-    for (int r = 0; r < row_group; ++r) {
-      const vfloat t = (zs[r] - mean) * a;
-      const vfloat e = fma(-t, t, c);
-      const vfloat p = exp2(e);
-      store(density + r * tile + j, p);
-      if (keep_logs) store(logs + r * tile + j, e);
-      total[r] = fma(p, load(w + r * tile + j), total[r]);
-    }
+// One row's densities of a tile, summed with the columns' weights; these are all the same if not `weighted`.
+template <bool weighted>
+struct WeightedSum {
+  const float* w;
+  vfloat total{};
+
+  void add(std::int64_t j, vfloat p) { total = weighted ? fma(p, load(w + j), total) : total + p; }
+  void add_to(float* sum) const {
+    store(sum, weighted ? load(sum) + total : fma(total, broadcast(w[0]), load(sum)));
   }
-  for (int r = 0; r < row_group; ++r) add_lanes(sum + r * lanes, total[r]);
-}
+};
 
 CUELBO_INLINE void accumulate(const float* density, const float* w, float* sum) {
-  vfloat total{};
-  for (std::int64_t j = 0; j < tile; j += lanes) total = fma(load(density + j), load(w + j), total);
-  add_lanes(sum, total);
+  WeightedSum<true> total{w};
+  for (std::int64_t j = 0; j < tile; j += lanes) total.add(j, load(density + j));
+  total.add_to(sum);
 }
 
 // The same from log-densities, each lane with its own running maximum.
@@ -45,35 +37,45 @@ CUELBO_INLINE void accumulate_online(const float* logs, const float* w, float* m
   vfloat most = before;
   for (std::int64_t j = 0; j < tile; j += lanes) most = vmax(load(logs + j), most);
   vfloat total{};
-  for (std::int64_t j = 0; j < tile; j += lanes) total = fma(exp2(load(logs + j) - most), load(w + j), total);
+  exp2_tile([=](std::int64_t j) { return load(logs + j) - most; },
+            [=, &total](std::int64_t j, vfloat p) { total = fma(p, load(w + j), total); });
   store(sum, fma(load(sum), exp2(before - most), total));
   store(maximum, most);
+}
+
+// log₂ of each row's density in its own column, for all nodes; without such a column `lowest` or less.
+inline void own_densities(const Forward& f, std::int64_t first_row, std::int32_t rows, ForwardScratch& s) {
+  const BlockPlan& plan = f.plan;
+  const ColumnTables& tables = f.memory.tables;
+  for (std::int32_t r = 0; r < block_rows; ++r) {
+    const std::int64_t own = f.own_column(first_row + (r < rows ? r : rows - 1));
+    const bool known = own >= 0 && own < tables.columns;
+    for (std::int32_t d = 0; d < plan.dims; ++d) {
+      const std::int64_t at = d * block_rows + r;
+      s.own_exponent[at] = lowest;
+      if (!known) continue;
+      const Component x = component(tables, own / tile, d);
+      const float t = (s.z[at] - x.mean[own % tile]) * x.a[own % tile];
+      s.own_exponent[at] = x.c[own % tile] - t * t;
+    }
+  }
+  for (std::int32_t n = plan.dims; n < plan.node_count; ++n) {
+    float sum[block_rows] = {};
+    for (std::int32_t d = plan.nodes[n].dims.begin; d < plan.nodes[n].dims.end; ++d)
+      for (std::int32_t r = 0; r < block_rows; ++r) sum[r] += s.own_exponent[d * block_rows + r];
+    for (std::int32_t r = 0; r < block_rows; ++r) s.own_exponent[n * block_rows + r] = sum[r];
+  }
 }
 
 // Decides for each node whether it can do without a running maximum.
 inline void choose_paths(const Forward& f, std::int64_t first_row, std::int32_t rows, ForwardScratch& s) {
   const BlockPlan& plan = f.plan;
-  const ColumnTables& tables = f.memory.tables;
-  for (std::int32_t n = 0; n < plan.node_count; ++n) s.online[n] = !plan.nodes[n].product;
-  for (std::int32_t r = 0; r < rows; ++r) {
-    const std::int64_t own = f.own_column(first_row + r);
-    const bool known = own >= 0 && own < tables.columns;
-    for (std::int32_t n = 0; n < plan.node_count; ++n) {
-      float& exponent = s.own_exponent[n];
-      if (n < plan.dims) {
-        exponent = lowest;
-        if (known) {
-          const Component x = component(tables, own / tile, n);
-          const float t = (s.z[n * block_rows + r] - x.mean[own % tile]) * x.a[own % tile];
-          exponent = x.c[own % tile] - t * t;
-        }
-      } else {
-        exponent = 0;
-        for (std::int32_t d = plan.nodes[n].dims.begin; d < plan.nodes[n].dims.end; ++d)
-          exponent += s.own_exponent[d];
-      }
-      if (!(exponent + f.memory.own_exponent >= least_own_exponent)) s.online[n] = true;
-    }
+  own_densities(f, first_row, rows, s);
+  for (std::int32_t n = 0; n < plan.node_count; ++n) {
+    bool safe = plan.nodes[n].product;
+    for (std::int32_t r = 0; r < block_rows; ++r)
+      safe &= s.own_exponent[n * block_rows + r] + f.memory.own_exponent >= least_own_exponent;
+    s.online[n] = !safe;
   }
   mark_parents_online(plan, s.online);
   for (std::int32_t g = 0; g < plan.segment_count; ++g) {
@@ -85,6 +87,21 @@ inline void choose_paths(const Forward& f, std::int64_t first_row, std::int32_t 
   }
 }
 
+// Densities of one dimension from log-densities, (row_group, tile); their sums are added to `sum`, (row_group, lanes).
+template <bool weighted>
+[[gnu::noinline]] void leaf(const float* logs, const float* w, float* density, float* sum) {
+  for (int r = 0; r < row_group; ++r) {
+    WeightedSum<weighted> total{w + r * tile};
+    exp2_tile([=](std::int64_t j) { return load(logs + r * tile + j); },
+              [=, &total](std::int64_t j, vfloat p) {
+                store(density + r * tile + j, p);
+                total.add(j, p);
+              });
+    total.add_to(sum + r * lanes);
+  }
+}
+
+template <bool weighted>
 inline void pairs_of_segment(const Forward& f, std::int64_t q, std::int32_t g, std::int32_t first,
                              ForwardScratch& s) {
   const BlockPlan& plan = f.plan;
@@ -99,19 +116,21 @@ inline void pairs_of_segment(const Forward& f, std::int64_t q, std::int32_t g, s
   };
   const bool needs_logs = s.needs_logs[g];
   for (std::int32_t d = segment.dims.begin; d < segment.dims.end; ++d) {
+    const std::int64_t slot = plan.nodes[d].slot * group_tile;
+    float* const density = s.density + slot;
+    float* const logs = needs_logs ? s.logs + slot : density;
     const Component x = component(f.memory.tables, q, d);
     const float* const z = s.z + d * block_rows + first;
-    float* const density = s.density + (d - segment.dims.begin) * group_tile;
-    float* const logs = s.logs + (d - segment.dims.begin) * group_tile;
-    float* const sum = s.sum + (d * block_rows + first) * lanes;
-    if (s.online[d]) {
-      log_densities(x, z, logs);
-      if (plan.nodes[d].block >= 0) all_online(d);
-    } else if (needs_logs) {
-      leaf<true>(x, z, w, density, logs, sum);
+    if (segment.whole >= 0) {
+      log_densities<true>(x, z, logs, s.span_logs + (segment.whole * block_rows + first) * tile);
     } else {
-      leaf<false>(x, z, w, density, logs, sum);
+      log_densities(x, z, logs);
     }
+    if (s.online[d]) {
+      if (plan.nodes[d].block >= 0) all_online(d);
+      continue;
+    }
+    leaf<weighted>(logs, w, density, s.sum + (d * block_rows + first) * lanes);
   }
   for (std::int32_t n = segment.nodes.begin; n < segment.nodes.end; ++n) {
     const PlanNode& node = plan.nodes[n];
@@ -123,20 +142,18 @@ inline void pairs_of_segment(const Forward& f, std::int64_t q, std::int32_t g, s
       continue;
     }
     float* const density = s.density + node.slot * group_tile;
-    float* const sum = s.sum + (n * block_rows + first) * lanes;
     for (int r = 0; r < row_group; ++r) {
       float* const out = density + r * tile;
-      const float* const weights = w + r * tile;
-      vfloat total{};
-      combine_children(s.density + r * tile, children, count, multiply,
-                       [=, &total](std::int64_t j, vfloat x) {
+      WeightedSum<weighted> sum{w + r * tile};
+      combine_children(s.density + r * tile, tile, children, count, multiply,
+                       [=, &sum](std::int64_t j, vfloat x) {
                          store(out + j, x);
-                         total = fma(x, load(weights + j), total);
+                         sum.add(j, x);
                        });
-      add_lanes(sum + r * lanes, total);
+      sum.add_to(s.sum + (n * block_rows + first + r) * lanes);
     }
   }
-  add_span_terms(plan, segment, f.memory.tables, q, s.z, first, s.span_logs);
+  if (segment.whole < 0) add_span_terms(plan, segment, f.memory.tables, q, s.z, first, s.span_logs);
 }
 
 // Turns the log-densities of a span into weighted densities relative to each row's maximum so far.
@@ -165,8 +182,8 @@ inline void weigh_span(const Forward& f, std::int32_t i, std::int32_t rows, Forw
       }
       scale = most;
     }
-    for (std::int64_t j = 0; j < tile; j += lanes)
-      store(weights + j, exp2(load(logs + j) - scale) * load(s.weights + r * tile + j));
+    exp2_tile([=](std::int64_t j) { return load(logs + j) - scale; },
+              [=, &s](std::int64_t j, vfloat p) { store(weights + j, p * load(s.weights + r * tile + j)); });
   }
 }
 
@@ -277,18 +294,29 @@ inline void forward_rows(const Forward& f, std::int64_t first_row, std::int32_t 
     for (std::int64_t i = 0; i < n; ++i) p[i] = x;
   };
   fill(s.sum, block_rows * plan.node_count * lanes, 0);
-  fill(s.maximum, block_rows * plan.node_count * lanes, lowest);
+  for (std::int32_t n = 0; n < plan.node_count; ++n)
+    if (s.online[n]) fill(s.maximum + n * block_rows * lanes, block_rows * lanes, lowest);
   fill(s.span_sum, block_rows * plan.span_count * lanes, 0);
   fill(s.span_maximum, block_rows * plan.span_count * lanes, lowest);
   fill(s.mixture_scale, rows * plan.span_count, lowest);
   fill(s.class_sum, rows * plan.class_sums * lanes, 0);
   const Weights weights = weights_of(f.args.shape);
   for (std::int64_t q = 0; q < f.memory.tables.tiles; ++q) {
-    for (std::int32_t r = 0; r < block_rows; ++r)
-      tile_weights(weights, f.own_column(first_row + (r < rows ? r : 0)), q, s.weights + r * tile);
+    bool uniform = true;
+    for (std::int32_t r = 0; r < block_rows; ++r) {
+      const std::int64_t own = f.own_column(first_row + (r < rows ? r : 0));
+      uniform &= tile_weights(weights, own, q, s.weights + r * tile);
+    }
     fill(s.span_logs, plan.span_count * block_rows * tile, 0);
-    for (std::int32_t g = 0; g < plan.segment_count; ++g)
-      for (std::int32_t first = 0; first < rows; first += row_group) pairs_of_segment(f, q, g, first, s);
+    for (std::int32_t g = 0; g < plan.segment_count; ++g) {
+      for (std::int32_t first = 0; first < rows; first += row_group) {
+        if (uniform) {
+          pairs_of_segment<false>(f, q, g, first, s);
+        } else {
+          pairs_of_segment<true>(f, q, g, first, s);
+        }
+      }
+    }
     pairs_of_spans(f, q, rows, s);
   }
   finish_rows(f, first_row, rows, s);

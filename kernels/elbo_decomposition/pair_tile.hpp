@@ -7,8 +7,8 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-inline constexpr std::int32_t block_rows = 8;  // rows that share what is loaded for a tile of columns
-inline constexpr std::int32_t row_group = 4;   // of them, rows whose pairs are computed side by side
+inline constexpr std::int32_t block_rows = 16;  // rows that share what is loaded for a tile of columns
+inline constexpr std::int32_t row_group = 4;    // of them, rows whose pairs are computed side by side
 
 // Products of densities may come out subnormal, which is slow: they count as 0 between these two. Every task calls
 // them, so that results do not depend on its thread's state.
@@ -29,27 +29,46 @@ CUELBO_INLINE void restore_subnormals(unsigned state) {
 #endif
 }
 
-// 2ˣ for x ≤ 127, relative error 2e-7; 0 below -126 or a subnormal number. Minimax polynomials of degree 5.
-CUELBO_INLINE vfloat exp2(vfloat x) {
-  using simd_detail::polynomial;
+// 2ˣ for x ≤ 127, relative error 2e-7; 0 below -126 or a subnormal number. Minimax polynomials of degree 5. n vectors go
+// side by side.
+template <int n>
+CUELBO_INLINE void exp2(vfloat (&x)[n]) {
+  vfloat f[n], y[n];
 #if defined(__AVX512DQ__)
-  const __m512 v = reinterpret_cast<__m512>(x);
-  const vfloat f = reinterpret_cast<vfloat>(_mm512_maskz_reduce_ps(0xffff, v, 0x09));  // x − ⌊x⌋
-  const vfloat p =
-      polynomial(f, broadcast(1.8775766733615596e-3F), 8.989340094732463e-3F, 5.582631805001738e-2F,
-                 2.4015361704534385e-1F, 6.931530732000745e-1F, 9.999999250635297e-1F);
-  return reinterpret_cast<vfloat>(
-      _mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(p), v));  // p · 2^⌊x⌋
+  constexpr float first = 1.8775766733615596e-3F;
+  constexpr float rest[] = {8.989340094732463e-3F, 5.582631805001738e-2F, 2.4015361704534385e-1F,
+                            6.931530732000745e-1F, 9.999999250635297e-1F};
+  for (int i = 0; i < n; ++i)  // x − ⌊x⌋
+    f[i] = reinterpret_cast<vfloat>(_mm512_maskz_reduce_ps(0xffff, reinterpret_cast<__m512>(x[i]), 0x09));
 #else
   using simd_detail::round_magic;
-  const vfloat bounded = vmin(broadcast(127.0F), vmax(broadcast(-126.0F), x));
-  const vfloat shifted = bounded + round_magic;
-  const vfloat f = bounded - (shifted - round_magic);
-  const vfloat p = polynomial(f, broadcast(1.327647197931638e-3F), 9.675541334206542e-3F,
-                              5.550713273542824e-2F, 2.4022119723848698e-1F, 6.931469670647334e-1F, 1.0F);
-  const vfloat y = as_float(as_uint(p) + (as_uint(shifted) << 23));
-  return select(x < -126.0F, vfloat{}, y);
+  constexpr float first = 1.327647197931638e-3F;
+  constexpr float rest[] = {9.675541334206542e-3F, 5.550713273542824e-2F, 2.4022119723848698e-1F,
+                            6.931469670647334e-1F, 1.0F};
+  vuint exponent[n];
+  for (int i = 0; i < n; ++i) {
+    x[i] = vmax(broadcast(-126.75F), x[i]);  // 2 to its power comes out subnormal
+    const vfloat shifted = x[i] + round_magic;
+    f[i] = x[i] - (shifted - round_magic);
+    exponent[i] = as_uint(shifted) << 23;
+  }
 #endif
+  for (int i = 0; i < n; ++i) y[i] = broadcast(first);
+  for (const float c : rest)
+    for (int i = 0; i < n; ++i) y[i] = fma(y[i], f[i], broadcast(c));
+  for (int i = 0; i < n; ++i) {
+#if defined(__AVX512DQ__)
+    x[i] = reinterpret_cast<vfloat>(  // y · 2^⌊x⌋
+        _mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(y[i]), reinterpret_cast<__m512>(x[i])));
+#else
+    x[i] = as_float(as_uint(y[i]) + exponent[i]);
+#endif
+  }
+}
+CUELBO_INLINE vfloat exp2(vfloat x) {
+  vfloat one[] = {x};
+  exp2(one);
+  return one[0];
 }
 
 CUELBO_INLINE void fill_tile(float* p, float x) {
@@ -71,16 +90,33 @@ CUELBO_INLINE Component component(const ColumnTables& t, std::int64_t q, std::in
 // What belongs to the rows of a group lies side by side: (row_group, tile).
 inline constexpr std::int64_t group_tile = row_group * tile;
 
-// Log-densities of one dimension.
-CUELBO_INLINE void log_densities(const Component& x, const float* z, float* logs) {
+// Log-densities of one dimension; with `add_up` also added to `sum`.
+template <bool add_up = false>
+CUELBO_INLINE void log_densities(const Component& x, const float* z, float* logs, float* sum = nullptr) {
   vfloat zs[row_group];
   for (int r = 0; r < row_group; ++r) zs[r] = broadcast(z[r]);
   for (std::int64_t j = 0; j < tile; j += lanes) {
     const vfloat mean = load(x.mean + j), a = load(x.a + j), c = load(x.c + j);
     for (int r = 0; r < row_group; ++r) {
       const vfloat t = (zs[r] - mean) * a;
-      store(logs + r * tile + j, fma(-t, t, c));
+      const vfloat e = fma(-t, t, c);
+      store(logs + r * tile + j, e);
+      if (add_up) store(sum + r * tile + j, load(sum + r * tile + j) + e);
     }
+  }
+}
+
+// use(j, 2^log(j)) for the vectors of a tile, log(j) ≤ 127. As a loop of its own behind that of the log-densities it is
+// faster than as one with it: a chain of dependent operations half as long leaves room for twice as many chains in the
+// processor's window.
+template <class Log, class Use>
+CUELBO_INLINE void exp2_tile(Log log, Use use) {
+#pragma GCC unroll 1
+  for (std::int64_t j = 0; j < tile; j += 2 * lanes) {  // tile is a multiple of 2 vectors
+    vfloat x[2];
+    for (int i = 0; i < 2; ++i) x[i] = log(j + i * lanes);
+    exp2(x);
+    for (int i = 0; i < 2; ++i) use(j + i * lanes, x[i]);
   }
 }
 
@@ -123,15 +159,15 @@ CUELBO_INLINE void add_span_terms(const BlockPlan& plan, const PlanSegment& segm
 CUELBO_INLINE vfloat add(vfloat a, vfloat b) { return a + b; }
 CUELBO_INLINE vfloat multiply(vfloat a, vfloat b) { return a * b; }
 
-// Combines one row's arrays of a node's children, of which there are at least two, group_tile apart; use(j, x) takes the
+// Combines `size` elements of a node's children, of which there are at least two, group_tile apart; use(j, x) takes the
 // result.
 template <class Combine, class Use>
-CUELBO_INLINE void combine_children(const float* slots, const std::int32_t* children, std::int32_t count,
-                                    Combine combine, Use use) {
+CUELBO_INLINE void combine_children(const float* slots, std::int64_t size, const std::int32_t* children,
+                                    std::int32_t count, Combine combine, Use use) {
   const float* const first = slots + children[0] * group_tile;
   const float* const second = slots + children[1] * group_tile;
 #pragma GCC unroll 1
-  for (std::int64_t j = 0; j < tile; j += 4 * lanes) {  // tile is a multiple of 4 vectors
+  for (std::int64_t j = 0; j < size; j += 4 * lanes) {  // tile is a multiple of 4 vectors
     vfloat x[4];
     for (int i = 0; i < 4; ++i) x[i] = combine(load(first + j + i * lanes), load(second + j + i * lanes));
 #pragma GCC unroll 1
@@ -147,11 +183,8 @@ CUELBO_INLINE void combine_children(const float* slots, const std::int32_t* chil
 template <class Combine>
 CUELBO_INLINE void combine_group(float* slots, const std::int32_t* children, std::int32_t count, float* out,
                                  Combine combine) {
-  for (int r = 0; r < row_group; ++r) {
-    float* const to = out + r * tile;
-    combine_children(slots + r * tile, children, count, combine,
-                     [=](std::int64_t j, vfloat x) { store(to + j, x); });
-  }
+  combine_children(slots, group_tile, children, count, combine,
+                   [=](std::int64_t j, vfloat x) { store(out + j, x); });
 }
 
 CUELBO_INLINE void add_group(float* to, const float* from) {

@@ -35,6 +35,9 @@ std::vector<Case> cases() {
   for (const std::int32_t dims : {15, 16, 31, 64})
     all.push_back(
         {numbered({"wide_D"}, {dims}), {.rows = 33, .columns = 33, .dims = dims}, hfvae_blocks(dims, 8)});
+  all.push_back({"several_column_slices",
+                 {.rows = 150, .columns = 450, .dims = 64, .classes = {3}},
+                 hfvae_blocks(64, 8, 1)});
   all.push_back({"tree_D64", {.rows = 33, .columns = 33, .dims = 64}, tree_blocks(64)});
   all.push_back({"one_group_of_20", {.rows = 33, .columns = 33, .dims = 40}, hfvae_blocks(40, 20)});
 
