@@ -22,8 +22,8 @@ def pairs(z, mean, logvar, groups, log_weights):
     """As everybody writes it: the (B, B, D) tensor of all pairs."""
     difference = z[:, None] - mean[None]
     density = -0.5 * (difference**2 * torch.exp(-logvar)[None] + logvar[None] + LOG_2PI)
-    batch, _, dims = density.shape
-    group = density.view(batch, batch, groups, dims // groups).sum(3)
+    rows, batch, dims = density.shape
+    group = density.view(rows, batch, groups, dims // groups).sum(3)
     blocks = torch.cat([group.sum(2, keepdim=True), group, density], 2)
     return torch.logsumexp(blocks + log_weights[..., None], 1)
 

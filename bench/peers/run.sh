@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Compares cuelbo with PyTorch and writes the figures to bench/results/peers.json and bench/README.md.
+# Compares cuelbo with PyTorch, JAX and ONNX Runtime: figures go to bench/results/peers.json and bench/README.md.
 # Usage: bash bench/peers/run.sh [option of measure.py]…
 # With options, which may leave out cases, only the JSON file build/peers.json is written.
-# The first run downloads PyTorch into build/peers-venv (on Linux with its CUDA libraries, 3 GB) and compiles.
+# The first run downloads the frameworks into build/peers-venv (on Linux with PyTorch's CUDA libraries, 3 GB).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 venv=build/peers-venv
 if [[ ! -e $venv/complete ]]; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade torch numpy safetensors
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade \
+    torch jax onnxruntime onnx onnxscript numpy safetensors
   touch "$venv/complete"
 fi
 

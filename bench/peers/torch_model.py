@@ -7,6 +7,8 @@ them; in the channels_last format neither direction copies.
 import torch
 from torch import nn
 
+BATCH_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
 
 class ToFeatures(nn.Module):
     def forward(self, x):
@@ -74,8 +76,6 @@ class Hfvae(nn.Module):
 
     def loss(self, images, noise, marginals, log_weights):
         mean, logvar = self.encoder(images).chunk(2, 1)
-        if noise is None:
-            noise = torch.randn_like(mean)
         z = mean + torch.exp(0.5 * logvar) * noise
         logits = self.decoder(z)
         batch = images.shape[0]
