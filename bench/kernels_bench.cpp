@@ -1,22 +1,44 @@
-// Every kernel of the CPU at the shapes of the models, in GFLOP/s and GB/s.
+// Every kernel of the CPU at the shapes of the models, in GFLOP/s and GB/s, and as shares of what the FMA units and the memory
+// reach in the same run. What lies in a cache is moved faster than that.
 #include <benchmark/benchmark.h>
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "bench/peak/fma_peak.hpp"
+#include "bench/peak/memory_bandwidth.hpp"
 #include "engine/device.hpp"
+#include "kernels/runtime/thread_pool.hpp"
 #include "tools/lab/call_inputs.hpp"
 #include "tools/lab/measure.hpp"
 
 namespace cuelbo {
 namespace {
 
+using kernels::Precision;
 using lab::Contract;
 using lab::Shape;
 
-void run(benchmark::State& state, const Contract& contract, const Shape& shape) {
+struct Peak {
+  double flops, bytes;  // a second
+};
+
+// Measured when it is first asked for.
+const Peak& peak_of(int threads) {
+  static std::map<int, Peak> peaks;
+  const auto found = peaks.find(threads);
+  if (found != peaks.end()) return found->second;
+  kernels::ThreadPool pool(threads);
+  return peaks.emplace(threads, Peak{.flops = fma_peak(pool), .bytes = memory_bandwidth(pool)}).first->second;
+}
+
+void run(benchmark::State& state, const Contract& contract, const Shape& shape, Precision precision) {
+  const auto threads = static_cast<int>(state.range(0));
+  const Peak& peak = peak_of(threads);
   const std::unique_ptr<Device> device =
-      open_device({.name = "cpu", .threads = static_cast<int>(state.range(0))});
+      open_device({.name = "cpu", .threads = threads, .precision = precision});
   const kernels::KernelTable& table = device->kernels();
   lab::CallMemory memory(*device, contract.buffers(shape), contract.workspace(table, shape));
   lab::draw_inputs(contract, shape, 1, std::vector<bool>(memory.buffers().size()), memory);
@@ -28,6 +50,10 @@ void run(benchmark::State& state, const Contract& contract, const Shape& shape) 
   const double calls = static_cast<double>(state.iterations()) / 1e9;
   state.counters["GFLOP/s"] = benchmark::Counter(work.operations() * calls, benchmark::Counter::kIsRate);
   state.counters["GB/s"] = benchmark::Counter(work.bytes * calls, benchmark::Counter::kIsRate);
+  state.counters["% of FMA peak"] =
+      benchmark::Counter(100e9 * work.operations() * calls / peak.flops, benchmark::Counter::kIsRate);
+  state.counters["% of memory"] =
+      benchmark::Counter(100e9 * work.bytes * calls / peak.bytes, benchmark::Counter::kIsRate);
 }
 
 // Layers of the models for products and convolutions; what a GPU is measured with for the rest.
@@ -59,16 +85,24 @@ std::string name_of(const Contract& contract, const Shape& shape) {
   return contract.name() + "/" + (different.empty() ? "usual" : lab::to_string(different));
 }
 
+void add(const Contract& contract, const Shape& shape, Precision precision) {
+  const char* const suffix = precision == Precision::bf16 ? "/bf16" : "";
+  benchmark::RegisterBenchmark(
+      (name_of(contract, shape) + suffix).c_str(),
+      [&contract, shape, precision](benchmark::State& state) { run(state, contract, shape, precision); })
+      ->ArgName("threads")
+      ->Arg(1)
+      ->Arg(2)
+      ->UseRealTime();
+}
+
 [[maybe_unused]] const bool registered = [] {
   for (const auto& contract : lab::contracts())
-    for (const Shape& shape : shapes_of(*contract))
-      benchmark::RegisterBenchmark(
-          name_of(*contract, shape).c_str(),
-          [&contract = *contract, shape](benchmark::State& state) { run(state, contract, shape); })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime();
+    for (const Shape& shape : shapes_of(*contract)) {
+      add(*contract, shape, Precision::fp32);
+      if (contract->name().starts_with("linear") || contract->name().starts_with("conv2d"))
+        add(*contract, shape, Precision::bf16);
+    }
   return true;
 }();
 

@@ -18,7 +18,7 @@
 //   loader          `items` and `images` of the first batch
 #include <iostream>
 
-#include "bench/peers/fma_peak.hpp"
+#include "bench/peak/fma_peak.hpp"
 #include "bench/peers/modes.hpp"
 #include "bench/peers/serve.hpp"
 #include "engine/error.hpp"

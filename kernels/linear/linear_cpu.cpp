@@ -190,7 +190,9 @@ std::size_t forward_workspace(const LinearForward& a) {
 
 template <class Operand>
 void forward(const LinearForward& a, Stream stream) {
-  const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
+  // Few rows wait for the weight: a byte of it takes as long as four operations.
+  const Cost work = cost(a);
+  const Stream used = parallel_if_worthwhile(stream, a.rows < few_rows ? 4 * work.bytes : work.flops);
   auto* memory = static_cast<float*>(a.workspace);
   const auto* weight = static_cast<const float*>(a.prepared);
   if (const std::int64_t floats = forward_weight_floats<Operand>(a); floats == 0) {

@@ -1,6 +1,7 @@
 #include "kernels/runtime/thread_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace cuelbo::kernels {
 namespace {
@@ -8,8 +9,9 @@ namespace {
 constexpr int task_bits = 40;
 constexpr std::uint64_t task_mask = (std::uint64_t{1} << task_bits) - 1;
 
-// Some tens of microseconds: longer than the gap between two kernels of a program, much shorter than a time slice.
-constexpr int spin_limit = 1000;
+// Longer than what one thread does between two parallel kernels of a program, much shorter than a time slice. By the clock:
+// a pause takes 40 cycles on one processor and 140 on another.
+constexpr auto spin_time = std::chrono::microseconds(60);
 
 void pause() {
 #if defined(__x86_64__)
@@ -20,10 +22,14 @@ void pause() {
 // Waits for `changed()`: spins, then sleeps on `value` for as long as it holds `old`.
 template <class Changed>
 void wait(const std::atomic<std::uint32_t>& value, Changed changed) {
-  for (int spin = 0; spin < spin_limit; ++spin) {
-    if (changed()) return;
-    pause();
-  }
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + spin_time;
+  do {
+    for (int spin = 0; spin < 32; ++spin) {
+      if (changed()) return;
+      pause();
+    }
+  } while (Clock::now() < end);
   while (true) {
     const std::uint32_t old = value.load(std::memory_order_acquire);
     if (changed()) return;

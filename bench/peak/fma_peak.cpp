@@ -1,4 +1,4 @@
-#include "bench/peers/fma_peak.hpp"
+#include "bench/peak/fma_peak.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -55,7 +55,7 @@ double loop_baseline(float* sink) {
 Loop loop_of_path() {
 #ifdef CUELBO_HAVE_X86_PATHS
   const std::string_view path = kernels::cpu_path_name();
-  if (path == "avx512") return loop_avx512;
+  if (path.starts_with("avx512")) return loop_avx512;
   if (path == "avx2") return loop_avx2;
 #endif
   return loop_baseline;
