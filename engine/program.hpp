@@ -62,7 +62,7 @@ class Program {
   struct Options {
     Mode mode = Mode::planned;
     bool gradients = true;  // false: inference, no parameter needs a gradient
-    // The parameters keep the values that they have when the program is planned: what kernels make of weights is made then.
+    // The caller promises that no parameter changes after plan(): what kernels make of weights is made then.
     bool constant_parameters = false;
   };
   using Backward = std::function<void(Gradients&)>;

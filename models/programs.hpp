@@ -18,7 +18,7 @@ struct TrainingProgram {
   Tensor gradient_square_sum;  // (1)
 };
 
-// Images to codes. constant_parameters: with the values that the parameters have now, of which it prepares what it can.
+// Images to codes. constant_parameters: no parameter will change, so what can be prepared of them is prepared now.
 struct EncodeProgram {
   EncodeProgram(Device& device, ParameterSet& parameters, const Hfvae& model, std::int64_t batch_size,
                 bool constant_parameters = false);

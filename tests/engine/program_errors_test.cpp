@@ -285,6 +285,14 @@ TEST_F(ProgramErrors, Devices) {
   EXPECT_EQ(open_device({.name = "cpu", .threads = 1000})->description().find("1000 threads"),
             std::string::npos)
       << "the pool has fewer";
+  EXPECT_EQ(open_device({.name = "cpu"})->description().find("bf16,"), std::string::npos);
+  EXPECT_NE(open_device({.name = "cpu", .precision = kernels::Precision::bf16})->description().find(", bf16"),
+            std::string::npos);
+  EXPECT_THROW(open_device({.name = "cpu", .precision = kernels::Precision::tf32}), UsageError);
+  for (const char* const name : {"cuda", "simt", "simt-checked"})
+    EXPECT_TRUE(
+        mentions(error_of([&] { open_device({.name = name, .precision = kernels::Precision::bf16}); }),
+                 {name, "fp32", "cpu"}));
   ASSERT_FALSE(list_devices().empty());
   EXPECT_TRUE(list_devices()[0].usable);
   EXPECT_TRUE(mentions(error_of([&] { machine.device->allocate(std::size_t{1} << 60); }), {"memory"}));

@@ -58,8 +58,9 @@ std::vector<float> squares_of(std::int64_t count, ImageShape shape) {
 }
 
 struct Model {
-  explicit Model(const RunConfig& config, ImageShape image = {12, 12, 1}, int threads = 2)
-      : device(open_device({.name = "cpu", .threads = threads})),
+  explicit Model(const RunConfig& config, ImageShape image = {12, 12, 1}, int threads = 2,
+                 kernels::Precision precision = kernels::Precision::fp32)
+      : device(open_device({.name = "cpu", .threads = threads, .precision = precision})),
         parameters(*device),
         hfvae(parameters, config, image) {}
   std::unique_ptr<Device> device;
@@ -252,6 +253,63 @@ TEST(Hfvae, one_parameter_set_serves_training_and_inference) {
   EXPECT_EQ(before, code());
   train_steps(model, training, images, 5);
   EXPECT_NE(before, code());
+}
+
+// Weights that are prepared when a program is planned.
+TEST(Hfvae, constant_parameters_give_the_same_bits) {
+  for (const RunConfig& config : {mlp(), convolutional(true)})
+    for (const std::int64_t batch : {1, 16}) {
+      Model model(config);
+      EncodeProgram encode(*model.device, model.parameters, model.hfvae, batch);
+      EncodeProgram constant(*model.device, model.parameters, model.hfvae, batch,
+                             /*constant_parameters=*/true);
+      DecodeProgram decode(*model.device, model.parameters, model.hfvae, batch, /*with_likelihood=*/false);
+      DecodeProgram constant_decode(*model.device, model.parameters, model.hfvae, batch,
+                                    /*with_likelihood=*/false, /*constant_parameters=*/true);
+      const auto prepares = [](const Program& program) {
+        return program.plan_table().find("prepared") != std::string::npos;
+      };
+      EXPECT_FALSE(prepares(encode.program));
+      const bool has_convolutions = config.encoder.layers[0].kind == conv_kind;
+      EXPECT_EQ(prepares(constant.program), batch > 1 || has_convolutions);
+      const std::vector<float> images = images_of(batch, model.hfvae.image(), 9);
+      const std::vector<float> code = standard_normal(5, batch * model.hfvae.code_size());
+      const auto mean = [&](EncodeProgram& p) {
+        p.program.write(p.images, images);
+        p.program.replay();
+        return p.program.read(p.latents.mean);
+      };
+      const auto picture = [&](DecodeProgram& p) {
+        p.program.write(p.code, code);
+        p.program.replay();
+        return p.program.read(p.picture);
+      };
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        EXPECT_EQ(mean(constant), mean(encode));
+        EXPECT_EQ(picture(constant_decode), picture(decode));
+      }
+    }
+}
+
+// 8 bits of every factor: the gradients' direction stays, and the bits do not depend on the number of threads.
+TEST(Hfvae, bf16_trains_like_fp32) {
+  for (const RunConfig& config : {mlp(), convolutional(true)}) {
+    std::vector<float> elbos;
+    std::vector<std::vector<float>> weights;
+    const auto run = [&](int threads, kernels::Precision precision) {
+      Model model(config, {12, 12, 1}, threads, precision);
+      TrainingProgram training(*model.device, model.parameters, model.hfvae, 32, 100);
+      train_steps(model, training, squares_of(32, model.hfvae.image()), 60);
+      elbos.push_back(training.program.read_scalar(training.loss));
+      weights.push_back(model.parameters.read(0));
+    };
+    run(2, kernels::Precision::fp32);
+    for (const int threads : {1, 2, 3}) run(threads, kernels::Precision::bf16);
+    EXPECT_NEAR(elbos[1], elbos[0], 0.05 * std::abs(elbos[0]));
+    EXPECT_NE(elbos[1], elbos[0]);
+    EXPECT_EQ(weights[1], weights[2]);
+    EXPECT_EQ(weights[1], weights[3]);
+  }
 }
 
 TEST(Hfvae, layers_that_do_not_fit_are_named) {

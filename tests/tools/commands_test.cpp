@@ -89,6 +89,18 @@ TEST_F(Commands, ThreadsDoNotChangeTheModel) {
             content("three/checkpoint/step-00000040.safetensors"));
 }
 
+TEST_F(Commands, PrecisionIsThatOfTheRun) {
+  train("low", {"--device", "cpu", "--set", "precision=bf16"});
+  EXPECT_THAT(content("low/config.toml"), HasSubstr("precision = \"bf16\""));
+  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu"}).out, HasSubstr(", bf16"));
+  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu", "--precision", "fp32"}).out, Not(HasSubstr("bf16")));
+  EXPECT_TRUE(fails(run({"train", "tiny.toml", "--output", "other", "--set", "precision=fp16"}), 2, "fp16"));
+  EXPECT_TRUE(
+      fails(run({"train", "tiny.toml", "--output", "other", "--set", "precision=bf16", "--device", "simt"}),
+            2, "precision bf16 is for the device cpu"));
+  EXPECT_FALSE(std::filesystem::exists(path("other")));
+}
+
 TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
   train();
   const Outcome outcome = run({"evaluate", "model"});
