@@ -30,7 +30,7 @@ def read_options():
                         help="for both sides; cuda: training steps against PyTorch alone")
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--minutes", type=float, default=22, help="after these no further case is begun")
+    parser.add_argument("--minutes", type=float, default=60, help="after these no further case is begun")
     parser.add_argument("--only", default="", help="cases whose kind and title contain this, as in 'latency conv'")
     return parser.parse_args()
 
