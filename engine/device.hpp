@@ -96,7 +96,7 @@ class DeviceMemory {
 struct DeviceOptions {
   std::string name = "auto";  // auto | cpu | cuda | cuda:n | simt | simt-checked
   int threads = 0;            // of the CPU, for cpu and simt; 0: all that this process may use
-  std::optional<kernels::Precision> precision = {};  // fp32 unless said; bf16: of the cpu alone
+  std::optional<kernels::Precision> precision;  // fp32 unless said; bf16: of the cpu alone
 };
 
 // Throws UsageError for a name that no device has or a precision that the device has not, Error for a device that is not

@@ -163,7 +163,7 @@ bool Program::is_constant_parameter(Tensor t) const {
   return options_.constant_parameters && options_.mode == Mode::planned && info(t).kind == Kind::parameter;
 }
 
-Tensor Program::bytes_tensor(std::string name, std::size_t bytes) {
+Tensor Program::bytes_tensor(std::string_view name, std::size_t bytes) {
   return tensor(name, {static_cast<std::int64_t>((bytes + sizeof(float) - 1) / sizeof(float))});
 }
 

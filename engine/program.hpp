@@ -114,7 +114,8 @@ class Program {
     auto run = [start = kernel.launch, make, prepared](const Addresses& at, kernels::Stream stream) {
       Args args = make(at);
       if constexpr (requires { args.workspace; }) args.workspace = at.workspace();
-      if constexpr (requires { args.prepared; }) args.prepared = at.read(prepared);
+      [[maybe_unused]] const float* const ready = at.read(prepared);
+      if constexpr (requires { args.prepared; }) args.prepared = ready;
       start(args, stream);
     };
     append(name, inputs, outputs, std::move(run), workspace, cost(shape), in_place);
@@ -226,7 +227,7 @@ class Program {
               std::function<void(const Addresses&, kernels::Stream)> run, std::size_t workspace,
               kernels::Cost cost, const std::vector<std::pair<Tensor, Tensor>>& in_place);
   bool is_constant_parameter(Tensor t) const;
-  Tensor bytes_tensor(std::string name, std::size_t bytes);
+  Tensor bytes_tensor(std::string_view name, std::size_t bytes);
   void prepare_at_plan(Tensor prepared, std::function<void(const Addresses&, kernels::Stream)> prepare);
   Addresses addresses_of(int workspace) const;
   void check_mine(Tensor t, std::string_view user) const;

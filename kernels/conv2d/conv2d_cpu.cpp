@@ -127,7 +127,7 @@ struct Adjoint {
 
 template <class Operand, template <class> class Direction>
 struct Correlated {
-  using Args = typename Direction<Operand>::Args;
+  using Args = Direction<Operand>::Args;
 
   static std::size_t prepared_bytes(const Args& a) {
     return Direction<Operand>::convolution(a).constant_bytes();

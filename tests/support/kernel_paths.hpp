@@ -41,7 +41,8 @@ inline std::vector<KernelPath> make_kernel_paths() {
 
 inline std::vector<KernelPath> make_kernel_paths() {
   std::vector<KernelPath> paths;
-  for (const kernels::CpuPath& path : kernels::cpu_tables()) paths.push_back({path.name, &path.table(kernels::Precision::fp32)});
+  for (const kernels::CpuPath& path : kernels::cpu_tables())
+    paths.push_back({path.name, &path.table(kernels::Precision::fp32)});
   return paths;
 }
 
