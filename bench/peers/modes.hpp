@@ -18,7 +18,7 @@ void peer_decode(const std::string& config, const std::string& inputs, const std
                  const std::vector<std::string>& overrides);
 void peer_decomposition(const std::string& groups, const std::string& codes, const std::string& result,
                         int threads);
-void peer_loader(const std::string& dataset, const std::string& path, const std::string& result,
+void peer_loader(const std::string& name, const std::string& path, const std::string& result_path,
                  int batch_size);
 
 }  // namespace cuelbo
