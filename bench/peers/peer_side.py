@@ -12,6 +12,7 @@ line on standard input is a command and is answered by a line of JSON:
 
 import json
 import os
+import re
 import sys
 import time
 import tomllib
@@ -114,4 +115,5 @@ def serve(work, case, about):
             else:
                 answer(calls(work.call(command["calls"]), command["count"]))
         except Exception as error:  # a variant that does not work here is left out, and the reason is reported
-            answer({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
+            first_line = f"{type(error).__name__}: {error}".splitlines()[0]
+            answer({"error": re.sub(r"(/[\w.+-]+)+/", "", first_line)})  # folders are of this machine
