@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <string_view>
 
 #ifdef CUELBO_HAVE_X86_PATHS
@@ -63,23 +65,24 @@ Loop loop_of_path() {
 
 }  // namespace
 
+double fma_work(kernels::ThreadPool& pool) {
+  static const Loop loop = loop_of_path();
+  double operations[kernels::ThreadPool::max_threads] = {};
+  float sink[kernels::ThreadPool::max_threads] = {};
+  kernels::parallel_for(pool.stream(), 8 * pool.threads(),
+                        [&](std::int64_t, int worker) { operations[worker] += loop(&sink[worker]); });
+  const volatile float used = *std::max_element(std::begin(sink), std::end(sink));
+  static_cast<void>(used);
+  return std::accumulate(std::begin(operations), std::end(operations), 0.0);
+}
+
 double fma_peak(kernels::ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
-  const Loop loop = loop_of_path();
-  const std::int64_t tasks = 8 * pool.threads();
   double best = 0;
   for (int run = 0; run < 10; ++run) {
-    double operations[kernels::ThreadPool::max_threads] = {};
-    float sink[kernels::ThreadPool::max_threads] = {};
     const auto start = Clock::now();
-    kernels::parallel_for(pool.stream(), tasks,
-                          [&](std::int64_t, int worker) { operations[worker] += loop(&sink[worker]); });
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    double sum = 0;
-    for (const double n : operations) sum += n;
-    const volatile float used = *std::max_element(sink, sink + kernels::ThreadPool::max_threads);
-    static_cast<void>(used);
-    best = std::max(best, sum / seconds);
+    const double operations = fma_work(pool);
+    best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - start).count());
   }
   return best;
 }

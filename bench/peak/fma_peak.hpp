@@ -5,8 +5,11 @@
 
 namespace cuelbo {
 
-// Operations a second, a multiply-add counted as two, with every thread of the pool at work: the best of several runs
-// of a few milliseconds, with the instructions of the kernels' path (kernels/cpu_tables.hpp).
+// Does multiply-adds for a few milliseconds with every thread of the pool, with the instructions of the kernels' path
+// (kernels/cpu_tables.hpp). Returns the number of operations, a multiply-add counted as two: always the same.
+double fma_work(kernels::ThreadPool& pool);
+
+// Operations a second of `fma_work`: the best of several runs.
 double fma_peak(kernels::ThreadPool& pool);
 
 }  // namespace cuelbo

@@ -7,7 +7,7 @@
 //   cuelbo_peer decomposition GROUPS CODES RESULT THREADS          the ELBO decomposition alone, forward and backward
 //   cuelbo_peer loader DATASET PATH RESULT BATCH_SIZE              shuffled batches of a data set (PATH may be "")
 //   cuelbo_peer accepts CONFIG [KEY=VALUE]…                        exit code 0 if it is a configuration
-//   cuelbo_peer fma_peak THREADS
+//   cuelbo_peer fma_peak THREADS                                   nothing but multiply-adds: `flops` of them a call
 //
 // IMAGES has `images` (B, H, W, C); INPUTS also `codes` (B, D); CODES has `z`, `mean`, `logvar` (B, D) and `weight`
 // (B, blocks). All are safetensors. RESULT gets, of
@@ -50,7 +50,8 @@ void run(const std::vector<std::string>& arguments) {
     load_config(arguments[1], overrides(2));
   } else if (mode == "fma_peak" && count == 2) {
     kernels::ThreadPool pool(std::stoi(arguments[1]));
-    answer({{"flops", fma_peak(pool)}});
+    answer({{"flops", fma_work(pool)}});
+    serve([&] { fma_work(pool); });
   } else {
     usage_fail("see the head of bench/peers/cuelbo_peer.cpp for the arguments");
   }

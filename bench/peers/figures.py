@@ -26,3 +26,8 @@ def summary(samples):
 def compared(samples, ours):
     """Of samples of a peer, each beside one of cuelbo's."""
     return summary(samples) | {"ratio": quartiles([s["ms"] / o["ms"] for s, o in zip(samples, ours, strict=True)])}
+
+
+def share_of_floor(flops, ours, peaks):
+    """Of each sample's time: how much of it `flops` operations take at the peak that was measured beside it."""
+    return quartiles([1e3 * flops / peak / o["ms"] for o, peak in zip(ours, peaks, strict=True)])

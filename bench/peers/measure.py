@@ -5,6 +5,7 @@ the fastest becomes the peer; then cuelbo and the peers take turns. Writes a JSO
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import time
 
 from cases import BF16_CASES, CASES, GPU_CASES, LOADER_CASES, MLP, PRECISION
 from fresh import measure_memory, measure_start
-from process import PeerError
+from process import Peak, PeerError
 from turns import measure
 
 
@@ -33,12 +34,6 @@ def read_options():
     parser.add_argument("--minutes", type=float, default=60, help="after these no further case is begun")
     parser.add_argument("--only", default="", help="cases whose kind and title contain this, as in 'latency conv'")
     return parser.parse_args()
-
-
-def fma_peak(program, threads):
-    command = [program, "fma_peak", str(threads)]
-    outputs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(5)]
-    return max(json.loads(output)["flops"] for output in outputs)
 
 
 def has_bf16(program):
@@ -79,10 +74,8 @@ def processor():
         return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
 
 
-def main():
-    options = read_options()
-    start = time.monotonic()
-    peaks = {} if options.device == "cuda" else {t: fma_peak(options.program, t) for t in options.threads}
+def measure_all(options, peaks, start):
+    """What has been measured and what was left out, after each case."""
     results, left_out = [], []
     for title, threads, measure_in in tasks(options, peaks):
         if options.only not in title:
@@ -96,13 +89,29 @@ def main():
         result["seconds"] = round(time.monotonic() - start - seconds, 1)
         results.append(result)
         print(f"{seconds:4.0f} s  {title}, {threads} thread(s): {line_of(result)}", flush=True)
+        yield results, left_out
+    yield results, left_out
 
+
+def write(path, content):
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(content, indent=1) + "\n")
+    beside.replace(path)
+
+
+def main():
+    options = read_options()
+    start = time.monotonic()
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
-               "pairs": options.pairs, "seconds": round(time.monotonic() - start),
-               "fma_peak_gflops": {str(t): p / 1e9 for t, p in peaks.items()}, "left_out": left_out,
-               "results": results}
-    options.output.write_text(json.dumps(content, indent=1) + "\n")
+    machine = {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    with contextlib.ExitStack() as stack:
+        peaks = {}
+        if options.device == "cpu":
+            peaks = {threads: stack.enter_context(Peak(options, threads)) for threads in options.threads}
+        for results, left_out in measure_all(options, peaks, start):
+            write(options.output, {"machine": machine, "pairs": options.pairs,
+                                   "seconds": round(time.monotonic() - start), "left_out": left_out,
+                                   "results": results})
 
 
 if __name__ == "__main__":

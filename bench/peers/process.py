@@ -70,6 +70,19 @@ class Ours(Process):
         return self.sample(f"{command} {count}")
 
 
+class Peak(Ours):
+    """The FMA units, with so many threads and nothing else to do."""
+
+    def __init__(self, options, threads):
+        super().__init__(options, ["fma_peak", str(threads)])
+        self.time("run", 1)  # its threads start
+        self.call_ms = self.time("run", 1)["ms"]
+
+    def flops(self, milliseconds):
+        """Operations a second, over about so many milliseconds."""
+        return 1e3 * self.about["flops"] / self.time("run", max(1, round(milliseconds / self.call_ms)))["ms"]
+
+
 class Peer(Process):
     """A framework. `tuned_memory`: freed memory stays, on huge pages; page faults would cost up to half of its time."""
 

@@ -5,6 +5,7 @@
 
 import json
 import pathlib
+import statistics
 import sys
 
 BEGIN, END = "<!-- peers -->", "<!-- /peers -->"
@@ -21,7 +22,7 @@ def ratio(peer):
 
 
 def share(ours):
-    return f"{ours['share_of_floor']:.0%}" if "share_of_floor" in ours else "–"
+    return f"{ours['share_of_floor']['median']:.0%}" if "share_of_floor" in ours else "–"
 
 
 def row(*cells):
@@ -90,13 +91,13 @@ def latency(content):
         return " / ".join(number(figures["us"][p]) for p in ("p50", "p90", "p99"))
 
     columns = [("network, batch", LEFT), ("threads", RIGHT), ("cuelbo, µs: p50 / p90 / p99", RIGHT),
-               ("peer, µs: p50 / p90 / p99", RIGHT), ("ratio of p50 (quartiles)", RIGHT), ("the peer", LEFT),
-               ("other frameworks, p50", LEFT)]
+               ("of the floor", RIGHT), ("peer, µs: p50 / p90 / p99", RIGHT), ("ratio of p50 (quartiles)", RIGHT),
+               ("the peer", LEFT), ("other frameworks, p50", LEFT)]
     rows = []
     for r in of_kind(content, "latency"):
         best = r["peers"][r["best"]]
-        rows.append(row(r["case"], r["threads"], microseconds(r["cuelbo"]), microseconds(best), ratio(best), r["best"],
-                        other_peers(r, unit=1e3)))
+        rows.append(row(r["case"], r["threads"], microseconds(r["cuelbo"]), share(r["cuelbo"]), microseconds(best),
+                        ratio(best), r["best"], other_peers(r, unit=1e3)))
     return table("Latency of encoding and decoding, from and to host memory", columns, rows)
 
 
@@ -141,15 +142,25 @@ def processor_share(content):
     return min((figures["cpu_ms"] / figures["ms"] for figures in ours), default=1)
 
 
+def fma_peaks(results):
+    """What the FMA units reached beside the cases, by number of threads."""
+    measured = [(r["threads"], r["cuelbo"]["fma_peak_gflops"]["median"]) for r in results
+                if "fma_peak_gflops" in r["cuelbo"]]
+    return {threads: [peak for t, peak in measured if t == threads] for threads, _ in sorted(measured)}
+
+
 def head(content):
     results = content["results"]
     versions = {name: version for r in results for name, version in r.get("versions", {}).items()}
     device = next((r["device"] for r in results if r.get("device")), "")
-    peaks = ", ".join(f"{peak:.0f} GFLOP/s on {threads}" for threads, peak in content["fma_peak_gflops"].items())
     lines = [f"{content['machine']['processor']}, {content['machine']['cpus']} CPUs; "
              f"{device.split(',')[0].replace('(', '')} instructions; "
              + ", ".join(f"{name} {version}" for name, version in versions.items())
-             + f"; FMA peak {peaks} thread(s); {content['pairs']} pairs; {content['seconds']} s in all."]
+             + f"; {content['pairs']} pairs; {content['seconds']} s in all."]
+    if peaks := fma_peaks(results):
+        lines += ["", "FMA units, median over the cases (least and most): " + "; ".join(
+            f"{statistics.median(of):.0f} GFLOP/s ({min(of):.0f}–{max(of):.0f}) with {threads} thread(s)"
+            for threads, of in peaks.items()) + "."]
     if (processor := processor_share(content)) < 0.95:
         lines += ["", "The machine was busy with other things: a single thread had a processor for "
                       f"{processor:.0%} of the time."]

@@ -6,8 +6,8 @@
 //   large image (batch, large_height, large_width, large_channels)  --conv2d-->  small image (batch, small_height, …)
 //   small_height = (large_height + 2·padding − kernel) / stride + 1, likewise the width
 //
-// Padding counts as zeros or as nothing, which is the same for finite operands: where an operand is not finite, sums
-// whose window reaches beyond the image, or between the pixels that a stride leaves apart, are unspecified.
+// Where an operand is not finite, a sum that it is part of is not finite, and unspecified are sums whose window reaches
+// beyond the image, or between the pixels that a stride leaves apart: padding counts as zeros or as nothing.
 #pragma once
 
 #include "kernels/runtime/kernel.hpp"

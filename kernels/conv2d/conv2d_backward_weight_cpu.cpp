@@ -2,6 +2,7 @@
 // are broadcast, small pixels are rows of B where they are. Large images are copied with the zeros around them, so that
 // no window ends at a border. The images are cut into parts by shape, and the parts' sums are added in order.
 #include "kernels/conv2d/conv2d.hpp"
+#include "kernels/conv2d/winograd_weight.hpp"
 #include "kernels/linear/panel.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 
@@ -227,7 +228,13 @@ void add_parts(const Plan& plan, const float* partial, std::int64_t row, std::in
 }
 
 template <class Operand>
+bool filters(const Conv2dShape& s) {
+  return Operand::values == 1 && winograd::applies(s);
+}
+
+template <class Operand>
 std::size_t workspace(const Conv2dBackwardWeight& a) {
+  if (filters<Operand>(a.shape)) return winograd::weight_workspace(a);
   const Plan plan(a.shape, Operand::values);
   return static_cast<std::size_t>(plan.parts * plan.part_size() + plan.workers() * plan.worker_floats()) *
              sizeof(float) +
@@ -243,6 +250,7 @@ void launch(const Conv2dBackwardWeight& a, Stream stream) {
     for (std::int64_t i = 0; i < s.small_channels * plan.depth; ++i) a.dweight[i] = 0;
     return;
   }
+  if (filters<Operand>(s)) return winograd::weight_gradient(a, used);
   auto* const partials = static_cast<float*>(a.workspace);
   float* const worker_scratch = partials + plan.parts * plan.part_size();
   auto* const row_offset =

@@ -5,7 +5,9 @@
 #include <type_traits>
 
 #include "kernels/conv2d/convolution.hpp"
+#include "kernels/conv2d/gather.hpp"
 #include "kernels/conv2d/scatter.hpp"
+#include "kernels/conv2d/winograd_convolution.hpp"
 #include "kernels/runtime/thread_pool.hpp"
 
 namespace cuelbo::kernels::CUELBO_ISA {
@@ -159,20 +161,47 @@ struct Correlated {
   }
 };
 
-// The adjoint for few channels, in fp32.
+// Few channels, in fp32: a plan, what packs the weight, and what multiplies.
+struct Gathered {
+  using Args = Conv2dForward;
+  using Plan = Gather;
+  static void pack_weight(const Args& a, float* packed, Stream stream) {
+    pack_forward<Fp32>(a.shape, a.weight, packed, stream);
+  }
+  static std::int64_t scratch_floats(const Plan& plan) { return plan.workers() * plan.copy_floats(); }
+  static void multiply(const Plan& plan, const Args& a, const float* packed, float* scratch, Stream stream) {
+    gather(plan, a.large, packed, scratch, epilogue_of(a, a.small), stream);
+  }
+};
 struct Scattered {
-  static std::size_t prepared_bytes(const Conv2dBackwardData& a) {
-    return static_cast<std::size_t>(Scatter(a.shape).packed_floats()) * sizeof(float);
+  using Args = Conv2dBackwardData;
+  using Plan = Scatter;
+  static void pack_weight(const Args& a, float* packed, Stream) {
+    pack_scatter(Scatter(a.shape), a.weight, packed);
   }
-  static void prepare(const Conv2dBackwardData& a, void* memory, Stream) {
-    pack_scatter(Scatter(a.shape), a.weight, static_cast<float*>(memory));
+  static std::int64_t scratch_floats(const Plan& plan) { return plan.scratch_floats(); }
+  static void multiply(const Plan& plan, const Args& a, const float* packed, float* scratch, Stream stream) {
+    scatter(plan, a.small, packed, scratch, epilogue_of(a, a.large), stream);
   }
-  static std::size_t workspace(const Conv2dBackwardData& a) {
+};
+
+template <class Direction>
+struct FewChannels {
+  using Args = Direction::Args;
+  using Plan = Direction::Plan;
+
+  static std::size_t prepared_bytes(const Args& a) {
+    return static_cast<std::size_t>(Plan(a.shape).packed_floats()) * sizeof(float);
+  }
+  static void prepare(const Args& a, void* memory, Stream stream) {
+    Direction::pack_weight(a, static_cast<float*>(memory), stream);
+  }
+  static std::size_t workspace(const Args& a) {
     return (a.prepared != nullptr ? 0 : prepared_bytes(a)) +
-           static_cast<std::size_t>(Scatter(a.shape).scratch_floats()) * sizeof(float);
+           static_cast<std::size_t>(Direction::scratch_floats(Plan(a.shape))) * sizeof(float);
   }
-  static void launch(const Conv2dBackwardData& a, Stream stream) {
-    const Scatter plan(a.shape);
+  static void launch(const Args& a, Stream stream) {
+    const Plan plan(a.shape);
     auto* scratch = static_cast<float*>(a.workspace);
     const auto* packed = static_cast<const float*>(a.prepared);
     if (packed == nullptr) {
@@ -180,22 +209,26 @@ struct Scattered {
       packed = scratch;
       scratch += plan.packed_floats();
     }
-    scatter(plan, a.small, packed, scratch, epilogue_of(a, a.large),
-            parallel_if_worthwhile(stream, cost(a).flops));
+    Direction::multiply(plan, a, packed, scratch, parallel_if_worthwhile(stream, cost(a).flops));
   }
 };
 
 // Calls f with the implementation of a shape. Pairs of bf16 are pairs of channels: without them fp32 it is.
 template <class Operand, class F>
 auto with_implementation(const Conv2dForward& a, F&& f) {
-  if (a.shape.large_channels % Operand::values != 0) return f(Correlated<Fp32, Forward>{});
-  return f(Correlated<Operand, Forward>{});
+  if (converts<Operand> && a.shape.large_channels % Operand::values == 0)
+    return f(Correlated<Operand, Forward>{});
+  if (prefers_gather(a.shape)) return f(FewChannels<Gathered>{});
+  if (winograd::applies(a.shape)) return f(winograd::Filtered<winograd::ForwardWinograd>{});
+  return f(Correlated<Fp32, Forward>{});
 }
 template <class Operand, class F>
 auto with_implementation(const Conv2dBackwardData& a, F&& f) {
-  if (prefers_scatter(a.shape)) return f(Scattered{});
-  if (a.shape.small_channels % Operand::values != 0) return f(Correlated<Fp32, Adjoint>{});
-  return f(Correlated<Operand, Adjoint>{});
+  if (prefers_scatter(a.shape)) return f(FewChannels<Scattered>{});
+  if (converts<Operand> && a.shape.small_channels % Operand::values == 0)
+    return f(Correlated<Operand, Adjoint>{});
+  if (winograd::applies(a.shape)) return f(winograd::Filtered<winograd::AdjointWinograd>{});
+  return f(Correlated<Fp32, Adjoint>{});
 }
 
 template <class Operand, class Args>

@@ -80,6 +80,10 @@ class Figures(unittest.TestCase):
         samples = [{"ms": 1, "us": list(range(0, 50))}, {"ms": 1, "us": list(range(50, 101))}]
         self.assertEqual(figures.summary(samples)["us"], {"p50": 50, "p90": 90, "p99": 99})
 
+    def test_the_floor_takes_the_peak_measured_beside(self):
+        ours = [{"ms": 10}, {"ms": 40}, {"ms": 10}]
+        self.assertEqual(figures.share_of_floor(1e9, ours, [2e11, 1e11, 1e11])["median"], 0.5)
+
 
 def compared(ms, ratio):
     return {"ms": ms, "ratio": {"first": ratio, "median": ratio, "third": ratio}}
@@ -94,8 +98,7 @@ def result(kind, case, ours, peers, **more):
 
 class Table(unittest.TestCase):
     def write(self, readme, *results):
-        content = {"machine": {"processor": "P", "cpus": 2}, "pairs": 11, "seconds": 1, "fma_peak_gflops": {"1": 100},
-                   "left_out": [], "results": results}
+        content = {"machine": {"processor": "P", "cpus": 2}, "pairs": 11, "seconds": 1, "left_out": [], "results": results}
         with tempfile.TemporaryDirectory() as folder:
             source, target = (pathlib.Path(folder) / name for name in ("peers.json", "README.md"))
             source.write_text(json.dumps(content))
@@ -106,7 +109,8 @@ class Table(unittest.TestCase):
 
     def test_every_kind_has_its_row(self):
         peers = {"PyTorch: eager": compared(20, 2), "JAX: lax": compared(30, 3)}
-        ours = {"ms": 10, "cpu_ms": 10, "share_of_floor": 0.5, "arena_bytes": 4e6, "peak_mib": 10}
+        ours = {"ms": 10, "cpu_ms": 10, "share_of_floor": {"median": 0.5}, "fma_peak_gflops": {"median": 100},
+                "arena_bytes": 4e6, "peak_mib": 10}
         us = {"us": {"p50": 1, "p90": 2, "p99": 3}}
         done, text = self.write(
             "a\n<!-- peers -->\nold\n<!-- /peers -->\nb\n",
@@ -120,9 +124,9 @@ class Table(unittest.TestCase):
         self.assertTrue(text.startswith("a\n<!-- peers -->\n") and text.endswith("\n<!-- /peers -->\nb\n"))
         self.assertNotIn("old", text)
         for row in ("| conv, B = 256 | 1 | 10 | 50% | 20 | **2.00** (2.00–2.00) | PyTorch: eager | JAX 30 |",
-                    "| 40 | **4.00** (4.00–4.00) | 4.0, 10 |", "| 1 / 2 / 3 | 1 / 2 / 3 | **2.00**", "256000",
-                    "**9.0**",
-                    "10 times fewer", "Fewer pairs, of what takes long: conv, B = 256, 1 thread(s): 5."):
+                    "| 40 | **4.00** (4.00–4.00) | 4.0, 10 |", "| 1 / 2 / 3 | 50% | 1 / 2 / 3 | **2.00**",
+                    "100 GFLOP/s (100–100) with 1", "256000", "**9.0**", "10 times fewer",
+                    "Fewer pairs, of what takes long: conv, B = 256, 1 thread(s): 5."):
             self.assertIn(row, text)
 
     def test_needs_its_markers(self):

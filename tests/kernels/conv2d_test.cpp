@@ -38,6 +38,15 @@ const std::vector<Conv2dShape> shapes = {
     make_shape(3, 4, 4, 64, 10, 4, 1, 0),
     make_shape(1, 3, 3, 9, 17, 3, 8, 2),
     make_shape(1, 20, 20, 1, 1, 16, 2, 15),
+    // what minimal filtering does, with channels of several widths, tiles at all borders, and blocks that are not full
+    make_shape(7, 12, 20, 48, 16, 4, 2, 1),
+    make_shape(1, 4, 4, 16, 80, 4, 2, 1),
+    make_shape(70, 8, 4, 16, 32, 4, 2, 1),
+    // and what it leaves alone: an odd small image, a large one with a pixel too many, channels that fill no vector
+    make_shape(2, 14, 14, 32, 64, 4, 2, 1),
+    make_shape(2, 9, 8, 16, 16, 4, 2, 1),
+    make_shape(2, 8, 8, 16, 24, 4, 2, 1),
+    make_shape(2, 8, 8, 16, 16, 4, 2, 2),
     // more images than one part of the weight gradient takes, odd ones included
     make_shape(37, 4, 5, 9, 33, 3, 1, 1),
     make_shape(65, 6, 6, 2, 31, 2, 2, 0),
@@ -214,8 +223,7 @@ TEST(Conv2d, ReferenceGradientsAreDerivatives) {
       near(dweight, central_differences([&](const auto& v) { return loss(large, v); }, weight), 1e-8));
 }
 
-TEST(Conv2d, AnImageDoesNotReachAnother) {
-  const Conv2dShape s = make_shape(3, 6, 6, 8, 16, 3, 1, 1);
+void expect_images_apart(const Conv2dShape& s) {
   auto large = random_normal(large_size(s), 1);
   const auto weight = random_normal(weight_size(s), 2);
   for (const KernelPath& path : kernel_paths()) {
@@ -239,6 +247,11 @@ TEST(Conv2d, AnImageDoesNotReachAnother) {
         EXPECT_EQ(spoilt[i], clean[i]);
     }
   }
+}
+
+TEST(Conv2d, AnImageDoesNotReachAnother) {
+  expect_images_apart(make_shape(3, 6, 6, 8, 16, 3, 1, 1));
+  expect_images_apart(make_shape(3, 8, 8, 16, 16, 4, 2, 1));
 }
 
 }  // namespace
