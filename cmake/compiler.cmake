@@ -31,8 +31,9 @@ add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>"
 
 if(CUELBO_SANITIZE)
   # Instrumented code makes g++ 12 see uninitialised members in std::function.
+  # Of debug information, lines are enough for a report and take a fifth less to compile.
   add_compile_options(-fsanitize=${CUELBO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-                      -Wno-maybe-uninitialized)
+                      -Wno-maybe-uninitialized -g1)
   add_link_options(-fsanitize=${CUELBO_SANITIZE})
 endif()
 if(CUELBO_COVERAGE)

@@ -24,6 +24,23 @@ function(cuelbo_add_library name sources)
   target_link_libraries(${name} ${scope} Threads::Threads ${ARGN})
 endfunction()
 
+# For what is not made to be fast: -O1 takes two thirds of the time that -O3 takes to compile it.
+function(cuelbo_compile_quickly name)
+  if(TARGET ${name})
+    target_compile_options(${name} PRIVATE "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>")
+  endif()
+endfunction()
+
+# AddressSanitizer watches what these tests call, not the tests: compiling them would take three times as long. They still
+# see its macro.
+function(cuelbo_leave_uninstrumented)
+  foreach(name IN LISTS ARGN)
+    if(TARGET ${name} AND CUELBO_SANITIZE MATCHES "address")
+      target_compile_options(${name} PRIVATE -fno-sanitize=all -D__SANITIZE_ADDRESS__=1)
+    endif()
+  endforeach()
+endfunction()
+
 # cuelbo_library(<name> FOLDER <folder> [EXCLUDE <subfolder>] [LINK <library>…])
 function(cuelbo_library name)
   cmake_parse_arguments(arg "" "FOLDER;EXCLUDE" "LINK" ${ARGN})
@@ -107,6 +124,7 @@ function(cuelbo_tests name)
     target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
     target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
     target_compile_definitions(${name} PRIVATE "CUELBO_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+    cuelbo_compile_quickly(${name})
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}. PROPERTIES TIMEOUT 600)
   endif()
 endfunction()
