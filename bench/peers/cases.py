@@ -41,7 +41,7 @@ class TrainingCase:
     batch: int
     precision: str = FP32
 
-    kind, command, block_ms = "training", "run", 60
+    kind, command, block_ms = "training", "run", 200
     frameworks = ("PyTorch", "JAX")
 
     @property
