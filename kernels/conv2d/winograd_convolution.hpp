@@ -236,10 +236,11 @@ struct Filtered {
   using Args = Direction::Args;
 
   static std::size_t bytes(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
-  static std::size_t prepared_bytes(const Args& a) {
+  static std::int64_t prepared_floats(const Args& a) {
     const Blocks<Direction> blocks(a.shape);
-    return bytes(blocks.packed_floats() + blocks.panels() * Direction::pack_floats(a.shape));
+    return blocks.packed_floats() + blocks.panels() * Direction::pack_floats(a.shape);
   }
+  static std::size_t prepared_bytes(const Args& a) { return bytes(prepared_floats(a)); }
   static void prepare(const Args& a, void* memory, Stream stream) {
     const Blocks<Direction> blocks(a.shape);
     auto* const packed = static_cast<float*>(memory);
@@ -262,7 +263,7 @@ struct Filtered {
     if (packed == nullptr) {
       prepare(a, scratch, used);
       packed = scratch;
-      scratch += prepared_bytes(a) / sizeof(float);
+      scratch += prepared_floats(a);
     }
     float *const zeros = scratch, *const blocks_scratch = scratch + blocks.zero_floats;
     for (std::int64_t i = 0; i < blocks.zero_floats; ++i) zeros[i] = 0;
