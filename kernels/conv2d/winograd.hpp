@@ -166,4 +166,16 @@ struct Patch {
   }
 };
 
+// The large pixels of a tile.
+CUELBO_INLINE Patch<LargeAxis::inputs> large_patch(const Conv2dShape& s, const float* large, TilePosition p,
+                                                   const float* zeros) {
+  return {large + p.image * s.large_height * s.large_width * s.large_channels,
+          s.large_height,
+          s.large_width,
+          s.large_channels,
+          4 * p.y - 1,
+          4 * p.x - 1,
+          zeros};
+}
+
 }  // namespace cuelbo::kernels::CUELBO_ISA::winograd

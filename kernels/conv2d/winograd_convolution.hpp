@@ -60,9 +60,7 @@ struct ForwardWinograd {
     const Conv2dShape& s = a.shape;
     const Sizes z = sizes(s);
     const std::int64_t channels = s.large_channels;
-    const Patch<LargeAxis::inputs> patch(a.large + p.image * s.large_height * s.large_width * channels,
-                                         s.large_height, s.large_width, channels, 4 * p.y - 1, 4 * p.x - 1,
-                                         zeros);
+    const auto patch = large_patch(s, a.large, p, zeros);
     const Places to{.product = z.depth, .phase = channels};
     for (std::int64_t l = 0; l < channels; l += lanes)
       transform<LargeAxis>([&](int r) { return patch.second[r] + l; },

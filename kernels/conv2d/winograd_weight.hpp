@@ -24,8 +24,8 @@ struct WeightPlan {
     constexpr std::int64_t most_floats = 256 * 1024;
     const std::int64_t affordable = larger(2, smaller(6, most_floats / (points * points * product_step())));
     parts = larger(1, smaller(affordable, tiles.count() / 32));
-    tiles_per_part = divide_up(tiles.count(), parts);
-    parts = divide_up(tiles.count(), tiles_per_part);
+    tiles_per_part = larger(1, divide_up(tiles.count(), parts));
+    parts = larger(1, divide_up(tiles.count(), tiles_per_part));
     block_tiles = smaller(64, tiles_per_part);
   }
   std::int64_t tasks() const { return parts * points; }
@@ -45,9 +45,7 @@ void transform_tile(const WeightPlan& plan, const Conv2dBackwardWeight& a, TileP
                     float* large, float* small) {
   const Conv2dShape& s = plan.s;
   const std::int64_t channels = s.large_channels;
-  const Patch<LargeAxis::inputs> patch(a.large + p.image * s.large_height * s.large_width * channels,
-                                       s.large_height, s.large_width, channels, 4 * p.y - 1, 4 * p.x - 1,
-                                       zeros);
+  const auto patch = large_patch(s, a.large, p, zeros);
   for (std::int64_t l = 0; l < channels; l += lanes)
 #pragma GCC unroll 2
     for (int phase = 0; phase < phases; ++phase)

@@ -249,6 +249,68 @@ void expect_images_apart(const Conv2dShape& s) {
   }
 }
 
+// Plain, by minimal filtering, and with one channel.
+TEST(Conv2d, OfNoImagesHasAZeroWeightGradient) {
+  for (const Conv2dShape& s : {make_shape(0, 6, 6, 8, 16, 3, 1, 1), make_shape(0, 8, 8, 16, 16, 4, 2, 1),
+                               make_shape(0, 8, 8, 1, 16, 4, 2, 1)}) {
+    SCOPED_TRACE(name(s));
+    const auto weight = random_normal(weight_size(s), 1);
+    on_every_path(
+        [&](const KernelTable& table, Stream stream) {
+          Outputs out{KernelBuffer(0), KernelBuffer(0), KernelBuffer(weight_size(s))};
+          launch(table.conv2d_forward, {.shape = s, .weight = weight.data(), .small = out[0].data()}, stream);
+          launch(table.conv2d_backward_data, {.shape = s, .weight = weight.data(), .large = out[1].data()},
+                 stream);
+          launch(table.conv2d_backward_weight, {.shape = s, .dweight = out[2].data()}, stream);
+          return out;
+        },
+        [&](const Outputs& out) { EXPECT_TRUE(near(out[2], std::vector<float>(weight_size(s), 0), 0)); });
+  }
+}
+
+// An infinite pixel in the middle makes the sums that it is part of infinite or NaN, and no others.
+TEST(Conv2d, WhatIsNotFiniteStaysWhereItBelongs) {
+  for (const Conv2dShape& s :
+       {make_shape(1, 12, 12, 8, 16, 3, 1, 1), make_shape(1, 16, 16, 16, 16, 4, 2, 1)}) {
+    SCOPED_TRACE(name(s));
+    const auto weight = random_normal(weight_size(s), 1);
+    const auto spoil = [](std::vector<float> image, std::int64_t element) {
+      image[static_cast<std::size_t>(element)] = std::numeric_limits<float>::infinity();
+      return image;
+    };
+    for (std::int64_t step = 0; step < 4; ++step) {  // each place in a tile
+      const std::int64_t y = step / 2, x = step % 2;
+      const auto large =
+          spoil(random_normal(large_size(s), 2),
+                ((s.large_height / 2 + y) * s.large_width + s.large_width / 2 + x) * s.large_channels);
+      const auto small =
+          spoil(random_normal(small_size(s), 3),
+                ((s.small_height / 2 + y) * s.small_width + s.small_width / 2 + x) * s.small_channels);
+      const float* const none = nullptr;
+      std::vector<float> conv(small_size(s)), adjoint(large_size(s));
+      reference::conv2d_forward({.shape = s}, large.data(), weight.data(), none, none, conv.data());
+      reference::conv2d_backward_data({.shape = s}, small.data(), weight.data(), none, none, adjoint.data());
+      on_every_path(
+          [&](const KernelTable& table, Stream stream) {
+            Outputs out{KernelBuffer(small_size(s)), KernelBuffer(large_size(s))};
+            launch(table.conv2d_forward,
+                   {.shape = s, .large = large.data(), .weight = weight.data(), .small = out[0].data()},
+                   stream);
+            launch(table.conv2d_backward_data,
+                   {.shape = s, .small = small.data(), .weight = weight.data(), .large = out[1].data()},
+                   stream);
+            return out;
+          },
+          [&](const Outputs& out) {
+            for (std::size_t i = 0; i < conv.size(); ++i)
+              EXPECT_EQ(std::isfinite(out[0].values()[i]), std::isfinite(conv[i])) << i;
+            for (std::size_t i = 0; i < adjoint.size(); ++i)
+              EXPECT_EQ(std::isfinite(out[1].values()[i]), std::isfinite(adjoint[i])) << i;
+          });
+    }
+  }
+}
+
 TEST(Conv2d, AnImageDoesNotReachAnother) {
   expect_images_apart(make_shape(3, 6, 6, 8, 16, 3, 1, 1));
   expect_images_apart(make_shape(3, 8, 8, 16, 16, 4, 2, 1));
