@@ -41,9 +41,10 @@ if(CUELBO_COVERAGE)
   add_link_options(--coverage)
 endif()
 
-# Build folders share one cache: the working directory, which debug information names, is kept out of the hash.
+# Folders share one cache, those of other clones too: paths are relative to the checkout, in debug information as well.
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>")
 find_program(CUELBO_CCACHE ccache)
 if(CUELBO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=1 "${CUELBO_CCACHE}")
+      "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=1 "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "${CUELBO_CCACHE}")
 endif()

@@ -117,13 +117,25 @@ function(cuelbo_version_definition name)
   endif()
 endfunction()
 
+# tests/support/paths.hpp
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/test_paths.cpp" @ONLY CONTENT
+[[#include "tests/support/paths.hpp"
+
+namespace cuelbo::test {
+
+std::string source_directory() { return "@PROJECT_SOURCE_DIR@"; }
+std::string cuelbo_program() { return "@CMAKE_RUNTIME_OUTPUT_DIRECTORY@/cuelbo"; }
+
+}  // namespace cuelbo::test
+]])
+
 # cuelbo_tests(<name> FOLDER <folder> LINK <library>…)
 function(cuelbo_tests name)
   cuelbo_program(${name} ${ARGN})
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest GTest::gtest_main)
     target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
-    target_compile_definitions(${name} PRIVATE "CUELBO_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+    target_sources(${name} PRIVATE "${PROJECT_BINARY_DIR}/generated/test_paths.cpp")
     cuelbo_compile_quickly(${name})
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}. PROPERTIES TIMEOUT 600)
   endif()
@@ -137,14 +149,6 @@ function(cuelbo_add_kernel_tests name)
     file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/kernels/${operation}*_test.cpp")
     target_sources(${name} PRIVATE ${sources})
   endforeach()
-endfunction()
-
-# Tells the tests where the built program is, as CUELBO_PROGRAM.
-function(cuelbo_test_program tests program)
-  if(TARGET ${tests} AND TARGET ${program})
-    target_compile_definitions(${tests} PRIVATE "CUELBO_PROGRAM=\"$<TARGET_FILE:${program}>\"")
-    add_dependencies(${tests} ${program})
-  endif()
 endfunction()
 
 # The linker merges inline functions of equal name. One compiled for AVX-512 must not be the copy that it keeps.

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.hpp"
+
 namespace cuelbo::test {
 
 struct PageCommand {
@@ -36,7 +38,7 @@ struct CommandResult {
 // In a shell, with the folder of the built program first in PATH.
 inline CommandResult run_in_shell(const std::string& command, const std::filesystem::path& directory,
                                   const std::filesystem::path& modules) {
-  const std::filesystem::path program = CUELBO_PROGRAM;
+  const std::filesystem::path program = cuelbo_program();
   const std::string shell = "cd '" + directory.string() + "' && PATH='" + program.parent_path().string() +
                             "':\"$PATH\" CUELBO_MODULE_PATH='" + modules.string() + "' " + command + " 2>&1";
   FILE* const pipe = popen(shell.c_str(), "r");

@@ -8,11 +8,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/paths.hpp"
+
 namespace cuelbo::test {
 
 // A committed small file.
 inline std::filesystem::path fixture(const std::string& name) {
-  return std::filesystem::path(CUELBO_SOURCE_DIR) / "tests" / "fixtures" / name;
+  return std::filesystem::path(source_directory()) / "tests" / "fixtures" / name;
 }
 
 // A real data set, which the project does not hold: in the folder that CUELBO_SHARED_DATA names, or beside
@@ -20,7 +22,7 @@ inline std::filesystem::path fixture(const std::string& name) {
 inline std::filesystem::path shared_data(const std::string& name) {
   const char* folder = std::getenv("CUELBO_SHARED_DATA");
   return (folder != nullptr ? std::filesystem::path(folder)
-                            : std::filesystem::path(CUELBO_SOURCE_DIR).parent_path() / "shared" / "data") /
+                            : std::filesystem::path(source_directory()).parent_path() / "shared" / "data") /
          name;
 }
 

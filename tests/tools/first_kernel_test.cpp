@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/console_page.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace cuelbo::test {
@@ -23,10 +24,10 @@ std::string without_libraries(const std::string& output) {
 }
 
 TEST(FirstKernel, PrintsWhatThePageSays) {
-  const path programs = path(CUELBO_PROGRAM).parent_path(), built = programs / "first_kernel";
+  const path programs = path(cuelbo_program()).parent_path(), built = programs / "first_kernel";
   if (!exists(built)) GTEST_SKIP() << "built without the CUDA headers, or with sanitizers";
   const std::vector<path> modules{programs, built / "written", built / "fixed"};
-  const std::vector<PageCommand> page = console_commands(path(CUELBO_SOURCE_DIR) / "docs/first_kernel.md");
+  const std::vector<PageCommand> page = console_commands(path(source_directory()) / "docs/first_kernel.md");
   const TemporaryDirectory directory;
   std::size_t builds = 0, compared = 0;
   for (const PageCommand& command : page) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/paths.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/tools/program.hpp"
 
@@ -40,8 +41,8 @@ TEST(GpuCheck, APackageChecksTheSimtDeviceAndHoldsNoTime) {
   GTEST_SKIP() << "instrumented programs exceed a package's size";
 #endif
   const TemporaryDirectory folder;
-  const std::string programs = std::filesystem::path(CUELBO_PROGRAM).parent_path().string();
-  ASSERT_EQ(shell(folder, "bash '" CUELBO_SOURCE_DIR "/tools/gpu_check.sh' --package box --programs '" +
+  const std::string programs = std::filesystem::path(cuelbo_program()).parent_path().string();
+  ASSERT_EQ(shell(folder, "bash '" + source_directory() + "/tools/gpu_check.sh' --package box --programs '" +
                               programs + "'"),
             0)
       << log_of(folder);
@@ -104,8 +105,8 @@ TEST(GpuCheck, MeasuresAndReportsAGpu) {
   write_program(folder / "bin/cuelbo", fake_cuelbo);
   write_program(folder / "path/nvidia-smi", fake_nvidia_smi);
   write_program(folder / "path/compute-sanitizer", fake_sanitizer);
-  EXPECT_NE(shell(folder, "PATH=$PWD/path:$PATH bash '" CUELBO_SOURCE_DIR
-                          "/tools/gpu_check.sh' --programs bin --output results"),
+  EXPECT_NE(shell(folder, "PATH=$PWD/path:$PATH bash '" + source_directory() +
+                              "/tools/gpu_check.sh' --programs bin --output results"),
             0);
   std::ifstream file(std::filesystem::directory_iterator(folder / "results")->path());
   const json report = json::parse(file);
@@ -135,7 +136,8 @@ TEST(GpuCheck, RefusesTrainingThatDiffersFromTheCpu) {
     text.replace(text.find("-100.001"), 8, elbo);
     write_program(folder / "bin/cuelbo", text);
     EXPECT_NE(
-        shell(folder, "bash '" CUELBO_SOURCE_DIR "/tools/gpu_check.sh' --programs bin --output results"), 0);
+        shell(folder, "bash '" + source_directory() + "/tools/gpu_check.sh' --programs bin --output results"),
+        0);
     EXPECT_THAT(log_of(folder), testing::HasSubstr("training hfvae-dsprites: failed (the ELBO differs by"));
   }
 }
@@ -144,8 +146,8 @@ TEST(GpuCheck, SaysWhatFailsAndGoesOn) {
   if (std::system("python3 -c '' 2> /dev/null") != 0) GTEST_SKIP() << "python3 is not here";
   const TemporaryDirectory folder;
   write_program(folder / "bin/cuelbo", "#!/bin/sh\necho 'cuelbo: it is broken' >&2\nexit 1\n");
-  EXPECT_NE(shell(folder, "bash '" CUELBO_SOURCE_DIR
-                          "/tools/gpu_check.sh' --device simt --programs bin --output results"),
+  EXPECT_NE(shell(folder, "bash '" + source_directory() +
+                              "/tools/gpu_check.sh' --device simt --programs bin --output results"),
             0);
   const std::string log = log_of(folder);
   EXPECT_THAT(log, testing::HasSubstr("device: failed (cuelbo: cuelbo: it is broken)"));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/paths.hpp"
 #include "tests/tools/tiny_run.hpp"
 
 namespace cuelbo::test {
@@ -79,7 +80,7 @@ TEST_F(KernelsProfile, TellsWhatNvccMade) {
 }
 
 TEST_F(KernelsProfile, WithoutGpuCodeItSaysHowToGetSome) {
-  const std::filesystem::path beside = std::filesystem::path(CUELBO_PROGRAM).parent_path();
+  const std::filesystem::path beside = std::filesystem::path(cuelbo_program()).parent_path();
   std::filesystem::create_directory(path("modules"));
   std::filesystem::create_symlink(beside / "libcuelbo_simt_checked.so",
                                   path("modules/libcuelbo_simt_checked.so"));

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/support/paths.hpp"
 #include "tests/tools/tiny_run.hpp"
 
 namespace cuelbo::test {
@@ -73,7 +74,7 @@ TEST_F(KernelsReport, ThePagesInTheDocsAreWhatItWrites) {
   command.insert(command.end(), kernels.begin(), kernels.end());
   ASSERT_EQ(run(command).code, 0);
   for (const std::string& kernel : kernels)
-    EXPECT_EQ(lines_without_compiler(content(CUELBO_SOURCE_DIR "/docs/ladders/" + kernel + ".md")),
+    EXPECT_EQ(lines_without_compiler(content(source_directory() + "/docs/ladders/" + kernel + ".md")),
               lines_without_compiler(content(directory_ / "pages" / (kernel + ".md"))))
         << "bash tools/ladders.sh writes them anew";
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/io/npz.hpp"
+#include "tests/support/paths.hpp"
 #include "tests/tools/tiny_run.hpp"
 
 namespace cuelbo::test {
@@ -29,7 +30,7 @@ class KernelsSource : public TinyTest {
     return run(command);
   }
   static std::string example(const std::string& name) {
-    return CUELBO_SOURCE_DIR "/docs/examples/" + name + ".cu";
+    return source_directory() + "/docs/examples/" + name + ".cu";
   }
   Json lines(const std::string& name, const std::string& kernel, const std::string& grid,
              const std::string& block, const std::string& args, std::vector<std::string> more = {}) const {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/console_page.hpp"
+#include "tests/support/paths.hpp"
 
 namespace cuelbo::test {
 namespace {
@@ -12,7 +13,7 @@ using std::filesystem::path;
 
 // The page leaves out what its … stands for, and messages name whole paths where it names those of its folder.
 TEST(ProfilePage, CommandsPrintWhatThePageSays) {
-  const path programs = path(CUELBO_PROGRAM).parent_path(), root = CUELBO_SOURCE_DIR;
+  const path programs = path(cuelbo_program()).parent_path(), root = source_directory();
   if (!exists(programs / "libcuelbo_simt_checked.so"))
     GTEST_SKIP() << "built without the device simt-checked";
   std::size_t compared = 0;

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/paths.hpp"
+
 namespace cuelbo::test {
 
 namespace {
@@ -21,7 +23,7 @@ namespace {
   std::vector<char*> argv{const_cast<char*>("cuelbo")};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  if (chdir(directory.c_str()) == 0) execv(CUELBO_PROGRAM, argv.data());
+  if (chdir(directory.c_str()) == 0) execv(cuelbo_program().c_str(), argv.data());
   _exit(127);
 }
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include "kernels/runtime/cuda.hpp"
+#include "tests/support/paths.hpp"
 
 namespace cuelbo::kernels {
 
@@ -64,7 +65,7 @@ inline std::string order_name(const testing::TestParamInfo<simt::ThreadOrder>& o
 // "file.cpp:12" of the line in this folder's `file` that ends with the comment `mark`.
 inline std::string line_of(const std::string& file, const std::string& mark) {
   const std::string name = file.substr(file.rfind('/') + 1);
-  std::ifstream in(CUELBO_SOURCE_DIR "/tests/kernels/simt/checked/" + name);
+  std::ifstream in(test::source_directory() + "/tests/kernels/simt/checked/" + name);
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
