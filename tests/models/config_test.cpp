@@ -326,7 +326,7 @@ std::string read_text(const std::string& path) {
 }
 
 TEST(ConfigDocumentation, ListsEveryKey) {
-  const std::string path = source_directory() + "/docs/config.md";
+  const std::string path = test::source_directory() + "/docs/config.md";
   const std::string text = read_text(path);
   const std::string begin = "<!-- keys -->\n", end = "<!-- end of keys -->";
   const std::size_t from = text.find(begin), to = text.find(end);
@@ -338,7 +338,7 @@ TEST(ConfigDocumentation, ListsEveryKey) {
 }
 
 TEST(ConfigDocumentation, ItsExamplesParse) {
-  const std::string text = read_text(source_directory() + "/docs/config.md");
+  const std::string text = read_text(test::source_directory() + "/docs/config.md");
   int examples = 0;
   for (std::size_t at = text.find("```toml\n"); at != std::string::npos;
        at = text.find("```toml\n", at + 1), ++examples) {
