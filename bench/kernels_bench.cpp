@@ -16,6 +16,7 @@
 #include "kernels/runtime/thread_pool.hpp"
 #include "tools/lab/call_inputs.hpp"
 #include "tools/lab/measure.hpp"
+#include "tools/lab/origin.hpp"
 
 namespace cuelbo {
 namespace {
@@ -59,9 +60,9 @@ void run(benchmark::State& state, const Contract& contract, const Shape& shape, 
   const double calls = static_cast<double>(state.iterations()) / 1e9;
   state.counters["GFLOP/s"] = benchmark::Counter(work.operations() * calls, benchmark::Counter::kIsRate);
   state.counters["GB/s"] = benchmark::Counter(work.bytes * calls, benchmark::Counter::kIsRate);
-  state.counters["shortest, us"] = 1e6 * shortest;
-  state.counters["% of FMA peak"] = 100 * work.operations() / shortest / peak.flops;
-  state.counters["% of memory"] = 100 * work.bytes / shortest / peak.bytes;
+  state.counters["shortest_us"] = 1e6 * shortest;
+  state.counters["of_fma_peak"] = work.operations() / shortest / peak.flops;
+  state.counters["of_memory"] = work.bytes / shortest / peak.bytes;
 }
 
 // Layers of the models for products and convolutions; what a GPU is measured with for the rest.
@@ -105,6 +106,8 @@ void add(const Contract& contract, const Shape& shape, Precision precision) {
 }
 
 [[maybe_unused]] const bool registered = [] {
+  for (const auto& [key, value] : lab::measurement_origin())
+    if (key != "date") benchmark::AddCustomContext(key, value);  // it has a date of its own
   for (const auto& contract : lab::contracts())
     for (const Shape& shape : shapes_of(*contract)) {
       add(*contract, shape, Precision::fp32);

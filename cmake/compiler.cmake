@@ -44,7 +44,9 @@ endif()
 # Folders share one cache, those of other clones too: paths are relative to the checkout, in debug information as well.
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>")
 find_program(CUELBO_CCACHE ccache)
-if(CUELBO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=1 "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "${CUELBO_CCACHE}")
-endif()
+foreach(language CXX CUDA)
+  if(CUELBO_CCACHE AND NOT CMAKE_${language}_COMPILER_LAUNCHER)
+    set(CMAKE_${language}_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND}" -E env CCACHE_NOHASHDIR=1 "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" "${CUELBO_CCACHE}")
+  endif()
+endforeach()

@@ -48,16 +48,29 @@ function(cuelbo_library name)
   cuelbo_add_library(${name} "${sources}" ${arg_LINK})
 endfunction()
 
+# Sanitizers watch one path by plain vectors and, for bad addresses, one by intrinsics: what differs between paths is the
+# vector length. Release builds test all of them.
 set(cuelbo_isas baseline)
 set(cuelbo_isa_definitions "")
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-  list(APPEND cuelbo_isas avx2 avx512 avx512_bf16)
-  set(cuelbo_isa_definitions CUELBO_HAVE_X86_PATHS=1)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$" AND NOT CUELBO_SANITIZE MATCHES "thread")
+  list(APPEND cuelbo_isas avx2)
+  list(APPEND cuelbo_isa_definitions CUELBO_HAVE_X86_PATHS=1)
+  if(CUELBO_SANITIZE)
+    list(APPEND cuelbo_isa_definitions CUELBO_WITHOUT_AVX512=1)
+  else()
+    list(APPEND cuelbo_isas avx512 avx512_bf16)
+  endif()
 endif()
 set(cuelbo_options_baseline "")
 set(cuelbo_options_avx2 -march=x86-64-v3)
 set(cuelbo_options_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 set(cuelbo_options_avx512_bf16 ${cuelbo_options_avx512} -mavx512bf16)
+set(cuelbo_options_avx512_emulated ${cuelbo_options_avx2} -DCUELBO_EMULATE_AVX512=1 -Wno-psabi)
+option(CUELBO_EMULATE_AVX512 "Add the path avx512_emulated, 16 lanes without AVX-512, for tests" OFF)
+if(CUELBO_EMULATE_AVX512)
+  list(APPEND cuelbo_isas avx512_emulated)
+  list(APPEND cuelbo_isa_definitions CUELBO_HAVE_EMULATED_PATH=1)
+endif()
 
 # Replaces the sources *_cpu.cpp of a list by objects, compiled once for each instruction set: libraries <name>_<isa>.
 function(cuelbo_compile_for_isas name variable)
@@ -102,19 +115,43 @@ function(cuelbo_program name)
   endif()
 endfunction()
 
-# Defines CUELBO_VERSION for a target or a source, e.g. "0.1.0+1a2b3c4"; without git, the bare version.
-function(cuelbo_version_definition name)
-  execute_process(COMMAND git -C "${PROJECT_SOURCE_DIR}" rev-parse --short=7 HEAD
-                  OUTPUT_VARIABLE hash OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+# Adds the functions of models/version.hpp to a target. Without git, the version has no commit.
+function(cuelbo_add_version name)
+  set(git git -C "${PROJECT_SOURCE_DIR}")
+  execute_process(COMMAND ${git} rev-parse --short=7 HEAD
+                  OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
   set(version "${PROJECT_VERSION}")
-  if(NOT failed)
-    string(APPEND version "+${hash}")
+  if(failed)
+    set(commit unknown)
+  else()
+    string(APPEND version "+${commit}")
+    # The log of HEAD grows with every commit; the version is then found out again.
+    execute_process(COMMAND ${git} rev-parse --git-path logs/HEAD
+                    OUTPUT_VARIABLE log OUTPUT_STRIP_TRAILING_WHITESPACE WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    get_filename_component(log "${log}" ABSOLUTE BASE_DIR "${PROJECT_SOURCE_DIR}")
+    if(EXISTS "${log}")
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${log}")
+    endif()
   endif()
-  if(TARGET ${name})
-    target_compile_definitions(${name} PRIVATE "CUELBO_VERSION=\"${version}\"")
-  elseif(EXISTS "${PROJECT_SOURCE_DIR}/${name}")
-    set_property(SOURCE "${PROJECT_SOURCE_DIR}/${name}" APPEND PROPERTY COMPILE_DEFINITIONS "CUELBO_VERSION=\"${version}\"")
-  endif()
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  list(JOIN cuelbo_cxx_options " " flags)
+  string(JOIN " " flags ${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}} ${flags})
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/version.cpp" @ONLY CONTENT
+[[#include "models/version.hpp"
+
+namespace cuelbo {
+
+std::string_view version() { return "@version@"; }
+
+const Build& build() {
+  static constexpr Build build{
+      .commit = "@commit@", .compiler = "@CMAKE_CXX_COMPILER_ID@ @CMAKE_CXX_COMPILER_VERSION@", .flags = R"(@flags@)"};
+  return build;
+}
+
+}  // namespace cuelbo
+]])
+  target_sources(${name} PRIVATE "${PROJECT_BINARY_DIR}/generated/version.cpp")
 endfunction()
 
 # tests/support/paths.hpp

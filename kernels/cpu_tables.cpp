@@ -1,5 +1,6 @@
 #include "kernels/cpu_tables.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
@@ -7,14 +8,21 @@
 
 namespace cuelbo::kernels {
 
-#if defined(CUELBO_HAVE_X86_PATHS)
+#if defined(CUELBO_HAVE_X86_PATHS) && !defined(CUELBO_WITHOUT_AVX512)
 namespace avx512_bf16 {
 const KernelTable& table(Precision);
 }
 namespace avx512 {
 const KernelTable& table(Precision);
 }
+#endif
+#if defined(CUELBO_HAVE_X86_PATHS)
 namespace avx2 {
+const KernelTable& table(Precision);
+}
+#endif
+#if defined(CUELBO_HAVE_EMULATED_PATH)
+namespace avx512_emulated {
 const KernelTable& table(Precision);
 }
 #endif
@@ -24,22 +32,29 @@ const KernelTable& table(Precision);
 
 namespace {
 
+// Fastest first; a CPU that supports one supports all that follow.
 constexpr std::array all_paths{
-#if defined(CUELBO_HAVE_X86_PATHS)
+#if defined(CUELBO_HAVE_X86_PATHS) && !defined(CUELBO_WITHOUT_AVX512)
     CpuPath{"avx512_bf16", avx512_bf16::table, true},
     CpuPath{"avx512", avx512::table, false},
+#endif
+#if defined(CUELBO_HAVE_X86_PATHS)
     CpuPath{"avx2", avx2::table, false},
+#endif
+#if defined(CUELBO_HAVE_EMULATED_PATH)
+    CpuPath{"avx512_emulated", avx512_emulated::table, false},
 #endif
     CpuPath{"baseline", baseline::table, false},
 };
 
-// How many paths at the front of the list this CPU lacks.
-std::size_t count_unsupported() {
-#if defined(CUELBO_HAVE_X86_PATHS)
-  if (__builtin_cpu_supports("x86-64-v4")) return __builtin_cpu_supports("avx512bf16") ? 0 : 1;
-  if (__builtin_cpu_supports("x86-64-v3")) return 2;
+bool is_supported([[maybe_unused]] std::string_view name) {
+#if defined(__x86_64__)
+  if (name == "avx512_bf16")
+    return __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("avx512bf16");
+  if (name == "avx512") return __builtin_cpu_supports("x86-64-v4");
+  if (name == "avx2" || name == "avx512_emulated") return __builtin_cpu_supports("x86-64-v3");
 #endif
-  return all_paths.size() - 1;
+  return true;
 }
 
 }  // namespace
@@ -53,8 +68,8 @@ const CpuPath& cpu_path() {
 }
 
 std::span<const CpuPath> cpu_tables() {
-  static const std::size_t unsupported = count_unsupported();
-  return std::span(all_paths).subspan(unsupported);
+  static const auto first = std::ranges::find_if(all_paths, is_supported, &CpuPath::name);
+  return {first, all_paths.end()};
 }
 
 const CpuPath& find_cpu_path(std::string_view name) {

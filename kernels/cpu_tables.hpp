@@ -9,7 +9,7 @@
 namespace cuelbo::kernels {
 
 struct CpuPath {
-  const char* name;  // avx512_bf16, avx512, avx2 or baseline
+  const char* name;  // avx512_bf16, avx512, avx2 or baseline; in some tests avx512_emulated
   // The kernels of a precision, fp32 or bf16: what products are made of (conv2d of images with an odd number of channels, and
   // to 8 or fewer, stays fp32). All paths have both.
   const KernelTable& (*table)(Precision);

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
 # Trains an HFVAE on dSprites, evaluates it and writes run/demo/report.html. Installs and builds what is missing.
-# Usage: bash tools/demo.sh
+# Usage: bash tools/demo.sh [--steps N]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 steps=1200
+if [[ ${1-} == --steps && ${2-} =~ ^[1-9][0-9]*$ && $# -eq 2 ]]; then
+  steps=$2
+elif (($# > 0)); then
+  echo "usage: bash tools/demo.sh [--steps N]" >&2
+  exit 2
+fi
 output=run/demo
 cuelbo=build/release/bin/cuelbo
 

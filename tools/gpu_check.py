@@ -75,6 +75,14 @@ class Check:
         except (Failure, TimeUp):
             return None
 
+    def build(self):
+        """Commit, compiler and flags."""
+        self.deadline = time.monotonic() + 10
+        try:
+            return json.loads(self.run([self.programs / "cuelbo_peer", "build"]))
+        except (Failure, TimeUp, OSError, ValueError):
+            return None
+
     # ---- stages: each returns what the file says of it
 
     def devices(self):
@@ -270,6 +278,14 @@ def perform(check, name, seconds, work):
     return result
 
 
+def processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def file_name(name, date):
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + f"-{date}.json"
 
@@ -295,8 +311,8 @@ def main():
     results = [perform(check, *stage) for stage in stages(check)]
     device = results[0].pop("result", {})
     date = datetime.date.today().isoformat()
-    content = {"device": {"kind": check.device, **device}, "date": date, "machine": platform.platform(),
-               "version": check.version(), "stages": results}
+    content = {"device": {"kind": check.device, **device}, "date": date, "machine": platform.platform(), "cpu": processor(),
+               "build": check.build(), "version": check.version(), "stages": results}
     path = options.output / file_name(device.get("name", check.device), date)
     write(path, content)
     failed = [r["stage"] for r in results if r["status"] == "failed"]

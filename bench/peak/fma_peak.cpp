@@ -57,7 +57,7 @@ double loop_baseline(float* sink) {
 Loop loop_of_path() {
 #ifdef CUELBO_HAVE_X86_PATHS
   const std::string_view path = kernels::cpu_path_name();
-  if (path.starts_with("avx512")) return loop_avx512;
+  if (path == "avx512" || path == "avx512_bf16") return loop_avx512;
   if (path == "avx2") return loop_avx2;
 #endif
   return loop_baseline;

@@ -7,6 +7,7 @@
 //   cuelbo_peer decomposition GROUPS CODES RESULT THREADS          the ELBO decomposition alone, forward and backward
 //   cuelbo_peer loader DATASET PATH RESULT BATCH_SIZE              shuffled batches of a data set (PATH may be "")
 //   cuelbo_peer accepts CONFIG [KEY=VALUE]…                        exit code 0 if it is a configuration
+//   cuelbo_peer build                                              commit, compiler and flags
 //   cuelbo_peer fma_peak THREADS                                   nothing but multiply-adds: `flops` of them a call
 //
 // IMAGES has `images` (B, H, W, C); INPUTS also `codes` (B, D); CODES has `z`, `mean`, `logvar` (B, D) and `weight`
@@ -23,6 +24,7 @@
 #include "bench/peers/serve.hpp"
 #include "engine/error.hpp"
 #include "models/config.hpp"
+#include "models/version.hpp"
 
 namespace cuelbo {
 
@@ -48,6 +50,8 @@ void run(const std::vector<std::string>& arguments) {
     peer_loader(arguments[1], arguments[2], arguments[3], std::stoi(arguments[4]));
   } else if (mode == "accepts" && count >= 2) {
     load_config(arguments[1], overrides(2));
+  } else if (mode == "build" && count == 1) {
+    answer({{"commit", build().commit}, {"compiler", build().compiler}, {"flags", build().flags}});
   } else if (mode == "fma_peak" && count == 2) {
     kernels::ThreadPool pool(std::stoi(arguments[1]));
     answer({{"flops", fma_work(pool)}});

@@ -4,8 +4,8 @@ For each case and number of threads: all sides compute; results must agree; ever
 the fastest becomes the peer; then cuelbo and the peers take turns. Writes a JSON file. run.sh calls it.
 """
 
-import argparse
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -17,27 +17,19 @@ import time
 
 from cases import BF16_CASES, CASES, GPU_CASES, LOADER_CASES, MLP, PRECISION
 from fresh import measure_memory, measure_start
+from options import parser
 from process import Peak, PeerError
 from turns import measure
 
 
-def read_options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True, help="cuelbo_peer")
-    parser.add_argument("--library-path", help="LD_LIBRARY_PATH of cuelbo_peer")
-    parser.add_argument("--cache", required=True, type=pathlib.Path, help="folder for what torch.compile makes")
-    parser.add_argument("--output", required=True, type=pathlib.Path, help="the JSON file to write")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
-                        help="for both sides; cuda: training steps against PyTorch alone")
-    parser.add_argument("--pairs", type=int, default=11)
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--minutes", type=float, default=60, help="after these no further case is begun")
-    parser.add_argument("--only", default="", help="cases whose kind and title contain this, as in 'latency conv'")
-    return parser.parse_args()
-
-
 def has_bf16(program):
     return subprocess.run([program, "accepts", MLP.path, PRECISION], capture_output=True, check=False).returncode == 0
+
+
+def build_of(options):
+    """Commit, compiler and flags of cuelbo_peer."""
+    environment = os.environ | ({"LD_LIBRARY_PATH": options.library_path} if options.library_path else {})
+    return json.loads(subprocess.run([options.program, "build"], env=environment, capture_output=True, check=True).stdout)
 
 
 def tasks(options, peaks):
@@ -100,16 +92,17 @@ def write(path, content):
 
 
 def main():
-    options = read_options()
+    options = parser(__doc__).parse_args()
     start = time.monotonic()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     machine = {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    date = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     with contextlib.ExitStack() as stack:
         peaks = {}
         if options.device == "cpu":
             peaks = {threads: stack.enter_context(Peak(options, threads)) for threads in options.threads}
         for results, left_out in measure_all(options, peaks, start):
-            write(options.output, {"machine": machine, "pairs": options.pairs,
+            write(options.output, {"machine": machine, "date": date, "build": build_of(options), "pairs": options.pairs,
                                    "seconds": round(time.monotonic() - start), "left_out": left_out,
                                    "results": results})
 

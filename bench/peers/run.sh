@@ -6,6 +6,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+help=false
+for option in "$@"; do
+  case "$option" in -h | --help) help=true ;; esac
+done
+if $help; then sed -n '2,/^set /s/^# \?//p' bench/peers/run.sh; fi
+python3 bench/peers/options.py "$@" # says what is wrong with them before anything is downloaded
+if $help; then exit 0; fi
+
 venv=build/peers-venv
 if [[ ! -e $venv/complete ]]; then
   python3 -m venv "$venv"

@@ -53,7 +53,8 @@ struct BackwardMemory {
   std::size_t bytes;
 };
 
-inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& plan) {
+inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& plan,
+                                             int vector_lanes = lanes) {
   const std::int64_t nodes = plan.node_count, spans = plan.span_count, slots = plan.slots;
   BackwardScratch s{};
   s.z = take<float>(scratch, plan.dims * block_rows);
@@ -74,7 +75,7 @@ inline BackwardScratch take_backward_scratch(Scratch& scratch, const BlockPlan& 
   s.mixture_gradient = take<float>(scratch, block_rows * tile);
   s.class_product = take<float>(scratch, tile);
   s.class_gradient = take<float>(scratch, tile);
-  s.dz = take<float>(scratch, padded(block_rows * plan.dims) * lanes);
+  s.dz = take<float>(scratch, padded(block_rows * plan.dims) * vector_lanes);
   s.dz_sum = take<float>(scratch, padded(block_rows * plan.dims));
   s.unsafe = take<std::int32_t>(scratch, padded(block_rows * nodes));
   s.online = take<bool>(scratch, nodes);
@@ -89,7 +90,7 @@ inline std::int64_t power_of_two(std::int64_t n, std::int64_t most) {
 }
 
 inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, const BlockPlan& plan,
-                                           void* base) {
+                                           void* base, int vector_lanes = lanes) {
   Scratch scratch{reinterpret_cast<std::uintptr_t>(base)};
   take<std::uint8_t>(scratch, static_cast<std::int64_t>(block_plan_bytes(shape)));  // the plan itself
   BackwardMemory m;
@@ -105,7 +106,7 @@ inline BackwardMemory take_backward_memory(const ElboDecompositionShape& shape, 
   m.column_sums = take<float>(scratch, m.copies * tiles * plan.dims * 2 * tile);
   m.class_sums = take<float>(scratch, m.copies * tiles * plan.class_columns * tile);
   Scratch task;
-  take_backward_scratch(task, plan);
+  take_backward_scratch(task, plan, vector_lanes);
   m.scratch_bytes = task.used;
   m.scratch = scratch.base + scratch.used;
   m.bytes = scratch.used + static_cast<std::size_t>(m.row_slices) * task.used;

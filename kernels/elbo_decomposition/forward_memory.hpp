@@ -1,4 +1,5 @@
-// The workspace of the forward pass.
+// The workspace of the forward pass. Sizes are functions of the vector length, so that those of every path can be
+// checked on any CPU.
 #pragma once
 
 #include <math.h>
@@ -11,7 +12,7 @@
 namespace cuelbo::kernels::CUELBO_ISA {
 namespace {
 
-constexpr std::int64_t max_tasks = 32, max_scratch_bytes = 8 << 20;
+constexpr std::int64_t max_tasks = 32, max_scratch_bytes = 4 << 20;
 constexpr float lowest = -3.402823466e+38F;
 
 // One task's memory. Sums have a value for each lane, and log₂ of their scale where the maximum is tracked.
@@ -33,21 +34,22 @@ struct ForwardScratch {
   bool* needs_logs;                // (segments)
 };
 
-inline ForwardScratch take_forward_scratch(Scratch& scratch, const BlockPlan& plan) {
+inline ForwardScratch take_forward_scratch(Scratch& scratch, const BlockPlan& plan,
+                                           int vector_lanes = lanes) {
   ForwardScratch s;
   const std::int64_t slots = plan.slots, nodes = plan.node_count, spans = plan.span_count;
   s.z = take<float>(scratch, plan.dims * block_rows);
   s.weights = take<float>(scratch, block_rows * tile);
   s.density = take<float>(scratch, slots * group_tile);
   s.logs = take<float>(scratch, slots * group_tile);
-  s.sum = take<float>(scratch, padded(block_rows * nodes) * lanes);
-  s.maximum = take<float>(scratch, block_rows * nodes * lanes);
-  s.span_sum = take<float>(scratch, block_rows * spans * lanes);
-  s.span_maximum = take<float>(scratch, block_rows * spans * lanes);
+  s.sum = take<float>(scratch, padded(block_rows * nodes) * vector_lanes);
+  s.maximum = take<float>(scratch, block_rows * nodes * vector_lanes);
+  s.span_sum = take<float>(scratch, block_rows * spans * vector_lanes);
+  s.span_maximum = take<float>(scratch, block_rows * spans * vector_lanes);
   s.span_logs = take<float>(scratch, spans * block_rows * tile);
   s.mixture_weights = take<float>(scratch, block_rows * tile);
   s.mixture_scale = take<float>(scratch, block_rows * spans);
-  s.class_sum = take<float>(scratch, padded(block_rows * plan.class_sums + lanes) * lanes);
+  s.class_sum = take<float>(scratch, padded(block_rows * plan.class_sums + vector_lanes) * vector_lanes);
   s.class_product = take<float>(scratch, tile);
   s.value = take<float>(scratch, padded(nodes * block_rows + plan.class_sums));
   s.scale = take<float>(scratch, padded(nodes * block_rows));
@@ -70,7 +72,7 @@ struct ForwardMemory {
 };
 
 inline ForwardMemory take_forward_memory(const ElboDecompositionShape& shape, const BlockPlan& plan,
-                                         void* base) {
+                                         void* base, int vector_lanes = lanes) {
   Scratch scratch{reinterpret_cast<std::uintptr_t>(base)};
   ForwardMemory m;
   take<std::uint8_t>(scratch, static_cast<std::int64_t>(block_plan_bytes(shape)));  // the plan itself
@@ -79,7 +81,7 @@ inline ForwardMemory take_forward_memory(const ElboDecompositionShape& shape, co
   m.node_offset = take<double>(scratch, plan.node_count);
   m.span_offset = take<double>(scratch, plan.span_count);
   Scratch task;
-  take_forward_scratch(task, plan);
+  take_forward_scratch(task, plan, vector_lanes);
   m.scratch_bytes = task.used;
   const std::int64_t blocks = (shape.rows + block_rows - 1) / block_rows;
   const std::int64_t affordable = max_scratch_bytes / static_cast<std::int64_t>(task.used);

@@ -29,17 +29,40 @@ CUELBO_INLINE void restore_subnormals(unsigned state) {
 #endif
 }
 
+#if defined(CUELBO_AVX512)
+// x − ⌊x⌋; 0 for −∞.
+CUELBO_INLINE vfloat fraction(vfloat x) {
+  return reinterpret_cast<vfloat>(_mm512_maskz_reduce_ps(0xffff, reinterpret_cast<__m512>(x), 0x09));
+}
+// y · 2^⌊x⌋
+CUELBO_INLINE vfloat scale(vfloat y, vfloat x) {
+  return reinterpret_cast<vfloat>(
+      _mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(y), reinterpret_cast<__m512>(x)));
+}
+#elif defined(CUELBO_EMULATE_AVX512)
+CUELBO_INLINE vfloat floor(vfloat x) {
+  for (int lane = 0; lane < lanes; ++lane) x[lane] = __builtin_floorf(x[lane]);
+  return x;
+}
+CUELBO_INLINE vfloat fraction(vfloat x) { return select(x == -__builtin_inff(), vfloat{}, x - floor(x)); }
+CUELBO_INLINE vfloat scale(vfloat y, vfloat x) {
+  using simd_detail::power_of_two;
+  const vfloat bounded = vmin(broadcast(254.0F), vmax(broadcast(-252.0F), floor(x)));
+  const vint exponent = __builtin_convertvector(bounded, vint), half = exponent >> 1;
+  return y * power_of_two(half) * power_of_two(exponent - half);
+}
+#endif
+
 // 2ˣ for x ≤ 127, relative error 2e-7; 0 below -126 or a subnormal number. Minimax polynomials of degree 5. n vectors go
 // side by side.
 template <int n>
 CUELBO_INLINE void exp2(vfloat (&x)[n]) {
   vfloat f[n], y[n];
-#if defined(__AVX512DQ__)
+#if defined(CUELBO_AVX512) || defined(CUELBO_EMULATE_AVX512)
   constexpr float first = 1.8775766733615596e-3F;
   constexpr float rest[] = {8.989340094732463e-3F, 5.582631805001738e-2F, 2.4015361704534385e-1F,
                             6.931530732000745e-1F, 9.999999250635297e-1F};
-  for (int i = 0; i < n; ++i)  // x − ⌊x⌋
-    f[i] = reinterpret_cast<vfloat>(_mm512_maskz_reduce_ps(0xffff, reinterpret_cast<__m512>(x[i]), 0x09));
+  for (int i = 0; i < n; ++i) f[i] = fraction(x[i]);
 #else
   using simd_detail::round_magic;
   constexpr float first = 1.327647197931638e-3F;
@@ -57,9 +80,8 @@ CUELBO_INLINE void exp2(vfloat (&x)[n]) {
   for (const float c : rest)
     for (int i = 0; i < n; ++i) y[i] = fma(y[i], f[i], broadcast(c));
   for (int i = 0; i < n; ++i) {
-#if defined(__AVX512DQ__)
-    x[i] = reinterpret_cast<vfloat>(  // y · 2^⌊x⌋
-        _mm512_maskz_scalef_ps(0xffff, reinterpret_cast<__m512>(y[i]), reinterpret_cast<__m512>(x[i])));
+#if defined(CUELBO_AVX512) || defined(CUELBO_EMULATE_AVX512)
+    x[i] = scale(y[i], x[i]);
 #else
     x[i] = as_float(as_uint(y[i]) + exponent[i]);
 #endif
@@ -222,8 +244,8 @@ CUELBO_INLINE void sum_lanes(const float* p, std::int64_t n, float* out) {
   for (std::int64_t i = 0; i < n; i += lanes) store(out + i, sum_lanes(p + i * lanes));
 }
 
-// n rounded up, for arrays that are worked on vector by vector.
-CUELBO_INLINE std::int64_t padded(std::int64_t n) { return (n + lanes - 1) / lanes * lanes; }
+// n rounded up to the longest vectors of any path, for arrays that are worked on vector by vector.
+CUELBO_INLINE std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
 
 // to[d, r] = z[r, d]; missing rows repeat the last.
 CUELBO_INLINE void copy_rows(const float* z, std::int64_t dims, std::int32_t rows, float* to) {

@@ -30,13 +30,13 @@ typedef std::uint64_t vulong __attribute__((vector_size(4 * lanes)));  // lanes 
 
 // The 64-bit products of the even 32-bit lanes with a word.
 CUELBO_INLINE vulong multiply_even(vuint a, std::uint32_t factor) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vulong>(_mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a),
                                                          reinterpret_cast<__m512i>(broadcast_uint(factor))));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vulong>(
       _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(broadcast_uint(factor))));
-#elif defined(__x86_64__)
+#elif defined(CUELBO_SSE2)
   return reinterpret_cast<vulong>(
       _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(broadcast_uint(factor))));
 #else

@@ -9,24 +9,31 @@
 
 #define CUELBO_INLINE [[maybe_unused, gnu::always_inline]] static inline
 
+// Which intrinsics to use. With CUELBO_EMULATE_AVX512 none: the compiler makes what it can of 16 lanes, for tests of that
+// path on a CPU without AVX-512. Results are the same to the bit.
+#if defined(CUELBO_EMULATE_AVX512)
+#elif defined(__AVX512F__)
+#define CUELBO_AVX512 1
+#elif defined(__AVX2__)
+#define CUELBO_AVX2 1
+#elif defined(__x86_64__)
+#define CUELBO_SSE2 1
+#endif
+
 // Where an intrinsic's plain form makes g++ 12 warn about its own undefined operand, the maskz form with all bits set
 // stands in for it: the same instruction.
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512) || defined(CUELBO_EMULATE_AVX512)
 inline constexpr int lanes = 16;
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
 inline constexpr int lanes = 8;
 #else
 inline constexpr int lanes = 4;
 #endif
 
-#if defined(__AVX2__) || defined(__AVX512F__)
-inline constexpr bool has_fma = true;
-#else
-inline constexpr bool has_fma = false;
-#endif
+inline constexpr bool has_fma = lanes > 4;
 
 typedef float vfloat __attribute__((vector_size(4 * lanes)));
 typedef std::int32_t vint
@@ -62,9 +69,9 @@ CUELBO_INLINE void store(float* p, vfloat x) {
 
 // The first n of `lanes` elements, 0 ≤ n ≤ lanes; memory behind them is not touched, and loads fill up with 0.
 CUELBO_INLINE vfloat load_partial(const float* p, int n) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vfloat>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vfloat>(_mm256_maskload_ps(p, reinterpret_cast<__m256i>(iota() < n)));
 #else
   vfloat x{};
@@ -74,9 +81,9 @@ CUELBO_INLINE vfloat load_partial(const float* p, int n) {
 #endif
 }
 CUELBO_INLINE void store_partial(float* p, vfloat x, int n) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1U << n) - 1U), reinterpret_cast<__m512>(x));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   _mm256_maskstore_ps(p, reinterpret_cast<__m256i>(iota() < n), reinterpret_cast<__m256>(x));
 #else
   for (int lane = 0; lane < lanes; ++lane)
@@ -86,12 +93,15 @@ CUELBO_INLINE void store_partial(float* p, vfloat x, int n) {
 
 // a·b + c; rounded once, except on the baseline path.
 CUELBO_INLINE vfloat fma(vfloat a, vfloat b, vfloat c) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vfloat>(
       _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vfloat>(
       _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+#elif defined(CUELBO_EMULATE_AVX512)
+  for (int lane = 0; lane < lanes; ++lane) c[lane] = __builtin_fmaf(a[lane], b[lane], c[lane]);
+  return c;
 #else
   return a * b + c;
 #endif
@@ -110,12 +120,6 @@ CUELBO_INLINE vfloat bf16_pair(vfloat low, vfloat high) {
 CUELBO_INLINE vfloat bf16_low(vfloat pair) { return as_float(as_uint(pair) << 16); }
 CUELBO_INLINE vfloat bf16_high(vfloat pair) { return as_float(as_uint(pair) & 0xffff0000U); }
 
-#if defined(__AVX512BF16__)
-inline constexpr bool has_bf16 = true;
-#else
-inline constexpr bool has_bf16 = false;
-#endif
-
 // sum + Σ of the products of both bf16 of each lane, in fp32, high ones first: what VDPBF16PS does, except that it takes
 // subnormal numbers for zero.
 CUELBO_INLINE vfloat dot_bf16(vfloat a, vfloat b, vfloat sum) {
@@ -132,11 +136,11 @@ CUELBO_INLINE vint select(vint mask, vint a, vint b) { return mask ? a : b; }
 
 // Bit i tells whether lane i of a mask is set.
 CUELBO_INLINE std::uint32_t mask_bits(vint mask) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
-#elif defined(__x86_64__)
+#elif defined(CUELBO_SSE2)
   return static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask)));
 #else
   std::uint32_t bits = 0;
@@ -147,20 +151,20 @@ CUELBO_INLINE std::uint32_t mask_bits(vint mask) {
 
 // a > b ? a : b, and likewise: the second argument if either is NaN. To keep a NaN of x, write vmax(bound, x).
 CUELBO_INLINE vfloat vmax(vfloat a, vfloat b) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vfloat>(
       _mm512_maskz_max_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vfloat>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 #else
   return a > b ? a : b;
 #endif
 }
 CUELBO_INLINE vfloat vmin(vfloat a, vfloat b) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vfloat>(
       _mm512_maskz_min_ps(0xffff, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vfloat>(_mm256_min_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 #else
   return a < b ? a : b;
@@ -173,11 +177,11 @@ CUELBO_INLINE vfloat copysign(vfloat magnitude, vfloat sign) {
 }
 
 CUELBO_INLINE vfloat sqrt(vfloat x) {
-#if defined(__AVX512F__)
+#if defined(CUELBO_AVX512)
   return reinterpret_cast<vfloat>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(x)));
-#elif defined(__AVX2__)
+#elif defined(CUELBO_AVX2)
   return reinterpret_cast<vfloat>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
-#elif defined(__x86_64__)
+#elif defined(CUELBO_SSE2)
   return reinterpret_cast<vfloat>(_mm_sqrt_ps(reinterpret_cast<__m128>(x)));
 #else
   for (int lane = 0; lane < lanes; ++lane) x[lane] = __builtin_sqrtf(x[lane]);

@@ -135,5 +135,29 @@ class Table(unittest.TestCase):
         self.assertIn("needs one <!-- peers -->", done.stderr)
 
 
+class Options(unittest.TestCase):
+    """run.sh downloads gigabytes, but not to answer --help or to refuse an option."""
+
+    def run_sh(self, *options):
+        venv = PEERS.parents[1] / "build" / "peers-venv"
+        before = venv.exists()
+        done = subprocess.run(["bash", PEERS / "run.sh", *options], capture_output=True, text=True, check=False)
+        self.assertEqual(venv.exists(), before)
+        return done
+
+    def test_help(self):
+        for option in ("--help", "-h"):
+            done = self.run_sh(option)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("Usage: bash bench/peers/run.sh", done.stdout)
+            self.assertIn("--only ONLY", done.stdout)
+
+    def test_wrong_options(self):
+        for options, message in ((["--pears", "3"], "--pears"), (["--pairs", "many"], "many"), (["--device", "tpu"], "tpu")):
+            done = self.run_sh(*options)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(message, done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

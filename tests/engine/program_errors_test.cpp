@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "engine/optimizer.hpp"
+#include "kernels/cpu_tables.hpp"
 #include "tests/engine/engine_test.hpp"
 
 namespace cuelbo::test {
@@ -285,9 +286,11 @@ TEST_F(ProgramErrors, Devices) {
   EXPECT_EQ(open_device({.name = "cpu", .threads = 1000})->description().find("1000 threads"),
             std::string::npos)
       << "the pool has fewer";
-  EXPECT_EQ(open_device({.name = "cpu"})->description().find("bf16,"), std::string::npos);
-  EXPECT_NE(open_device({.name = "cpu", .precision = kernels::Precision::bf16})->description().find(", bf16"),
-            std::string::npos);
+  const std::string isa = kernels::cpu_path().name;
+  const char* const bf16 = kernels::cpu_path().bf16_instructions ? "bf16" : "bf16 emulated";
+  EXPECT_EQ(open_device({.name = "cpu", .threads = 1})->description(), "cpu (" + isa + ", 1 thread)");
+  EXPECT_EQ(open_device({.name = "cpu", .threads = 1, .precision = kernels::Precision::bf16})->description(),
+            "cpu (" + isa + ", " + bf16 + ", 1 thread)");
   EXPECT_THROW(open_device({.name = "cpu", .precision = kernels::Precision::tf32}), UsageError);
   for (const char* const name : {"cuda", "simt", "simt-checked"})
     EXPECT_TRUE(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace cuelbo::test {
 
@@ -32,6 +33,8 @@ extern const test::SimdFunctions simd_functions;
 namespace avx2 {
 extern const test::SimdFunctions simd_functions;
 }
+#endif
+#if defined(CUELBO_HAVE_X86_PATHS) && !defined(CUELBO_WITHOUT_AVX512)
 namespace avx512_bf16 {
 extern const test::SimdFunctions simd_functions;
 }
@@ -39,4 +42,27 @@ namespace avx512 {
 extern const test::SimdFunctions simd_functions;
 }
 #endif
+#if defined(CUELBO_HAVE_EMULATED_PATH)
+namespace avx512_emulated {
+extern const test::SimdFunctions simd_functions;
+}
+#endif
 }  // namespace cuelbo::kernels
+
+namespace cuelbo::test {
+
+inline const SimdFunctions& simd_functions_of(std::string_view path) {
+#if defined(CUELBO_HAVE_X86_PATHS) && !defined(CUELBO_WITHOUT_AVX512)
+  if (path == "avx512_bf16") return kernels::avx512_bf16::simd_functions;
+  if (path == "avx512") return kernels::avx512::simd_functions;
+#endif
+#if defined(CUELBO_HAVE_X86_PATHS)
+  if (path == "avx2") return kernels::avx2::simd_functions;
+#endif
+#if defined(CUELBO_HAVE_EMULATED_PATH)
+  if (path == "avx512_emulated") return kernels::avx512_emulated::simd_functions;
+#endif
+  return kernels::baseline::simd_functions;
+}
+
+}  // namespace cuelbo::test

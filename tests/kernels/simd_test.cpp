@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "kernels/cpu_tables.hpp"
@@ -17,18 +17,9 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
-const SimdFunctions& functions_of(std::string_view path) {
-#if defined(CUELBO_HAVE_X86_PATHS)
-  if (path == "avx512_bf16") return kernels::avx512_bf16::simd_functions;
-  if (path == "avx512") return kernels::avx512::simd_functions;
-  if (path == "avx2") return kernels::avx2::simd_functions;
-#endif
-  return kernels::baseline::simd_functions;
-}
-
 class Simd : public testing::TestWithParam<kernels::CpuPath> {
  protected:
-  const SimdFunctions& simd = functions_of(GetParam().name);
+  const SimdFunctions& simd = simd_functions_of(GetParam().name);
 
   std::vector<float> apply(SimdFunctions::Map f, const std::vector<float>& x) const {
     std::vector<float> y(x.size(), nan);

@@ -10,6 +10,7 @@
 #include "tools/lab/commands.hpp"
 #include "tools/lab/device_option.hpp"
 #include "tools/lab/launches.hpp"
+#include "tools/lab/origin.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"
 
@@ -86,16 +87,21 @@ class Bench {
           time(plan, shape);
         std::fflush(stdout);
       }
-    if (options_.json)
-      fmt::print("{}\n", Json{{"device", device_->description()},
-                              {"cache_bytes", device_->cache_bytes()},
-                              {"results", std::move(results_)}}
-                             .dump(2));
+    if (options_.json) print_json();
     return failed_ ? exit_failed : exit_done;
   }
 
  private:
   bool counted() const { return device_->name() == "simt-checked"; }
+
+  void print_json() {
+    Json json;
+    for (const auto& [key, value] : lab::measurement_origin()) json[key] = value;
+    json["device"] = device_->description();
+    json["cache_bytes"] = device_->cache_bytes();
+    json["results"] = std::move(results_);
+    fmt::print("{}\n", json.dump(2));
+  }
 
   lab::BenchedCall call(const Plan& plan, const KernelVariant& v, const lab::Shape& shape) const {
     return {v, shape, plan.contract->cost(shape),

@@ -1,7 +1,0 @@
-#include "models/version.hpp"
-
-namespace cuelbo {
-
-std::string_view version() { return CUELBO_VERSION; }
-
-}  // namespace cuelbo
