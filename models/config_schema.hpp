@@ -6,32 +6,13 @@
 #pragma once
 
 #include <array>
-#include <limits>
 #include <span>
 #include <string_view>
 
+#include "engine/range.hpp"
 #include "models/config.hpp"
 
 namespace cuelbo {
-
-// What a number may be.
-struct Range {
-  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
-  bool least_excluded = false, most_excluded = false;
-
-  constexpr bool contains(double x) const {
-    return (least_excluded ? x > least : x >= least) && (most_excluded ? x < most : x <= most) &&
-           x * 0 == 0;  // neither NaN nor Inf
-  }
-};
-constexpr Range at_least(double least, double most = std::numeric_limits<double>::infinity()) {
-  return {least, most};
-}
-constexpr Range above(double least) { return {.least = least, .least_excluded = true}; }
-constexpr Range from_below(double least, double most) {
-  return {.least = least, .most = most, .most_excluded = true};
-}
-std::string to_string(const Range& range);  // "at least 1"
 
 std::string toml_string(std::string_view text);  // quoted, with escapes
 

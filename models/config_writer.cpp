@@ -237,17 +237,6 @@ std::string toml_string(std::string_view text) {
   return result + '"';
 }
 
-std::string to_string(const Range& range) {
-  const auto number = [](double x) { return fmt::format("{}", x); };
-  std::string least = fmt::format("{} {}", range.least_excluded ? "above" : "at least", number(range.least));
-  std::string most = fmt::format("{} {}", range.most_excluded ? "below" : "at most", number(range.most));
-  const bool has_least = range.least > -std::numeric_limits<double>::infinity();
-  const bool has_most = range.most < std::numeric_limits<double>::infinity();
-  if (has_least && has_most) return fmt::format("{} and {}", least, most);
-  if (has_least) return least;
-  return has_most ? most : "finite";
-}
-
 std::string to_toml(const RunConfig& config) {
   TomlWriter writer;
   visit_config(writer, config);

@@ -17,6 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr auto working_interval = std::chrono::milliseconds(500);
 constexpr auto checkpoint_interval = std::chrono::minutes(5);
 constexpr std::uint64_t validation_noise =
     0x76616c6964617465;  // keeps the noise of validation apart from that of training
@@ -115,7 +116,7 @@ class Trainer {
         step_(*device_, parameters_, model_, config_.batch_size, std::ssize(split_.train)),
         validator_(*device_, parameters_, model_, dataset_, split_),
         state_(resume()),
-        log_(run.path(), resumed_ ? state_.step : -1),
+        log_(run.path(), resumed_ ? state_.step : -1, events.logged),
         loader_(dataset_, split_.train,
                 {.batch_size = config_.batch_size, .seed = config_.seed, .binarize = config_.data.binarize},
                 state_.step) {
@@ -124,7 +125,7 @@ class Trainer {
   }
 
   TrainingOutcome run(const std::atomic<bool>& stop) {
-    interval_start_ = saved_at_ = Clock::now();
+    interval_start_ = shown_at_ = saved_at_ = Clock::now();
     if (state_.step < config_.training.steps) fetch_batch();
     while (state_.step < config_.training.steps) {
       if (stop) {
@@ -135,6 +136,10 @@ class Trainer {
       const bool last = state_.step == config_.training.steps;
       if (last || state_.step % config_.training.log_every == 0) log_step();
       const Clock::time_point pause = Clock::now();
+      if (events_.working && pause - shown_at_ >= working_interval) {
+        events_.working(record_of(read_terms(step_, model_)));
+        shown_at_ = pause;
+      }
       const bool due = last || state_.step % config_.training.validate_every == 0;
       const bool best = due && validator_.has_items() && validate();
       if (due || pause - saved_at_ >= checkpoint_interval) save(best);
@@ -226,24 +231,28 @@ class Trainer {
         when, operation.empty() ? "the loss" : operation, saved);
   }
 
-  void log_step() {
-    const BatchTerms batch = read_terms(step_, model_);
+  TrainingRecord record_of(const BatchTerms& batch) const {
     const double seconds = seconds_since(interval_start_);
     const auto steps = static_cast<double>(state_.step - interval_step_);
     const auto left = static_cast<double>(config_.training.steps - state_.step);
-    const TrainingRecord record{.step = state_.step,
-                                .steps = config_.training.steps,
-                                .elbo = batch.elbo(),
-                                .log_likelihood = batch.log_likelihood,
-                                .terms = summarize(*batch.terms.terms, batch.terms.values),
-                                .loss = loss_,
-                                .gradient_norm = gradient_norm_,
-                                .learning_rate = learning_rate_,
-                                .items_per_second = steps * static_cast<double>(config_.batch_size) / seconds,
-                                .seconds_left = left * seconds / steps};
+    return {.step = state_.step,
+            .steps = config_.training.steps,
+            .elbo = batch.elbo(),
+            .log_likelihood = batch.log_likelihood,
+            .terms = summarize(*batch.terms.terms, batch.terms.values),
+            .loss = loss_,
+            .gradient_norm = gradient_norm_,
+            .learning_rate = learning_rate_,
+            .items_per_second = steps * static_cast<double>(config_.batch_size) / seconds,
+            .seconds_left = left * seconds / steps};
+  }
+
+  void log_step() {
+    const BatchTerms batch = read_terms(step_, model_);
+    const TrainingRecord record = record_of(batch);
     log_.train(record, batch.terms);
     if (events_.progress) events_.progress(record);
-    interval_start_ = Clock::now();
+    interval_start_ = shown_at_ = Clock::now();
     interval_step_ = state_.step;
   }
 
@@ -290,7 +299,7 @@ class Trainer {
   Loader loader_;
 
   double loss_ = 0, gradient_norm_ = 0, learning_rate_ = 0;
-  Clock::time_point interval_start_, saved_at_;
+  Clock::time_point interval_start_, shown_at_, saved_at_;
 };
 
 }  // namespace

@@ -28,8 +28,10 @@ struct ValidationRecord {
 
 struct TrainerEvents {
   std::function<void(const std::string& line)> started;  // device, parameters, arena, data
-  std::function<void(const TrainingRecord&)> progress;
+  std::function<void(const TrainingRecord&)> working;   // about twice a second between the records of the log
+  std::function<void(const TrainingRecord&)> progress;  // a record of the log
   std::function<void(const ValidationRecord&)> validated;
+  std::function<void(const std::string& line)> logged;  // each line of log.jsonl, without its newline
 };
 
 enum class TrainingOutcome { finished, interrupted };

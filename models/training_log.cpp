@@ -42,15 +42,16 @@ Json term_record(const char* kind, const Record& record, const TermValues& terms
 
 }  // namespace
 
-TrainingLog::TrainingLog(const std::string& directory, std::int64_t step)
-    : lines_(directory + "/log.jsonl"), events_(directory, step) {
+TrainingLog::TrainingLog(const std::string& directory, std::int64_t step,
+                         std::function<void(const std::string& line)> logged)
+    : lines_(directory + "/log.jsonl"), events_(directory, step), logged_(std::move(logged)) {
   lines_.cut_back(kept_bytes(lines_.content(), step));
 }
 
 void TrainingLog::run(const Json& description) {
   Json record{{"kind", "run"}, {"step", 0}};
   record.update(description);
-  lines_.append(record.dump() + '\n');
+  write_line(record);
 }
 
 void TrainingLog::train(const TrainingRecord& record, const TermValues& terms) {
@@ -68,8 +69,14 @@ void TrainingLog::validation(const ValidationRecord& record, const TermValues& t
   write(record.step, json);
 }
 
+void TrainingLog::write_line(const Json& record) {
+  const std::string line = record.dump();
+  lines_.append(line + '\n');
+  if (logged_) logged_(line);
+}
+
 void TrainingLog::write(std::int64_t step, const Json& record) {
-  lines_.append(record.dump() + '\n');
+  write_line(record);
   const std::string prefix = record["kind"].get<std::string>() + "/";
   Scalars scalars;
   for (const auto& [key, value] : record.items())

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,9 @@ struct TermValues {
 class TrainingLog {
  public:
   // Goes on with the logs of a directory after `step`: later records are cut off. −1: all of them.
-  TrainingLog(const std::string& directory, std::int64_t step);
+  // `logged`, if any, is given every line of log.jsonl that is written.
+  TrainingLog(const std::string& directory, std::int64_t step,
+              std::function<void(const std::string& line)> logged = {});
 
   void run(const nlohmann::ordered_json& description);
   void train(const TrainingRecord& record, const TermValues& terms);
@@ -36,10 +39,12 @@ class TrainingLog {
   void sync();
 
  private:
+  void write_line(const nlohmann::ordered_json& record);
   void write(std::int64_t step, const nlohmann::ordered_json& record);
 
   AppendFile lines_;
   EventFile events_;
+  std::function<void(const std::string& line)> logged_;
 };
 
 }  // namespace cuelbo

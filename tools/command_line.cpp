@@ -1,9 +1,11 @@
 #include "tools/command_line.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <new>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "engine/error.hpp"
 #include "models/version.hpp"
 #include "tools/commands.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -49,6 +52,26 @@ std::string describe_extra(const CLI::App& app) {
   return fmt::format("{}: no option '{}'{}", command.get_name(), name, did_you_mean(name, options));
 }
 
+// -q and --json, which every command takes in front of its name or behind it.
+void add_output_options(CLI::App& app) {
+  OutputOptions& output = output_options();
+  app.add_flag("-q,--quiet", output.quiet, "Print results and errors only");
+  app.add_flag("--json", output.json, "Print results, and errors too, as JSON on standard output");
+}
+
+void add_output_options_to_commands(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command_names(*command).empty()) add_output_options(*command);
+    add_output_options_to_commands(*command);
+  }
+}
+
+// An error in the arguments is JSON too, wherever --json stands.
+bool asks_for_json(int argc, const char* const* argv) {
+  const char* const* const end = std::find(argv, argv + argc, std::string_view("--"));
+  return std::find(argv, end, std::string_view("--json")) != end;
+}
+
 int run_commands(int argc, const char* const* argv) {
   CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.",
                "cuelbo");
@@ -70,6 +93,8 @@ int run_commands(int argc, const char* const* argv) {
   add_presets(app, run);
   add_devices(app, run);
   add_kernels(app, run);
+  add_output_options(app);
+  add_output_options_to_commands(app);
 
   if (argc < 2) {
     fmt::print("{}", app.help());
@@ -94,7 +119,7 @@ int run_commands(int argc, const char* const* argv) {
 }
 
 int complain(int code, const std::string& message) {
-  fmt::print(stderr, "cuelbo: {}\n", one_line(message));
+  print_error(message, code);
   return code;
 }
 
@@ -119,6 +144,7 @@ int run_guarded(int argc, const char* const* argv) {
 
 int run_command_line(int argc, const char* const* argv) noexcept {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+  output_options() = {.json = asks_for_json(argc, argv)};
   try {
     return run_guarded(argc, argv);
   } catch (...) {

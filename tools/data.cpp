@@ -8,6 +8,7 @@
 #include "models/data/write_npz.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -20,8 +21,13 @@ struct DspritesOptions {
 int run_dsprites(const DspritesOptions& options) {
   const std::shared_ptr<const Dataset> dataset = filter(std::make_shared<Dsprites>(), options.where);
   write_npz(options.output, *dataset);
-  fmt::print("{}: {} images of {}x{}, {} factors\n", options.output, dataset->size(), dataset->height(),
-             dataset->width(), dataset->factors().size());
+  print_result(fmt::format("{}: {} images of {}x{}, {} factors", options.output, dataset->size(),
+                           dataset->height(), dataset->width(), dataset->factors().size()),
+               {{"file", options.output},
+                {"items", dataset->size()},
+                {"height", dataset->height()},
+                {"width", dataset->width()},
+                {"factors", std::ssize(dataset->factors())}});
   return exit_done;
 }
 

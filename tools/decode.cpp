@@ -12,6 +12,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -42,8 +44,13 @@ int run_decode(const DecodeOptions& options) {
     file.write(std::as_bytes(std::span<const float>(
         decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))))));
   file.commit();
-  fmt::print("{}: {} images of {}x{}x{}\n", options.output, codes.items, image.height, image.width,
-             image.channels);
+  print_result(fmt::format("{}: {} images of {}x{}x{}", options.output, codes.items, image.height,
+                           image.width, image.channels),
+               {{"file", options.output},
+                {"items", codes.items},
+                {"height", image.height},
+                {"width", image.width},
+                {"channels", image.channels}});
   return exit_done;
 }
 
@@ -61,8 +68,7 @@ void add_decode(CLI::App& app, Run& run) {
             ->required();
         command.add_option("-o,--output", options.output, "The .npy to write, float32 (n, H, W[, C])")
             ->required();
-        command.add_option("--seed", options.seed, "Seed of z where the file has none")
-            ->capture_default_str();
+        add_seed_option(command, options.seed, "Seed of z where the file has none");
       },
       run_decode);
 }

@@ -10,6 +10,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -30,8 +32,12 @@ int run_encode(const EncodeOptions& options) {
   std::iota(items.begin(), items.end(), std::int64_t{0});
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, *images, items, options.seed);
   write_codes(options.output, codes);
-  fmt::print("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups\n", options.output,
-             codes.items, codes.dims, codes.discrete.size());
+  print_result(fmt::format("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups",
+                           options.output, codes.items, codes.dims, codes.discrete.size()),
+               {{"file", options.output},
+                {"items", codes.items},
+                {"gaussian_dimensions", codes.dims},
+                {"discrete_groups", std::ssize(codes.discrete)}});
   return exit_done;
 }
 
@@ -48,7 +54,7 @@ void add_encode(CLI::App& app, Run& run) {
                         "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")
             ->required();
         command.add_option("-o,--output", options.output, "The .npz to write")->required();
-        command.add_option("--seed", options.seed, "Seed of the samples z")->capture_default_str();
+        add_seed_option(command, options.seed, "Seed of the samples z");
       },
       run_encode);
 }

@@ -11,6 +11,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -60,7 +62,10 @@ int run_evaluate(const EvaluateOptions& options) {
   const Evaluation result = evaluate(run.directory, run.loaded, *data.dataset, items, options.evaluation);
   const GroupTree& tree = run.loaded.model->tree();
   write_file(run.directory.file("evaluation.json"), to_json(result, tree).dump(2) + "\n");
-  print_table(result, tree);
+  if (json_wanted())
+    print_json(to_json(result, tree));
+  else
+    print_table(result, tree);
   return exit_done;
 }
 
@@ -73,17 +78,13 @@ void add_evaluate(CLI::App& app, Run& run) {
       "DIR/evaluation.json",
       [](CLI::App& command, EvaluateOptions& options) {
         add_run_options(command, options.run);
-        command.add_option("--items", options.evaluation.max_items, "At most so many test items [all]")
-            ->check(CLI::PositiveNumber);
-        command
-            .add_option("--importance-items", options.evaluation.importance_items,
-                        "Items of the importance-weighted bound")
-            ->check(CLI::PositiveNumber)
+        EvaluationOptions& evaluation = options.evaluation;
+        add_number(command, "--items", evaluation.max_items, at_least(1), "At most so many test items [all]");
+        add_number(command, "--importance-items", evaluation.importance_items, at_least(1),
+                   "Items of the importance-weighted bound")
             ->capture_default_str();
-        command
-            .add_option("--importance-samples", options.evaluation.importance_samples,
-                        "Samples an item of that bound")
-            ->check(CLI::PositiveNumber)
+        add_number(command, "--importance-samples", evaluation.importance_samples, at_least(1, 1 << 20),
+                   "Samples per item of that bound")
             ->capture_default_str();
       },
       run_evaluate);

@@ -8,6 +8,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -34,8 +36,12 @@ int run_export(const ExportOptions& options) {
                    {"step", std::to_string(loaded.state.step)},
                    {"checkpoint", loaded.checkpoint}};
   write_safetensors(options.output, file);
-  fmt::print("{}: {} tensors, {} trained parameters, step {}\n", options.output, file.tensors.size(),
-             loaded.parameters->parameter_count(), loaded.state.step);
+  print_result(fmt::format("{}: {} tensors, {} trained parameters, step {}", options.output,
+                           file.tensors.size(), loaded.parameters->parameter_count(), loaded.state.step),
+               {{"file", options.output},
+                {"tensors", std::ssize(file.tensors)},
+                {"parameters", loaded.parameters->parameter_count()},
+                {"step", loaded.state.step}});
   return exit_done;
 }
 
@@ -47,8 +53,7 @@ void add_export(CLI::App& app, Run& run) {
       [](CLI::App& command, ExportOptions& options) {
         add_run_options(command, options.run);
         command.add_option("-o,--output", options.output, "The file to write")->required();
-        command.add_option("--format", options.format, "File format")
-            ->check(CLI::IsMember({"safetensors"}))
+        limit_to(command.add_option("--format", options.format, "File format"), {"safetensors"})
             ->capture_default_str();
       },
       run_export);

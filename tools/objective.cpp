@@ -10,6 +10,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -21,7 +23,6 @@ struct ObjectiveOptions {
   std::string input, groups, estimator = "hfvae";
   DecompositionOptions decomposition;
   DeviceOptions device;
-  bool json = false;
 };
 
 Json to_json(const Decomposition& result, const GroupTree& tree) {
@@ -70,7 +71,7 @@ int run_objective(const ObjectiveOptions& options) {
   DecompositionOptions decomposition = options.decomposition;
   decomposition.estimator = parse_estimator(options.estimator);
   const std::unique_ptr<Device> device = open_device(options.device);
-  if (!options.json) print_device(*device);
+  note_device(*device);
   const Codes codes = read_codes(options.input, decomposition.seed);
   if (decomposition.dataset_size == 0) {
     if (decomposition.estimator != Estimator::exact && decomposition.estimator != Estimator::batch)
@@ -84,8 +85,8 @@ int run_objective(const ObjectiveOptions& options) {
   for (std::size_t t = 0; t < result.terms.size(); ++t)
     if (!std::isfinite(result.values[t]))
       fail("'{}': {} is {}", options.input, result.terms[t].name, result.values[t]);
-  if (options.json)
-    fmt::print("{}\n", to_json(result, tree).dump(2));
+  if (json_wanted())
+    print_json(to_json(result, tree));
   else
     print_table(result);
   return exit_done;
@@ -108,23 +109,16 @@ void add_objective(CLI::App& app, Run& run) {
                         "discrete group with "
                         "logits_<name>; brackets nest: \"(0-4,5-9),class\"")
             ->required();
-        command
-            .add_option(
-                "--dataset-size", options.decomposition.dataset_size,
-                "N, the number of items the codes are a batch of; exact and batch take the items of the file")
-            ->check(CLI::PositiveNumber);
+        add_number(
+            command, "--dataset-size", options.decomposition.dataset_size, at_least(1),
+            "N, the number of items the codes are a batch of; exact and batch take the items of the file");
         command.add_option("--estimator", options.estimator, "hfvae, mws, mss, batch or exact")
             ->capture_default_str();
-        command
-            .add_option("--rows", options.decomposition.max_rows,
-                        "exact: mean over at most so many items, a seeded subset")
-            ->check(CLI::PositiveNumber)
+        add_number(command, "--rows", options.decomposition.max_rows, at_least(1),
+                   "exact: mean over at most so many items, a seeded subset")
             ->capture_default_str();
-        command
-            .add_option("--seed", options.decomposition.seed,
-                        "Seed of z where the file has none, and of --rows")
-            ->capture_default_str();
-        command.add_flag("--json", options.json, "Print JSON and nothing else");
+        add_seed_option(command, options.decomposition.seed,
+                        "Seed of z where the file has none, and of --rows");
         add_device_options(command, options.device);
       },
       run_objective);

@@ -1,26 +1,27 @@
 #include "tools/open_run.hpp"
 
-#include <map>
 #include <string>
 
 #include "engine/error.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
 void add_device_options(CLI::App& command, DeviceOptions& device) {
   command.add_option("--device", device.name, "auto, cpu, cuda, cuda:N, simt or simt-checked")
       ->capture_default_str();
-  command.add_option("--threads", device.threads, "CPU threads, 0 for all; results do not depend on it")
-      ->check(CLI::NonNegativeNumber);
-  command
-      .add_option(
-          "--precision", device.precision,
-          "Of the factors of products, fp32 or bf16 (on the CPU); default: what the run was trained with")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, kernels::Precision>{
-          {"fp32", kernels::Precision::fp32}, {"bf16", kernels::Precision::bf16}}));
+  add_threads_option(command, device.threads);
+  limit_to(command.add_option_function<std::string>(
+               "--precision",
+               [&device](const std::string& name) {
+                 device.precision = name == "bf16" ? kernels::Precision::bf16 : kernels::Precision::fp32;
+               },
+               "Of matrix products and convolutions, bf16 on the CPU only; default: that of the run"),
+           {"fp32", "bf16"});
 }
 
-void print_device(const Device& device) { fmt::print("device: {}\n", device.description()); }
+void note_device(const Device& device) { note("device: {}", device.description()); }
 
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("DIR", options.directory, "Run directory, as `cuelbo train` made it")->required();
@@ -30,7 +31,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 OpenRun open_run(const RunOptions& options) {
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
-  print_device(*loaded.device);
+  note_device(*loaded.device);
   return {.directory = std::move(directory), .loaded = std::move(loaded)};
 }
 

@@ -14,8 +14,8 @@ namespace cuelbo {
 // --device and --threads
 void add_device_options(CLI::App& command, DeviceOptions& device);
 
-// The first line of output.
-void print_device(const Device& device);
+// Says which device runs the command.
+void note_device(const Device& device);
 
 struct RunOptions {
   std::string directory;
@@ -24,7 +24,7 @@ struct RunOptions {
 // DIR, --device and --threads
 void add_run_options(CLI::App& command, RunOptions& options);
 
-// A run with its best model; prints the device.
+// A run with its best model; notes the device.
 struct OpenRun {
   RunDirectory directory;
   LoadedModel loaded;

@@ -8,6 +8,7 @@
 #include "models/config.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -17,7 +18,19 @@ struct PresetsOptions {
   std::string name;
 };
 
+Fields to_fields(const Preset& preset) {
+  return {{"name", std::string(preset.name)},
+          {"description", std::string(preset.description)},
+          {"toml", std::string(preset.toml)}};
+}
+
 int list_presets() {
+  if (json_wanted()) {
+    std::vector<Fields> all;
+    for (const Preset& preset : presets()) all.push_back(to_fields(preset));
+    print_json(all);
+    return exit_done;
+  }
   std::size_t width = 0;
   for (const Preset& preset : presets()) width = std::max(width, preset.name.size());
   for (const Preset& preset : presets()) fmt::print("{:<{}}  {}\n", preset.name, width, preset.description);
@@ -29,7 +42,10 @@ int run_presets(const PresetsOptions& options) {
   std::vector<std::string> names;
   for (const Preset& preset : presets()) {
     if (preset.name == options.name) {
-      fmt::print("{}", preset.toml);
+      if (json_wanted())
+        print_json(to_fields(preset));
+      else
+        fmt::print("{}", preset.toml);
       return exit_done;
     }
     names.emplace_back(preset.name);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
 #include <sys/ioctl.h>
@@ -10,15 +9,18 @@
 
 #include <fmt/format.h>
 
+#include "tools/output.hpp"
+
 namespace cuelbo {
 
 namespace {
 
-constexpr const char* erase_line = "\r\x1b[K";
+constexpr std::int64_t kept_lines = 20;  // about so many lines of a run stay on a terminal
+constexpr auto quiet_interval = std::chrono::seconds(10);
 
 int terminal_width() {
   winsize size = {};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 std::string duration(double seconds) {
@@ -58,30 +60,35 @@ std::string progress_line(const TrainingRecord& record, int width) {
   return join(fields, static_cast<std::size_t>(std::max(width, 1)));
 }
 
-ProgressPrinter::ProgressPrinter() : terminal_(isatty(STDOUT_FILENO) == 1) {}
+ProgressPrinter::ProgressPrinter() : live_(has_live_line()) {}
 
-ProgressPrinter::~ProgressPrinter() {
-  if (drawn_) std::fputs("\n", stdout);
+ProgressPrinter::~ProgressPrinter() { keep_live(); }
+
+void ProgressPrinter::print(const TrainingRecord& record) {
+  print_note(progress_line(record, 1000));
+  printed_ = Clock::now();
 }
 
-void ProgressPrinter::say(const std::string& line) {
-  fmt::print("{}{}\n", drawn_ ? erase_line : "", line);
-  drawn_ = false;
+void ProgressPrinter::working(const TrainingRecord& record) {
+  if (live_) {
+    show_live(progress_line(record, terminal_width() - 1));  // a full last column would wrap
+  } else if (!printed_ || Clock::now() - *printed_ >= quiet_interval) {
+    print(record);
+  }
 }
 
 void ProgressPrinter::progress(const TrainingRecord& record) {
-  if (!terminal_) return say(progress_line(record, 1000));
-  fmt::print("{}{}", erase_line,
-             progress_line(record, terminal_width() - 1));  // a full last column would wrap
-  std::fflush(stdout);
-  drawn_ = true;
+  const std::int64_t part = record.step / std::max<std::int64_t>(1, record.steps / kept_lines);
+  if (live_ && part == kept_ && record.step < record.steps) return working(record);
+  kept_ = part;
+  print(record);
 }
 
 void ProgressPrinter::validated(const ValidationRecord& record) {
   std::vector<std::string> fields{fmt::format("step {}", record.step), "validation"};
   const auto terms = term_fields(record.elbo, record.log_likelihood, record.terms);
   fields.insert(fields.end(), terms.begin(), terms.end());
-  say(join(fields, 1000) + (record.best ? "  (best)" : ""));
+  note("{}{}", join(fields, 1000), record.best ? "  (best)" : "");
 }
 
 }  // namespace cuelbo

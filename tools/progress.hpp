@@ -1,6 +1,8 @@
-// What a training run says while it runs: one line that is redrawn on a terminal, plain lines elsewhere.
+// What a training run says while it runs: on a terminal one line that is redrawn, of which some stay; plain lines elsewhere.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 
 #include "models/trainer.hpp"
@@ -12,18 +14,23 @@ std::string progress_line(const TrainingRecord& record, int width);
 
 class ProgressPrinter {
  public:
-  ProgressPrinter();   // on standard output
+  ProgressPrinter();   // on standard error
   ~ProgressPrinter();  // leaves the cursor on a fresh line
   ProgressPrinter(const ProgressPrinter&) = delete;
   ProgressPrinter& operator=(const ProgressPrinter&) = delete;
 
-  void say(const std::string& line);
+  void working(const TrainingRecord& record);  // may be called often
   void progress(const TrainingRecord& record);
   void validated(const ValidationRecord& record);
 
  private:
-  bool terminal_;
-  bool drawn_ = false;  // the progress line stands where the cursor is
+  using Clock = std::chrono::steady_clock;
+
+  void print(const TrainingRecord& record);
+
+  bool live_;
+  std::int64_t kept_ = -1;                    // part of the run whose line has stayed
+  std::optional<Clock::time_point> printed_;  // the last line, where none is redrawn
 };
 
 }  // namespace cuelbo

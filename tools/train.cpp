@@ -11,6 +11,8 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 #include "tools/progress.hpp"
 #include "tools/stop_signal.hpp"
 
@@ -77,21 +79,30 @@ int train_in(RunDirectory& run, const TrainOptions& options, const std::function
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
                              .threads = options.threads > 0 ? options.threads : run.config().threads,
                              .precision = run.config().precision};
+  const auto print_end = [&](const char* outcome) {
+    if (json_wanted()) print_json_line({{"kind", "end"}, {"outcome", outcome}, {"directory", run.path()}});
+  };
   const StopSignal signal;
   ProgressPrinter printer;
-  const TrainerEvents events{.started =
-                                 [&](const std::string& line) {
-                                   begun();
-                                   printer.say(line);
-                                 },
-                             .progress = [&](const TrainingRecord& record) { printer.progress(record); },
-                             .validated = [&](const ValidationRecord& record) { printer.validated(record); }};
+  TrainerEvents events{.started =
+                           [&](const std::string& line) {
+                             begun();
+                             print_note(line);
+                           },
+                       .working = [&](const TrainingRecord& record) { printer.working(record); },
+                       .progress = [&](const TrainingRecord& record) { printer.progress(record); },
+                       .validated = [&](const ValidationRecord& record) { printer.validated(record); },
+                       .logged = {}};
+  if (json_wanted()) events.logged = [](const std::string& line) { print_line(line); };
   if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
-    printer.say(fmt::format("stopped; continue with: cuelbo train --resume {}", run.path()));
+    note("stopped; continue with: cuelbo train --resume {}", run.path());
+    print_end("interrupted");
     return exit_interrupted;
   }
-  printer.say(fmt::format("done: {}; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path(),
-                          run.path()));
+  note("done; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path());
+  note("curves: tensorboard --logdir {}", run.path());
+  print_end("finished");
+  if (!json_wanted()) fmt::print("{}\n", run.path());
   return exit_done;
 }
 
@@ -121,13 +132,10 @@ void add_train(CLI::App& app, Run& run) {
             ->allow_extra_args(false);
         command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]");
         command.add_option("--resume", options.resume, "Continue the run in this directory");
-        command.add_option("--seed", options.seed, "Seed of weights, splits and noise")
-            ->check(CLI::NonNegativeNumber);
-        command.add_option("--steps", options.steps, "Optimizer steps in all")->check(CLI::PositiveNumber);
+        add_number(command, "--seed", options.seed, at_least(0), "Seed of weights, splits and noise");
+        add_number(command, "--steps", options.steps, at_least(1), "Total optimizer steps");
         command.add_option("--device", options.device, "auto, cpu, cuda, cuda:N, simt or simt-checked");
-        command
-            .add_option("--threads", options.threads, "CPU threads, 0 for all; results do not depend on it")
-            ->check(CLI::NonNegativeNumber);
+        add_threads_option(command, options.threads);
       },
       run_train);
 }

@@ -64,9 +64,11 @@ TEST_F(Commands, DevicesNamesTheCpu) {
 TEST_F(Commands, TrainMakesARunDirectory) {
   const Outcome outcome = run({"train", "tiny.toml"});
   EXPECT_TRUE(succeeds(outcome));
-  EXPECT_THAT(first_line(outcome.out), StartsWith("device: cpu"));
-  EXPECT_THAT(outcome.out, HasSubstr("step 10/40"));
-  EXPECT_THAT(outcome.out, Not(HasSubstr("\r")));            // a pipe is no terminal
+  EXPECT_THAT(first_line(outcome.err), StartsWith("device: cpu"));
+  EXPECT_THAT(outcome.err, HasSubstr("step 10/40"));
+  EXPECT_THAT(outcome.err, HasSubstr("tensorboard --logdir run/tiny-3"));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("\r")));  // a pipe is not a terminal
+  EXPECT_EQ(outcome.out, "run/tiny-3\n");
   const auto names = directory_content(path("run/tiny-3"));  // <config>-<seed>
   EXPECT_THAT(names, Contains("config.toml"));
   EXPECT_THAT(names, Contains("log.jsonl"));
@@ -92,9 +94,9 @@ TEST_F(Commands, ThreadsDoNotChangeTheModel) {
 TEST_F(Commands, PrecisionIsThatOfTheRun) {
   train("low", {"--device", "cpu", "--set", "precision=bf16"});
   EXPECT_THAT(content("low/config.toml"), HasSubstr("precision = \"bf16\""));
-  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu"}).out, HasSubstr(", bf16"));
+  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu"}).err, HasSubstr(", bf16"));
   // An instruction set may be called avx512_bf16.
-  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu", "--precision", "fp32"}).out,
+  EXPECT_THAT(run({"evaluate", "low", "--device", "cpu", "--precision", "fp32"}).err,
               Not(HasSubstr(", bf16")));
   EXPECT_TRUE(fails(run({"train", "tiny.toml", "--output", "other", "--set", "precision=fp16"}), 2, "fp16"));
   EXPECT_TRUE(
@@ -107,7 +109,7 @@ TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
   train();
   const Outcome outcome = run({"evaluate", "model"});
   EXPECT_TRUE(succeeds(outcome));
-  EXPECT_THAT(first_line(outcome.out), StartsWith("device: "));
+  EXPECT_THAT(first_line(outcome.err), StartsWith("device: "));
   for (const char* text : {"ELBO", "mutual information", "TC between groups", "place", "active units",
                            "estimator exact", "relaxed decoding", "categorical", "N = 16, B = 16"})
     EXPECT_THAT(outcome.out, HasSubstr(text));

@@ -152,7 +152,7 @@ TEST_F(Objective, TableNamesEstimatorAndSizes) {
   const Outcome outcome =
       run({"objective", "-i", "codes.npz", "--groups", "0-1,2-3,class", "--dataset-size", "70"});
   EXPECT_TRUE(succeeds(outcome));
-  EXPECT_TRUE(outcome.out.starts_with("device: ")) << outcome.out;
+  EXPECT_TRUE(outcome.err.starts_with("device: ")) << outcome.err;
   for (const char* text : {"mutual_information", "within_group_tc/0-1", "estimator hfvae, N = 70, B = 33"})
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " is missing in:\n" << outcome.out;
 }

@@ -90,7 +90,7 @@ bool RunningCuelbo::read_some() {
 }
 
 bool RunningCuelbo::wait_for(const std::string& text) {
-  while (outcome_.out.find(text) == std::string::npos)
+  while (outcome_.out.find(text) == std::string::npos && outcome_.err.find(text) == std::string::npos)
     if (!read_some()) return false;
   return true;
 }

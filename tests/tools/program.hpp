@@ -33,7 +33,7 @@ class RunningCuelbo {
   RunningCuelbo(const RunningCuelbo&) = delete;
   RunningCuelbo& operator=(const RunningCuelbo&) = delete;
 
-  // Reads until the output holds `text`; false when it ends before.
+  // Reads until standard output or standard error holds `text`; false when it ends before.
   bool wait_for(const std::string& text);
   void signal(int number) const;
   Outcome wait();  // of a terminal, everything is in `out`

@@ -75,15 +75,21 @@ std::string TinyTest::content(const std::string& name) const {
                                          << outcome.err;
   };
   if (outcome.code != code) return failure("exit code " + std::to_string(code) + " was expected");
-  if (!outcome.err.starts_with("cuelbo: ") || !outcome.err.ends_with('\n'))
-    return failure("no line 'cuelbo: …'");
-  if (std::count(outcome.err.begin(), outcome.err.end(), '\n') != 1) return failure("more than one line");
-  if (outcome.err.find(text) == std::string::npos) return failure("'" + text + "' is not in the message");
+  std::istringstream lines(outcome.err);
+  std::string line;
+  int complaints = 0;
+  for (std::string next; std::getline(lines, next); line = next)
+    complaints += next.starts_with("cuelbo: ") ? 1 : 0;
+  if (!line.starts_with("cuelbo: ") || !outcome.err.ends_with('\n'))
+    return failure("the last line is not 'cuelbo: …'");
+  if (complaints != 1) return failure("more than one complaint");
+  if (line.find(text) == std::string::npos) return failure("'" + text + "' is not in the message");
   return ::testing::AssertionSuccess();
 }
 
 ::testing::AssertionResult succeeds(const Outcome& outcome) {
-  if (outcome.code == 0 && outcome.err.empty()) return ::testing::AssertionSuccess();
+  if (outcome.code == 0 && ("\n" + outcome.err).find("\ncuelbo: ") == std::string::npos)
+    return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << "exit code " << outcome.code << ", standard error:\n"
                                        << outcome.err;
 }

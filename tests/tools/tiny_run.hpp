@@ -31,10 +31,10 @@ class TinyTest : public ::testing::Test {
   TemporaryDirectory directory_;
 };
 
-// For EXPECT_TRUE: the code, and one line "cuelbo: …" on standard error that holds `text`.
+// For EXPECT_TRUE: the code, and one line "cuelbo: …", the last on standard error, that holds `text`.
 ::testing::AssertionResult fails(const Outcome& outcome, int code, const std::string& text);
 
-// For EXPECT_TRUE: exit code 0 and nothing on standard error.
+// For EXPECT_TRUE: exit code 0 and no line "cuelbo: …" on standard error.
 ::testing::AssertionResult succeeds(const Outcome& outcome);
 
 }  // namespace cuelbo::test

@@ -13,6 +13,7 @@
 #include "tools/lab/origin.hpp"
 #include "tools/lab/profile.hpp"
 #include "tools/lab/select.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -24,7 +25,7 @@ struct BenchOptions {
   std::string kernel;  // empty: all; KERNEL or KERNEL/VARIANT
   DeviceOptions device{.name = "cuda"};
   std::string shape, gpu;  // gpu: empty: the one that it is, or the H100 of what is counted
-  bool counters = false, json = false;
+  bool counters = false;
 };
 
 // What is measured of one kernel.
@@ -80,27 +81,27 @@ class Bench {
         lab::select(module_ == nullptr ? cpu_variants() : module_->variants(), options_.kernel);
     for (const Plan& plan : make_plans(variants, options_.shape, counted()))
       for (const lab::Shape& shape : plan.shapes) {
-        if (!options_.json) fmt::print("{}  {}\n", plan.contract->name(), lab::to_string(shape));
+        if (!json_wanted()) fmt::print("{}  {}\n", plan.contract->name(), lab::to_string(shape));
         if (counted())
           count(plan, shape);
         else
           time(plan, shape);
         std::fflush(stdout);
       }
-    if (options_.json) print_json();
+    if (json_wanted()) print_results();
     return failed_ ? exit_failed : exit_done;
   }
 
  private:
   bool counted() const { return device_->name() == "simt-checked"; }
 
-  void print_json() {
+  void print_results() {
     Json json;
     for (const auto& [key, value] : lab::measurement_origin()) json[key] = value;
     json["device"] = device_->description();
     json["cache_bytes"] = device_->cache_bytes();
     json["results"] = std::move(results_);
-    fmt::print("{}\n", json.dump(2));
+    print_json(json);
   }
 
   lab::BenchedCall call(const Plan& plan, const KernelVariant& v, const lab::Shape& shape) const {
@@ -148,7 +149,7 @@ class Bench {
         row.floor_seconds = lab::floor(*gpu_, row.call.cost, v.precision).seconds();
       row.compiled = compiled(v, shape);
     }
-    if (!options_.json) lab::print_timed_header();
+    if (!json_wanted()) lab::print_timed_header();
     for (lab::TimedRow& row : rows) {
       for (const lab::TimedRow& other : rows)
         if (!other.call.variant.library.empty() && other.error.empty() &&
@@ -156,12 +157,12 @@ class Bench {
           row.library_seconds =
               std::min(row.library_seconds.value_or(other.measured.seconds), other.measured.seconds);
       results_.push_back(lab::to_json(row));
-      if (!options_.json) lab::print(row);
+      if (!json_wanted()) lab::print(row);
     }
   }
 
   void count(const Plan& plan, const lab::Shape& shape) {
-    if (!options_.json) lab::print_counted_header();
+    if (!json_wanted()) lab::print_counted_header();
     for (const KernelVariant& v : plan.variants) {
       if (!v.library.empty()) continue;
       const auto launches = lab::launches_of(v, shape, *module_, *device_);
@@ -172,7 +173,7 @@ class Bench {
       row.floor_seconds = lab::floor(*gpu_, row.call.cost, v.precision).seconds();
       row.compiled = compiled(v, shape);
       results_.push_back(lab::to_json(row));
-      if (!options_.json) lab::print(row);
+      if (!json_wanted()) lab::print(row);
     }
   }
 
@@ -200,7 +201,6 @@ void add_kernels_bench(CLI::App& kernels, Run& run) {
                            "Whose roofline: h100, a100, rtx4090 or rtx5090; found out if left out");
         command.add_flag("--counters", options.counters,
                          "Also what Nsight Compute (ncu) counts in one launch on cuda");
-        command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       [](const BenchOptions& options) { return Bench(options).run(); });
 }

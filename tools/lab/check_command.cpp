@@ -12,6 +12,7 @@
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
 #include "tools/lab/thread_order.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -23,7 +24,6 @@ struct CheckOptions {
   std::string kernel;  // empty: all; KERNEL or KERNEL/VARIANT
   DeviceOptions device{.name = "simt"};
   std::string shape, order;
-  bool json = false;
 };
 
 struct VariantReport {
@@ -104,23 +104,22 @@ int run_check(const CheckOptions& options) {
     if (report.executed)
       report.result = lab::check(*device, module, *module.table(v.kernel, v.name), v, contract,
                                  shapes_of(contract), orders);
-    if (!options.json) print(report, device->name());
+    if (!json_wanted()) print(report, device->name());
     reports.push_back(std::move(report));
   }
 
   const auto executed = std::ranges::count_if(reports, [](const auto& r) { return r.executed; });
   const auto failed = std::ranges::count_if(reports, [](const auto& r) { return !r.result.faults.empty(); });
   const auto left = std::ssize(reports) - executed;
-  if (options.json) {
+  if (json_wanted() && executed > 0) {
     Json list = Json::array();
     for (const VariantReport& report : reports) list.push_back(to_json(report));
-    fmt::print("{}\n", Json{{"device", options.device.name},
-                            {"variants", list},
-                            {"checked", executed},
-                            {"failed", failed},
-                            {"not_executed", left}}
-                           .dump(2));
-  } else {
+    print_json(Json{{"device", options.device.name},
+                    {"variants", list},
+                    {"checked", executed},
+                    {"failed", failed},
+                    {"not_executed", left}});
+  } else if (!json_wanted()) {
     fmt::print("{} variant{} checked on {}, {} failed", executed, executed == 1 ? "" : "s",
                options.device.name, failed);
     fmt::print("{}\n", left == 0 ? "" : fmt::format("; {} of libraries not executed", left));
@@ -142,7 +141,6 @@ void add_kernels_check(CLI::App& kernels, Run& run) {
                            "Sizes, as in rows=128,in=784; the usual ones if left out");
         command.add_option("--order", options.order,
                            "Order of threads on simt: forward, reverse or random; all three if left out");
-        command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       run_check);
 }

@@ -11,6 +11,7 @@
 #include "tools/lab/contract.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -20,7 +21,6 @@ using Json = nlohmann::ordered_json;
 
 struct ListOptions {
   std::string kernel, shape;
-  bool json = false;
 };
 
 // All modules hold the same variants; one that is usable needs no GPU or none that is missing.
@@ -42,7 +42,7 @@ Json to_json(const lab::Buffer& b) {
   return {{"name", b.name}, {"role", lab::name_of(b.role)}, {"dtype", dtype_name(b.type)}, {"shape", b.dims}};
 }
 
-void print_json(const std::vector<KernelVariant>& variants, const lab::Shape& shape) {
+void print_kernels_json(const std::vector<KernelVariant>& variants, const lab::Shape& shape) {
   Json kernels = Json::array();
   for (const KernelVariant& v : variants) {
     if (kernels.empty() || kernels.back()["kernel"] != v.kernel) {
@@ -56,7 +56,7 @@ void print_json(const std::vector<KernelVariant>& variants, const lab::Shape& sh
     }
     kernels.back()["variants"].push_back(to_json(v));
   }
-  fmt::print("{}\n", kernels.dump(2));
+  cuelbo::print_json(kernels);
 }
 
 void print_variants(const std::vector<KernelVariant>& variants) {
@@ -88,11 +88,11 @@ int run_list(const ListOptions& options) {
   if (options.kernel.empty() && !options.shape.empty()) usage_fail("kernels list: --shape needs a kernel");
   const DeviceModule& module = usable_module();
   const std::vector<KernelVariant> variants = lab::select(module.variants(), options.kernel);
-  if (module.left_out != nullptr) fmt::print(stderr, "{}\n", module.left_out);
+  if (module.left_out != nullptr) note("{}", module.left_out);
   lab::Shape shape = lab::parse_shape(options.shape);
   if (!options.kernel.empty()) shape = lab::find_contract(options.kernel).complete(shape);
-  if (options.json) {
-    print_json(variants, shape);
+  if (json_wanted()) {
+    print_kernels_json(variants, shape);
     return exit_done;
   }
   print_variants(variants);
@@ -111,7 +111,6 @@ void add_kernels_list(CLI::App& kernels, Run& run) {
       [](CLI::App& command, ListOptions& options) {
         command.add_option("KERNEL", options.kernel, "Only this one, with its sizes and buffers");
         command.add_option("--shape", options.shape, "Show the buffers of this shape, as in rows=128,in=784");
-        command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       run_list);
 }

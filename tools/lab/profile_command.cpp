@@ -19,6 +19,8 @@
 #include "tools/lab/select.hpp"
 #include "tools/lab/shape_json.hpp"
 #include "tools/lab/source/compile.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -34,18 +36,17 @@ struct ProfileOptions {
   std::string code;  // file
   DeviceOptions device{.name = "simt-checked"};
   std::uint64_t seed = 1;
-  bool json = false;
 };
 
-void print(const ProfileOptions& options, const std::string& name, Json about, const simt::Profile& profile,
+void print(const std::string& name, Json about, const simt::Profile& profile,
            const lab::CompilerReport& compiled, const lab::ModelReport& model,
            std::optional<std::int64_t> declared = {}) {
-  if (options.json) {
+  if (json_wanted()) {
     about.update(lab::to_json(profile));
     if (declared) about["declared_bytes"] = *declared;
     about.update(lab::to_json(compiled));
     about["model"] = lab::to_json(model);
-    fmt::print("{}\n", about.dump(2));
+    print_json(about);
     return;
   }
   fmt::print("{}; per request of a warp, as the source says it\n", name);
@@ -74,7 +75,7 @@ int profile_variant(const ProfileOptions& options) {
       launches, options.code.empty() ? lab::find_cuda_code() : std::filesystem::path(options.code),
       "the device cuda was not built: cmake --preset cuda && cmake --build --preset cuda, or --code FILE");
   if (!options.code.empty() && !compiled.note.empty()) fail("--code: {}", compiled.note);
-  print(options, fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
+  print(fmt::format("{}/{}, {}", variant.kernel, variant.name, lab::to_string(shape)),
         {{"kernel", variant.kernel}, {"variant", variant.name}, {"shape", lab::to_json(shape)}}, profile,
         compiled, lab::report_model(gpu, contract.cost(shape), variant.precision, profile, launches),
         contract.moved_bytes(*module.table(variant.kernel, variant.name), shape));
@@ -107,7 +108,6 @@ int profile_source(const ProfileOptions& options) {
                                static_cast<double>(result.profile.must_load + result.profile.must_store)};
   const std::vector<simt::Launch> launches{compiled.launches.front().launch};
   print(
-      options,
       fmt::format("{}, grid ({}), block ({})", launch.kernel, fmt::join(launch.grid, ", "),
                   fmt::join(launch.block, ", ")),
       {{"source", options.source}, {"kernel", launch.kernel}, {"grid", launch.grid}, {"block", launch.block}},
@@ -138,19 +138,21 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
         command.add_option(
             "--code", options.code,
             "File with the GPU code: library, object, fatbin or cubin; the device cuda if left out");
-        command.add_option("--seed", options.seed, "Seed of the inputs")->capture_default_str();
+        add_seed_option(command, options.seed, "Seed of the inputs");
         command.add_option("--device", options.device.name, "simt-checked")->capture_default_str();
         command.add_option("--source", options.source,
                            "Instead of KERNEL: your own .cu file, as nvcc takes it");
         command.add_option("--kernel", options.source_kernel, "Its kernel, as in transpose or tile<32>");
-        command.add_option("--grid", options.grid, "Blocks: X, X,Y or X,Y,Z")->delimiter(',');
-        command.add_option("--block", options.block, "Threads of a block, likewise")->delimiter(',');
-        command.add_option("--shared", options.shared_bytes, "Bytes of dynamic shared memory");
+        for (const auto& [name, sizes, description] :
+             {std::tuple("--grid", &options.grid, "Blocks: X, X,Y or X,Y,Z"),
+              std::tuple("--block", &options.block, "Threads of a block, likewise")})
+          limit_to(command.add_option(name, *sizes, description)->delimiter(','), at_least(1),
+                   largest<unsigned>);
+        add_number(command, "--shared", options.shared_bytes, at_least(0), "Bytes of dynamic shared memory");
         command.add_option("--args", options.arguments,
                            "The kernel's arguments, as in \"f32[1024] out; f32[1024]=random; i32=1024\"");
         command.add_option("-o,--output", options.output,
                            "The .npz to write what is `out` to, as 'argument 1' and so on");
-        command.add_flag("--json", options.json, "Print JSON and nothing else");
       },
       run_profile);
 }

@@ -14,6 +14,8 @@
 #include "tools/lab/inputs.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/lab/thread_order.hpp"
+#include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -90,9 +92,11 @@ void print_buffer(const Buffer& buffer, std::size_t width, const std::string& wh
              what);
 }
 
-std::string first_values(const Buffer& buffer, std::span<const std::byte> bytes) {
-  const std::vector<double> values =
-      lab::load(buffer, bytes.first(std::min(bytes.size(), 6 * sizeof(float))));
+std::vector<double> first_values(const Buffer& buffer, std::span<const std::byte> bytes) {
+  return lab::load(buffer, bytes.first(std::min(bytes.size(), 6 * sizeof(float))));
+}
+
+std::string values_text(const Buffer& buffer, const std::vector<double>& values) {
   std::vector<std::string> texts;
   for (const double value : values) texts.push_back(fmt::format("{:.6g}", value));
   if (std::ssize(values) < buffer.count()) texts.emplace_back("…");
@@ -138,17 +142,26 @@ int run_kernel(const RunOptions& options) {
   });
   memory.download();
 
-  fmt::print("{} on {}, {}\n", chosen.name, device->name(), lab::to_string(shape));
+  if (!json_wanted()) fmt::print("{} on {}, {}\n", chosen.name, device->name(), lab::to_string(shape));
   const std::span<const Buffer> buffers = memory.buffers();
   std::size_t width = 0;
   for (const Buffer& b : buffers) width = std::max(width, b.name.size());
   std::map<std::string, Array> outputs;
+  std::vector<Fields> written;
   for (std::size_t i = 0; i < buffers.size(); ++i) {
-    if (buffers[i].role != Role::output && !given[i])
+    const bool drawn = buffers[i].role != Role::output && !given[i];
+    if (drawn && !json_wanted())
       print_buffer(buffers[i], width, fmt::format("drawn from seed {}", options.seed));
     if (buffers[i].role == Role::input) continue;
     const std::span<const std::byte> bytes = memory.host(i);
-    print_buffer(buffers[i], width, first_values(buffers[i], bytes));
+    const std::vector<double> values = first_values(buffers[i], bytes);
+    if (json_wanted())
+      written.push_back({{"name", buffers[i].name},
+                         {"dtype", std::string(dtype_name(buffers[i].type))},
+                         {"shape", buffers[i].dims},
+                         {"first_values", values}});
+    else
+      print_buffer(buffers[i], width, values_text(buffers[i], values));
     outputs[buffers[i].name] = {buffers[i].type, buffers[i].dims, {bytes.begin(), bytes.end()}};
   }
   if (!options.output.empty()) write_npz(options.output, std::move(outputs));
@@ -156,6 +169,11 @@ int run_kernel(const RunOptions& options) {
   if (!fault.empty()) fail("{}: {}", chosen.name, fault);
   for (std::size_t i = 0; i < buffers.size(); ++i)
     if (buffers[i].role == Role::output) check_written(buffers[i], memory.host(i), chosen.name);
+  if (json_wanted())
+    print_json(Fields{{"kernel", chosen.name},
+                      {"device", std::string(device->name())},
+                      {"shape", lab::to_string(shape)},
+                      {"buffers", written}});
   return exit_done;
 }
 
@@ -176,8 +194,7 @@ void add_kernels_run(CLI::App& kernels, Run& run) {
                            "The inputs: .npz with arrays named as the buffers; all are drawn if left out");
         command.add_option("-o,--output", options.output, "The .npz to write the outputs to");
         command.add_flag("--random", options.random, "Draw the inputs that the file does not have");
-        command.add_option("--seed", options.seed, "Seed of what is drawn, and of --order random")
-            ->capture_default_str();
+        add_seed_option(command, options.seed, "Seed of what is drawn, and of --order random");
         command.add_option("--order", options.order, "Order of threads on simt: forward, reverse or random");
         add_lab_device(command, options.device, "simt, simt-checked, cuda, cuda:N or cpu");
       },

@@ -11,6 +11,7 @@
 #include "tools/command_line.hpp"
 #include "tools/lab/select.hpp"
 #include "tools/ladder/pages.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -41,8 +42,7 @@ int run_report(const ReportOptions& options) {
   }
   std::vector<ladder::Ladder> ladders;
   for (const std::string& kernel : kernels) {
-    fmt::print("{}\n", kernel);
-    std::fflush(stdout);
+    note("{}", kernel);
     ladders.push_back(ladder::measure_ladder(kernel, gpu, module, *device));
     if (timed != nullptr) ladder::measure_times(ladders.back(), load_device_module("cuda"), *timed);
   }
@@ -60,7 +60,7 @@ int run_report(const ReportOptions& options) {
           write_file(output / (picture->name + ".svg"), picture->svg);
     }
   }
-  fmt::print("{}\n", output.string());
+  print_result(output.string(), {{html ? "file" : "folder", output.string()}, {"kernels", kernels}});
   return exit_done;
 }
 

@@ -9,6 +9,7 @@
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
+#include "tools/output.hpp"
 #include "tools/report/page.hpp"
 
 namespace cuelbo {
@@ -47,11 +48,11 @@ int run_report(const RunOptions& options) {
     report.gallery = make_gallery(run, open_run_data(run));
   } catch (const Error& error) {  // the data may have moved; curves and figures are still worth a page
     report.gallery_missing = error.what();
-    fmt::print(stderr, "cuelbo: no pictures: {}\n", error.what());
+    note("no pictures: {}", error.what());
   }
   if (report.gallery) write_pictures(directory, *report.gallery);
   write_file(directory.file("report.html"), to_html(report));
-  fmt::print("{}\n", directory.file("report.html"));
+  print_result(directory.file("report.html"), {{"file", directory.file("report.html")}});
   return exit_done;
 }
 
