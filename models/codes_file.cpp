@@ -21,7 +21,7 @@ std::vector<float> read_matrix(const NpzReader& archive, const std::string& path
     const auto extent = [](std::int64_t n, const char* letter) {
       return n < 0 ? std::string(letter) : std::to_string(n);
     };
-    fail("'{}': array '{}' has shape {}, expected ({}, {})", path, name, to_string(array.shape),
+    fail("'{}': array '{}' has shape {}, expected ({}, {})", path, name, shape_text(array.shape),
          extent(rows, "n"), extent(columns, "D"));
   }
   if (array.size() == 0) fail("'{}': array '{}' is empty", path, name);
@@ -49,7 +49,7 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
       fail("'{}': array '{}' is missing: codes need mean and logvar, (n, D) each", path, name);
   const NpyHeader header = archive.header("mean");
   if (header.shape.size() != 2)
-    fail("'{}': array 'mean' has shape {}, expected (n, D)", path, to_string(header.shape));
+    fail("'{}': array 'mean' has shape {}, expected (n, D)", path, shape_text(header.shape));
   Codes codes{.items = header.shape[0], .dims = header.shape[1]};
   codes.mean = read_matrix(archive, path, "mean", codes.items, codes.dims);
   codes.logvar = read_matrix(archive, path, "logvar", codes.items, codes.dims);

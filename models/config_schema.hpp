@@ -77,6 +77,11 @@ void visit_config(Visitor& v, Config& config) {
     v.field("name", data.name, dataset_names, "the data set, or the format of the files");
     v.field("path", data.path, Names{},
             "file or folder; dsprites needs none, fashion-mnist finds Debian's package");
+    v.field("array", data.array, Names{},
+            "which array of an .npz holds the images, or which data set of a folder with several: "
+            "`emnist-letters`; none: the only one");
+    v.field("transpose", data.transpose, truth_names,
+            "swap height and width: EMNIST stores its images transposed");
     v.field("where", data.where, Names{}, "only items with these factors: `shape=heart,scale>0.6`");
     v.field("validation_fraction", data.validation_fraction, from_below(0, 1),
             "seeded share kept for validation");

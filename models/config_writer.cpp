@@ -96,6 +96,9 @@ class TomlWriter {
   template <class T, class Allowed>
   void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view text) {
     if (inline_) return inline_->field(key, value, allowed, text);
+    if constexpr (std::is_same_v<T, bool>) {
+      if (!value) return;  // no bool of a section has an effect when it is false
+    }
     if (!is_empty(value)) text_ += fmt::format("{} = {}\n", key, value_text(value, allowed));
   }
 

@@ -183,6 +183,7 @@ class Trainer {
     say(fmt::format("device: {}", device_->description()));
     say(fmt::format("data: {}, {} items to train on, {} to validate, {} to test", dataset_->name(),
                     split_.train.size(), validator_.items(), split_.test.size()));
+    for (const std::string& note : dataset_->info().notes) say(fmt::format("note: {}", note));
     say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items",
                     parameters_.parameter_count(),
                     static_cast<double>(step_.program.arena_bytes()) / (1 << 20), config_.batch_size));

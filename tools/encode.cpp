@@ -27,6 +27,7 @@ int run_encode(const EncodeOptions& options) {
   OpenRun run = open_run(options.run);
   LoadedModel& loaded = run.loaded;
   const std::unique_ptr<Dataset> images = load_npy(options.input);
+  print_notes(*images);
   check_image_shape(*images, *loaded.model, fmt::format("'{}'", options.input));
   std::vector<std::int64_t> items(static_cast<std::size_t>(images->size()));
   std::iota(items.begin(), items.end(), std::int64_t{0});

@@ -38,9 +38,14 @@ OpenRun open_run(const RunOptions& options) {
 RunData open_run_data(const OpenRun& run) {
   const RunConfig& config = run.directory.config();
   std::shared_ptr<const Dataset> dataset = open_dataset(config.data);
+  print_notes(*dataset);
   check_image_shape(*dataset, *run.loaded.model, fmt::format("data set '{}'", dataset->name()));
   Split split = make_split(*dataset, config.data, config.seed);
   return {.dataset = std::move(dataset), .split = std::move(split)};
+}
+
+void print_notes(const Dataset& dataset) {
+  for (const std::string& note : dataset.info().notes) fmt::print(stderr, "note: {}\n", note);
 }
 
 void check_image_shape(const Dataset& dataset, const Hfvae& model, const std::string& source) {

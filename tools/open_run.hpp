@@ -38,6 +38,9 @@ struct RunData {
 };
 RunData open_run_data(const OpenRun& run);
 
+// What the reader of the data set chose, ignored or converted.
+void print_notes(const Dataset& dataset);
+
 // Error unless the data set has images of the model's shape; `source` names it.
 void check_image_shape(const Dataset& dataset, const Hfvae& model, const std::string& source);
 

@@ -1,5 +1,6 @@
 #include "engine/io/array.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <limits>
 
@@ -75,6 +76,12 @@ void check_fits_in_memory(std::uint64_t bytes) {
   if (bytes > memory)
     fail("needs {:.1f} GiB, this machine has {:.1f} GiB of memory", static_cast<double>(bytes) / (1 << 30),
          static_cast<double>(memory) / (1 << 30));
+}
+
+void reverse_bytes(std::span<std::byte> data, std::size_t width) {
+  for (std::size_t i = 0; i + width <= data.size(); i += width)
+    std::reverse(data.begin() + static_cast<std::ptrdiff_t>(i),
+                 data.begin() + static_cast<std::ptrdiff_t>(i + width));
 }
 
 std::vector<float> Array::as_f32() const {

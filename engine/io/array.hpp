@@ -69,6 +69,9 @@ std::int64_t element_count(std::span<const std::int64_t> shape, Dtype dtype);
 // Error if `bytes` is more than this machine's memory; called before a size that a file declares is believed.
 void check_fits_in_memory(std::uint64_t bytes);
 
+// Turns the bytes of every element of `width` bytes around: from big to little endian and back.
+void reverse_bytes(std::span<std::byte> data, std::size_t width);
+
 struct Array {
   Dtype dtype = Dtype::f32;
   std::vector<std::int64_t> shape;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
 
 #include <zlib.h>
 
@@ -29,44 +30,72 @@ std::size_t read_some(gzFile_s* file, std::span<std::byte> bytes) {
   return 0;
 }
 
+std::optional<Dtype> dtype_from(std::uint8_t code) {
+  switch (code) {
+    case 0x08: return Dtype::u8;
+    case 0x09: return Dtype::i8;
+    case 0x0b: return Dtype::i16;
+    case 0x0c: return Dtype::i32;
+    case 0x0d: return Dtype::f32;
+    case 0x0e: return Dtype::f64;
+    default: return std::nullopt;
+  }
+}
+
+// An array of rank `rank` or one more.
 Array read_idx(const std::filesystem::path& path, std::uint8_t rank, std::string_view what) {
-  return in_context(fmt::format("'{}'", path.string()), [&] {
-    const std::uint64_t file_bytes = InputFile(path).size();
-    const GzipFile file(gzopen(path.c_str(), "rb"));
-    if (!file) fail("cannot read: {}", std::strerror(errno));
-    const ByteSource source = [&](std::span<std::byte> bytes) { return read_some(file.get(), bytes); };
+  const std::uint64_t file_bytes = InputFile(path).size().value_or(0);
+  const GzipFile file(gzopen(path.c_str(), "rb"));
+  if (!file) fail("cannot read: {}", std::strerror(errno));
+  const ByteSource source = [&](std::span<std::byte> bytes) { return read_some(file.get(), bytes); };
 
-    std::array<std::uint8_t, 4> magic{};
-    read_exactly(source, std::as_writable_bytes(std::span(magic)), "the IDX header");
-    if (magic != std::array<std::uint8_t, 4>{0, 0, 8, rank})
-      fail("is not a file of IDX {}: it starts with {:02x}, not 00 00 08 {:02x}", what, fmt::join(magic, " "),
-           rank);
+  std::array<std::uint8_t, 4> magic{};
+  read_exactly(source, std::as_writable_bytes(std::span(magic)), "the IDX header");
+  const auto dtype = dtype_from(magic[2]);
+  if (magic[0] != 0 || magic[1] != 0 || !dtype || magic[3] < rank || magic[3] > rank + 1)
+    fail("is not a file of IDX {}: it starts with {:02x}, not 00 00 08 {:02x}", what, fmt::join(magic, " "),
+         rank);
 
-    std::vector<std::int64_t> shape(rank);
-    for (std::int64_t& extent : shape) {
-      std::array<std::uint8_t, 4> word{};
-      read_exactly(source, std::as_writable_bytes(std::span(word)), "the IDX header");
-      for (const std::uint8_t byte : word) extent = extent << 8 | byte;
-    }
-    const auto bytes = static_cast<std::uint64_t>(element_count(shape, Dtype::u8));
-    const std::uint64_t header_bytes = magic.size() + 4 * shape.size();
-    if (gzdirect(file.get()) != 0) {
-      if (file_bytes - header_bytes < bytes)
-        fail("truncated: {} of shape {} take {} bytes, {} are there", what, shape_text(shape), bytes,
-             file_bytes - header_bytes);
-    } else {
-      check_deflate_ratio(bytes, file_bytes);
-    }
-    Array array{Dtype::u8, shape, read_bytes(source, bytes, what)};
-    std::byte end;
-    if (source({&end, 1}) != 0) fail("bytes follow the {} of shape {}", what, shape_text(shape));
-    return array;
-  });
+  std::vector<std::int64_t> shape(magic[3]);
+  for (std::int64_t& extent : shape) {
+    std::array<std::uint8_t, 4> word{};
+    read_exactly(source, std::as_writable_bytes(std::span(word)), "the IDX header");
+    for (const std::uint8_t byte : word) extent = extent << 8 | byte;
+  }
+  const auto bytes = static_cast<std::uint64_t>(element_count(shape, *dtype)) * dtype_size(*dtype);
+  const std::uint64_t header_bytes = magic.size() + 4 * shape.size();
+  if (gzdirect(file.get()) != 0) {
+    if (file_bytes < header_bytes + bytes)
+      fail("truncated: {} of shape {} take {} bytes, {} are there", what, shape_text(shape), bytes,
+           file_bytes - header_bytes);
+  } else {
+    check_deflate_ratio(bytes, file_bytes);
+  }
+  Array array{*dtype, shape, read_bytes(source, bytes, what)};
+  std::byte end;
+  if (source({&end, 1}) != 0) fail("bytes follow the {} of shape {}", what, shape_text(shape));
+  reverse_bytes(array.data, dtype_size(array.dtype));
+  return array;
 }
 
 }  // namespace
 
-Array read_idx_images(const std::filesystem::path& path) { return read_idx(path, 3, "images"); }
-Array read_idx_labels(const std::filesystem::path& path) { return read_idx(path, 1, "labels"); }
+Array read_idx_images(const std::filesystem::path& path) {
+  return in_context(input_name(path), [&] { return read_idx(path, 3, "images"); });
+}
+
+Array read_idx_labels(const std::filesystem::path& path) {
+  return in_context(input_name(path), [&] {
+    Array labels = read_idx(path, 1, "labels");
+    if (labels.rank() == 1 && labels.dtype < Dtype::f16) return labels;
+    const auto values = labels.as_i64();
+    const std::int64_t count = labels.shape[0], columns = labels.rank() == 2 ? labels.shape[1] : 1;
+    if (columns == 0) fail("labels have shape {}", shape_text(labels.shape));
+    Array first = make_array(Dtype::i64, {count});
+    for (std::int64_t i = 0; i < count; ++i)
+      first.as<std::int64_t>()[static_cast<std::size_t>(i)] = values[static_cast<std::size_t>(i * columns)];
+    return first;
+  });
+}
 
 }  // namespace cuelbo

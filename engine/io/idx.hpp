@@ -1,4 +1,4 @@
-// The IDX format of MNIST: big-endian header, unsigned bytes; plain or gzip, told apart by content.
+// The IDX format of MNIST: big-endian header and elements; plain or gzip, told apart by content.
 #pragma once
 
 #include <filesystem>
@@ -7,10 +7,11 @@
 
 namespace cuelbo {
 
-// u8 images (n, H, W). Errors: wrong magic, truncated, damaged gzip, bytes left over; "'path': …".
+// Images (n, H, W) or (n, H, W, C) of the file's type. Errors: wrong magic, truncated, damaged gzip, bytes left over;
+// "'path': …".
 Array read_idx_images(const std::filesystem::path& path);
 
-// u8 labels (n).
+// Integer labels (n); of a table (n, K), as QMNIST has it, the first column.
 Array read_idx_labels(const std::filesystem::path& path);
 
 }  // namespace cuelbo

@@ -1,6 +1,7 @@
 // PNG and JPEG pictures as bytes (H, W, C), C = 1 (grey) or 3 (RGB), told apart by content, not by name.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -17,10 +18,14 @@ struct Image {
 
 inline constexpr std::int64_t max_image_side = 16384;
 
-// Palettes become RGB, 16 bits become 8, transparency is laid over black. Errors: neither format, truncated
-// or damaged, a side above max_image_side, CMYK; read_image puts the path in front.
-Image read_image(const std::filesystem::path& path);
+// What engine/io/png.hpp and jpeg.hpp say: stored samples without colour management, transparency over black,
+// upright after EXIF. Errors: neither format, truncated or damaged, a side above max_image_side, CMYK;
+// read_image puts the path in front.
+Image read_image(const std::filesystem::path& path);  // also of a pipe or standard input, "-"
 Image decode_image(std::span<const std::byte> file);
+
+// Error if a side is below 1 or above max_image_side.
+void check_sides(std::int64_t height, std::int64_t width);
 
 std::vector<std::byte> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image);

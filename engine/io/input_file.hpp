@@ -1,12 +1,15 @@
-// A regular file read from its start to its end. Errors: "cannot read: reason", "truncated: …"; the caller
-// names the file.
+// A file or a pipe, read from its start to its end. Errors: "cannot read: reason", "truncated: …"; the caller
+// names the input.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace cuelbo {
@@ -21,25 +24,53 @@ void read_exactly(const ByteSource& source, std::span<std::byte> bytes, std::str
 // machine.
 std::vector<std::byte> read_bytes(const ByteSource& source, std::uint64_t count, std::string_view what);
 
+// The path of standard input.
+inline constexpr std::string_view standard_input = "-";
+
+// For messages: "'path'" or "standard input".
+std::string input_name(const std::filesystem::path& path);
+
+enum class Pipes { refused, accepted };
+
 class InputFile {
  public:
-  explicit InputFile(const std::filesystem::path& path);
+  // A pipe whose other end nobody has opened is waited for, for some seconds. Errors: cannot be opened, a
+  // directory, a device, a pipe that is refused.
+  explicit InputFile(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
 
-  std::uint64_t size() const { return size_; }
+  const std::filesystem::path& path() const { return path_; }
+
+  // Bytes of the file; none for a pipe, whose length shows at its end only.
+  std::optional<std::uint64_t> size() const { return size_; }
+
+  // Whether path() can be opened again and gives the same bytes.
+  bool reopens() const { return size_.has_value() && path_ != standard_input; }
+
+  // The first bytes, which stay to be read; fewer than `count` if the file ends before.
+  std::span<const std::byte> peek(std::size_t count);
+
   std::size_t read(std::span<std::byte> bytes);
   ByteSource source() {
     return [this](std::span<std::byte> bytes) { return read(bytes); };
   }
 
+  // The whole content, if nothing has been read yet.
+  std::vector<std::byte> read_all();
+
  private:
+  std::size_t read_descriptor(std::span<std::byte> bytes);
+
+  std::filesystem::path path_;
   int descriptor_ = -1;
-  std::uint64_t size_ = 0;
+  std::optional<std::uint64_t> size_;
+  bool has_writer_ = true;         // a pipe's other end has been open
+  std::vector<std::byte> peeked_;  // read from the descriptor and not yet given
 };
 
-std::vector<std::byte> read_file(const std::filesystem::path& path);
+std::vector<std::byte> read_file(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
 
 // Error if deflate cannot make `declared` bytes of `compressed` ones (it expands at most 1032-fold): the
 // declaration lies.

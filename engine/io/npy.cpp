@@ -26,12 +26,13 @@ constexpr std::array npy_types = {
     NpyType{"<f2", Dtype::f16},     NpyType{"<f4", Dtype::f32}, NpyType{"<f8", Dtype::f64}};
 
 Dtype dtype_from(std::string_view descr) {
+  const bool ordered = !descr.empty() && std::string_view("<>|=").find(descr[0]) != std::string_view::npos;
+  const std::string_view kind = ordered ? descr.substr(1) : descr;
   for (const NpyType& type : npy_types)
-    if (descr == type.descr || (dtype_size(type.dtype) == 1 && descr.substr(1) == type.descr.substr(1)))
-      return type.dtype;
-  if (descr.starts_with('>'))
-    fail("dtype '{}' is big-endian; save array.astype('<{}') instead", descr, descr.substr(1));
-  if (descr.starts_with("|O")) fail("holds Python objects (pickle), which are not read; save numbers");
+    if (kind == type.descr.substr(1)) return type.dtype;
+  if (kind.starts_with('O')) fail("holds Python objects (pickle), which are not read; save numbers");
+  if (kind.starts_with('U') || kind.starts_with('S'))
+    fail("holds text (dtype '{}'), which is not read; save numbers", descr);
   fail("dtype '{}' is not supported; bool, integers and float16 to float64 are", descr);
 }
 
@@ -60,10 +61,12 @@ class HeaderParser {
       }
     }
     if (!descr_ || !fortran_order_ || !shape_) malformed();
-    const auto longer_than_one = std::count_if(shape_->begin(), shape_->end(), [](auto n) { return n != 1; });
-    if (*fortran_order_ && longer_than_one > 1)
-      fail("is in Fortran order; save numpy.ascontiguousarray(array) instead");
-    return {dtype_from(*descr_), std::move(*shape_)};
+    NpyHeader header{dtype_from(*descr_), std::move(*shape_)};
+    const auto longer_than_one =
+        std::count_if(header.shape.begin(), header.shape.end(), [](auto n) { return n != 1; });
+    header.fortran_order = *fortran_order_ && longer_than_one > 1;
+    header.big_endian = descr_->starts_with('>') && dtype_size(header.dtype) > 1;
+    return header;
   }
 
  private:
@@ -130,15 +133,41 @@ class HeaderParser {
   std::optional<std::vector<std::int64_t>> shape_;
 };
 
-std::string header_literal(const ByteSource& source, std::uint64_t stream_bytes, std::uint64_t& header_end) {
-  std::array<std::byte, 8> start{};
-  read_exactly(source, std::span(start).first(std::min<std::uint64_t>(start.size(), stream_bytes)),
-               "the npy header");
-  if (stream_bytes == 0 ||
-      std::memcmp(start.data(), magic.data(), std::min<std::uint64_t>(stream_bytes, magic.size())) != 0)
+// Other files that people have where an array is expected.
+std::string_view kind_of(std::string_view start) {
+  using namespace std::string_view_literals;
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kinds{{
+      {"\x89HDF", "an HDF5 file; save the array with numpy.save"},
+      {"MATLAB", "a MATLAB file; save the array with numpy.save"},
+      {"\x1f\x8b", "a gzip file; unpack it first"},
+      {"\x80\x04", "a pickle, which is not read; save the array with numpy.save"},
+      {"PK\x03\x04", "a zip archive; name it .npz"},
+      {"\x89PNG", "a picture"},
+      {"\xff\xd8\xff", "a picture"},
+      {"\0\0\x08"sv, "an IDX file"},
+  }};
+  for (const auto& [magic_bytes, name] : kinds)
+    if (start.starts_with(magic_bytes)) return name;
+  return "";
+}
+
+std::string header_literal(const ByteSource& source, std::uint64_t& header_end) {
+  std::array<char, 8> start{};
+  std::size_t got = 0;
+  while (got < start.size()) {
+    const std::size_t more = source(std::as_writable_bytes(std::span(start)).subspan(got));
+    if (more == 0) break;
+    got += more;
+  }
+  const std::string_view text(start.data(), got);
+  if (text.empty()) fail("is not an npy array: it is empty");
+  if (text.substr(0, magic.size()) != magic.substr(0, got)) {
+    const std::string_view kind = kind_of(text);
+    if (!kind.empty()) fail("is not an npy array: it is {}", kind);
     fail("is not an npy array: it does not start with \\x93NUMPY");
-  if (stream_bytes < start.size()) fail("truncated: the npy header is incomplete");
-  const int version = static_cast<int>(start[6]);
+  }
+  if (got < start.size()) fail("truncated: the npy header is incomplete");
+  const int version = static_cast<unsigned char>(start[6]);
   if (version < 1 || version > 3) fail("npy version {} is not supported; versions 1 to 3 are", version);
 
   std::array<std::byte, 4> length_bytes{};
@@ -155,15 +184,58 @@ std::string header_literal(const ByteSource& source, std::uint64_t stream_bytes,
   return literal;
 }
 
+std::uint64_t element_bytes(const NpyHeader& header) {
+  return static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
+}
+
+// From Fortran order, in which the first index runs fastest, to C order: the first and the last index change places in
+// tiles, for each value of the indices between them.
+template <std::size_t width>
+void reorder(const std::vector<std::int64_t>& shape, const std::byte* from, std::byte* to) {
+  constexpr std::int64_t tile = 32;
+  const std::size_t last = shape.size() - 1;
+  const std::int64_t rows = shape[0], columns = shape[last];
+  std::int64_t middle = 1;
+  for (std::size_t k = 1; k < last; ++k) middle *= shape[k];
+  const std::int64_t from_stride = rows * middle, to_stride = middle * columns;
+  for (std::int64_t m = 0; m < middle; ++m) {
+    std::int64_t from_base = 0;  // of the indices whose place in C order is m
+    std::int64_t rest = m, stride = from_stride;
+    for (std::size_t k = last - 1; k >= 1; --k) {
+      stride /= shape[k];
+      from_base += rest % shape[k] * stride;
+      rest /= shape[k];
+    }
+    for (std::int64_t row_tile = 0; row_tile < rows; row_tile += tile)
+      for (std::int64_t column_tile = 0; column_tile < columns; column_tile += tile)
+        for (std::int64_t r = row_tile; r < std::min(rows, row_tile + tile); ++r)
+          for (std::int64_t c = column_tile; c < std::min(columns, column_tile + tile); ++c)
+            std::memcpy(to + (r * to_stride + m * columns + c) * static_cast<std::int64_t>(width),
+                        from + (r + from_base + c * from_stride) * static_cast<std::int64_t>(width), width);
+  }
+}
+
+std::vector<std::byte> in_c_order(const NpyHeader& header, const std::vector<std::byte>& data) {
+  std::vector<std::byte> result(data.size());
+  if (data.empty()) return result;
+  switch (dtype_size(header.dtype)) {
+    case 1: reorder<1>(header.shape, data.data(), result.data()); break;
+    case 2: reorder<2>(header.shape, data.data(), result.data()); break;
+    case 4: reorder<4>(header.shape, data.data(), result.data()); break;
+    default: reorder<8>(header.shape, data.data(), result.data());
+  }
+  return result;
+}
+
 }  // namespace
 
-NpyHeader read_npy_header(const ByteSource& source, std::uint64_t stream_bytes) {
+NpyHeader read_npy_header(const ByteSource& source, std::optional<std::uint64_t> stream_bytes) {
   std::uint64_t header_end = 0;
-  const std::string literal = header_literal(source, stream_bytes, header_end);
+  const std::string literal = header_literal(source, header_end);
   NpyHeader header = HeaderParser(literal).parse();
-  const auto bytes =
-      static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
-  const std::uint64_t present = stream_bytes - header_end;
+  const std::uint64_t bytes = element_bytes(header);
+  if (!stream_bytes) return header;
+  const std::uint64_t present = *stream_bytes - header_end;
   if (present < bytes)
     fail("truncated: {} of shape {} is {} bytes, {} are there", dtype_name(header.dtype),
          shape_text(header.shape), bytes, present);
@@ -173,16 +245,23 @@ NpyHeader read_npy_header(const ByteSource& source, std::uint64_t stream_bytes) 
   return header;
 }
 
-Array read_npy(const ByteSource& source, std::uint64_t stream_bytes) {
+Array read_npy(const ByteSource& source, std::optional<std::uint64_t> stream_bytes) {
   NpyHeader header = read_npy_header(source, stream_bytes);
-  const auto bytes =
-      static_cast<std::uint64_t>(element_count(header.shape, header.dtype)) * dtype_size(header.dtype);
-  return {header.dtype, std::move(header.shape), read_bytes(source, bytes, "the array")};
+  const std::uint64_t bytes = element_bytes(header);
+  if (header.fortran_order) check_fits_in_memory(2 * bytes);
+  auto data = read_bytes(source, bytes, "the array");
+  std::byte end;
+  if (!stream_bytes && source({&end, 1}) != 0)
+    fail("bytes follow the {} that {} of shape {} takes", bytes, dtype_name(header.dtype),
+         shape_text(header.shape));
+  if (header.big_endian) reverse_bytes(data, dtype_size(header.dtype));
+  if (header.fortran_order) data = in_c_order(header, data);
+  return {header.dtype, std::move(header.shape), std::move(data)};
 }
 
 Array read_npy(const std::filesystem::path& path) {
-  return in_context(fmt::format("'{}'", path.string()), [&] {
-    InputFile file(path);
+  return in_context(input_name(path), [&] {
+    InputFile file(path, Pipes::accepted);
     return read_npy(file.source(), file.size());
   });
 }

@@ -1,10 +1,11 @@
-// NumPy's .npy format, versions 1 to 3 (numpy.lib.format): little-endian bool, integers and floats in C
-// order. Errors name what is wrong and, where numpy can, how to fix it; the path is in front of every
-// message.
+// NumPy's .npy format, versions 1 to 3 (numpy.lib.format): bool, integers and floats in either byte order, in C
+// or Fortran order. An Array is always in C order and the machine's byte order. Errors name what is wrong and, where
+// numpy can, how to fix it; the path is in front of every message.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,20 +15,23 @@
 
 namespace cuelbo {
 
+// Also of a pipe or standard input, "-".
 Array read_npy(const std::filesystem::path& path);
 void write_npy(const std::filesystem::path& path, const Array& array);
 
 struct NpyHeader {
   Dtype dtype = Dtype::f32;
   std::vector<std::int64_t> shape;
+  // How the elements are stored; both false for an order that makes no difference.
+  bool fortran_order = false, big_endian = false;
 };
 
-// The header of a stream of exactly `stream_bytes` bytes; the source then stands at the first element.
-// Error also if the shape does not account for all the bytes that follow.
-NpyHeader read_npy_header(const ByteSource& source, std::uint64_t stream_bytes);
+// The header of a stream of exactly `stream_bytes` bytes, or of unknown length; the source then stands at the first
+// element. Error also if the shape does not account for all the bytes that follow.
+NpyHeader read_npy_header(const ByteSource& source, std::optional<std::uint64_t> stream_bytes);
 
-// Header and elements.
-Array read_npy(const ByteSource& source, std::uint64_t stream_bytes);
+// Header and elements; nothing may follow them.
+Array read_npy(const ByteSource& source, std::optional<std::uint64_t> stream_bytes);
 
 // The bytes in front of the elements. Error: bfloat16, which numpy does not have.
 std::string npy_header(Dtype dtype, std::span<const std::int64_t> shape);

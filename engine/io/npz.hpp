@@ -17,11 +17,13 @@
 namespace cuelbo {
 
 // An open archive. Nothing but its directory is read until an array is asked for, and a declared size is
-// checked against the compressed size and the memory before it is believed. Errors: "'path': array 'name':
-// …".
+// checked against the compressed size and the memory before it is believed. Errors: two arrays of one name;
+// "'path': array 'name': …".
 class NpzReader {
  public:
-  explicit NpzReader(std::filesystem::path path);
+  // Also of a pipe or standard input, "-", which is kept in memory.
+  explicit NpzReader(const std::filesystem::path& path);
+  explicit NpzReader(InputFile& file);  // whose user puts its name in front of messages
   ~NpzReader();
   NpzReader(NpzReader&&) noexcept;
   NpzReader& operator=(NpzReader&&) noexcept;
@@ -38,6 +40,9 @@ class NpzReader {
   struct Archive;
   std::unique_ptr<Archive> archive_;
 };
+
+// Whether the next bytes of the file are those of a zip archive.
+bool starts_like_zip(InputFile& file);
 
 std::map<std::string, Array> read_npz(const std::filesystem::path& path);
 

@@ -27,8 +27,8 @@ struct TensorView {
   std::span<const std::byte> data;
 };
 
-// Errors: truncated, a header that is too long or no JSON, an unknown dtype, tensors that overlap, leave
-// holes, do not match their shape or end beyond the file; "'path': …".
+// Errors: truncated, a header above 16 MiB or no JSON, one name twice, an unknown dtype, tensors that overlap,
+// leave holes, do not match their shape or end beyond the file; "'path': …".
 Safetensors read_safetensors(const std::filesystem::path& path);
 
 // Widest types first, then by name: every tensor is aligned, and equal content gives equal files.

@@ -24,6 +24,8 @@ struct DatasetInfo {
   std::int64_t size = 0, height = 0, width = 0, channels = 0;
   std::vector<Factor> factors;
   std::int64_t test_size = 0;  // the last items, if the data set comes with a test split of its own
+  std::vector<std::string>
+      notes;  // what a reader of files chose, ignored or converted; worth a line of output
 };
 
 class Dataset {
@@ -40,6 +42,13 @@ class Dataset {
   std::int64_t channels() const { return info_.channels; }
   std::int64_t item_size() const { return info_.height * info_.width * info_.channels; }
   const std::vector<Factor>& factors() const { return info_.factors; }
+
+  void add_notes(std::vector<std::string> notes) {
+    for (std::string& note : notes) info_.notes.push_back(std::move(note));
+  }
+  void name_values(std::size_t factor, std::vector<std::string> labels) {
+    info_.factors.at(factor).labels = std::move(labels);
+  }
 
   // Images (n, H, W, C) in [0, 1]. Items are in [0, size()). Neither of the two allocates; both may run on
   // several threads.

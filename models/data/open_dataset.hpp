@@ -14,6 +14,8 @@ namespace cuelbo {
 struct DataConfig {
   std::string name = "dsprites";  // dsprites | mnist | fashion-mnist | idx | npy | images
   std::string path;               // a file or folder; dsprites needs none, fashion-mnist has a default
+  std::string array;              // which array of an .npz or which set of IDX files; empty: the only one
+  bool transpose = false;         // swap height and width
   std::string where;              // a selection by factors (models/data/where.hpp)
   double validation_fraction = 0.05;
   double test_fraction = 0.05;

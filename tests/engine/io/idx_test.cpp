@@ -29,6 +29,23 @@ TEST(Idx, ReadsPlainAndGzipByContent) {
   EXPECT_EQ(read_idx_labels(directory / "labels").shape, Shape{30});
 }
 
+TEST(Idx, ReadsEveryTypeAndLabelsInATable) {
+  const test::TemporaryDirectory directory;
+  std::string qmnist = test::idx_file({2, 3}, 0);  // two rows of three int32
+  qmnist[2] = '\x0c';
+  for (const int value : {7, 100, 200, 300, 1, 2})
+    qmnist += {'\0', '\0', static_cast<char>(value >> 8), static_cast<char>(value)};
+  write_file(directory / "labels", qmnist);
+  EXPECT_EQ(read_idx_labels(directory / "labels").as_i64(), (std::vector<std::int64_t>{7, 300}));
+
+  std::string floats = test::idx_file({1, 1, 1}, 0);
+  floats[2] = '\x0d';
+  write_file(directory / "images", floats + std::string("\x3f\0\0\0", 4));
+  EXPECT_EQ(read_idx_images(directory / "images"), make_array<float>({1, 1, 1}, std::vector<float>{0.5F}));
+  write_file(directory / "color", test::idx_file({2, 2, 2, 3}, 24));
+  EXPECT_EQ(read_idx_images(directory / "color").shape, (Shape{2, 2, 2, 3}));
+}
+
 TEST(Idx, RefusesDamage) {
   const test::TemporaryDirectory directory;
   const auto path = directory / "a";

@@ -1,11 +1,16 @@
 #include "engine/io/image.hpp"
 
 #include <cmath>
+#include <functional>
+#include <sstream>
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "engine/io/atomic_file.hpp"
+#include "engine/io/exif.hpp"
 #include "engine/io/input_file.hpp"
+#include "engine/io/npz.hpp"
 #include "tests/support/error_checks.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/test_data.hpp"
@@ -39,6 +44,76 @@ TEST(Png, ReadsSingleBits) {
   const Image bits = read_image(fixture("bits.png"));
   ASSERT_EQ(bits.channels, 1);
   for (std::size_t i = 0; i < bits.pixels.size(); ++i) EXPECT_EQ(bits.pixels[i], i % 9 % 2 * 255);
+}
+
+// pictures.npz holds every colour type and depth of PNG, interlaced or not, with and without tRNS, colour chunks that
+// must not count, JPEG of several kinds, and every orientation of EXIF, with the pixels that Pillow sees.
+TEST(Image, EveryPictureIsWhatPillowSees) {
+  const NpzReader archive(fixture("pictures.npz"));
+  const auto bytes_of = [&](const char* name) { return archive.read(name).data; };
+  const auto names = bytes_of("names"), files = bytes_of("files"), pixels = bytes_of("pixels");
+  const auto sizes = archive.read("file_sizes").as_i64(), shapes = archive.read("shapes").as_i64();
+  std::istringstream lines(std::string(reinterpret_cast<const char*>(names.data()), names.size()));
+  std::size_t file = 0, pixel = 0, count = 0;
+  for (std::string name; std::getline(lines, name); ++count) {
+    SCOPED_TRACE(name);
+    const auto size = static_cast<std::size_t>(sizes[count]);
+    const Image image = decode_image(std::span(files).subspan(file, size));
+    file += size;
+    ASSERT_EQ((std::vector{image.height, image.width, image.channels}),
+              (std::vector<std::int64_t>(&shapes[3 * count], &shapes[3 * count] + 3)));
+    // Versions of libjpeg round differently when they raise the resolution of colours.
+    const int tolerance = name.ends_with(".jpg") ? 2 : 0;
+    for (const std::uint8_t value : image.pixels)
+      ASSERT_NEAR(value, std::to_integer<int>(pixels[pixel++]), tolerance);
+  }
+  EXPECT_EQ(count, 81U);
+  EXPECT_EQ(file, files.size());
+  EXPECT_EQ(pixel, pixels.size());
+}
+
+// A grey PNG of 2x3 pixels 0 to 5 with an eXIf chunk; `damage` changes its block.
+Image with_exif(const std::function<void(std::string&)>& damage) {
+  std::string block{"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26};
+  damage(block);
+  auto file = encode_png({2, 3, 1, {0, 1, 2, 3, 4, 5}});
+  std::string chunk(4, '\0');
+  chunk[3] = static_cast<char>(block.size());
+  chunk += "eXIf" + block;
+  const auto sum =
+      crc32(0, reinterpret_cast<const Bytef*>(chunk.data()) + 4, static_cast<uInt>(chunk.size() - 4));
+  for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(sum >> shift);
+  const auto bytes = std::as_bytes(std::span(chunk));
+  file.insert(file.begin() + 33, bytes.begin(), bytes.end());  // behind IHDR
+  return decode_image(file);
+}
+
+TEST(Exif, WhatIsDamagedIsIgnored) {
+  const Image turned{3, 2, 1, {3, 0, 4, 1, 5, 2}}, stored{2, 3, 1, {0, 1, 2, 3, 4, 5}};
+  EXPECT_EQ(with_exif([](std::string&) {}), turned);
+  for (std::size_t size = 0; size < 22; ++size)
+    EXPECT_EQ(with_exif([&](std::string& block) { block.resize(size); }), stored) << size;
+  const auto with_byte = [](std::size_t at, int value) {
+    return with_exif([&](std::string& block) { block[at] = static_cast<char>(value); });
+  };
+  EXPECT_EQ(with_byte(0, 'X'), stored);
+  EXPECT_EQ(with_byte(3, 43), stored);
+  EXPECT_EQ(with_byte(4, 0xff), stored);  // a directory beyond the end
+  EXPECT_EQ(with_byte(7, 25), stored);    // one that the end cuts
+  EXPECT_EQ(with_byte(8, 0xff), turned);  // more entries than there are: the first one still counts
+  EXPECT_EQ(with_byte(13, 2), stored);    // a text
+  EXPECT_EQ(with_byte(17, 2), stored);    // two values
+  EXPECT_EQ(with_byte(19, 0), stored);
+  EXPECT_EQ(with_byte(19, 9), stored);
+  EXPECT_EQ(with_byte(18, 1), stored);  // 262
+}
+
+TEST(Exif, EveryOrientationHasItsInverse) {
+  const Image image = expected_png(3);
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const int inverse = orientation == 6 ? 8 : orientation == 8 ? 6 : orientation;
+    EXPECT_EQ(upright(upright(image, orientation), inverse), image) << orientation;
+  }
 }
 
 TEST(Png, LaysTransparencyOverBlack) {

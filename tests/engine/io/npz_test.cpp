@@ -94,6 +94,17 @@ TEST(Npz, NeedsAnArray) {
   EXPECT_TRUE(test::directory_content(directory.path()).empty());
 }
 
+TEST(Npz, TwoArraysOfOneNameAreRefused) {
+  const test::TemporaryDirectory directory;
+  write_npz(directory / "a.npz",
+            {{"images", make_array(Dtype::u8, {2})}, {"imagez", make_array(Dtype::u8, {3})}});
+  auto file = read_file(directory / "a.npz");
+  for (std::size_t i = 0; i + 6 <= file.size(); ++i)
+    if (std::memcmp(&file[i], "imagez", 6) == 0) file[i + 5] = std::byte{'s'};
+  write_file(directory / "b.npz", file);
+  EXPECT_TRUE(fails_with([&] { NpzReader(directory / "b.npz"); }, "b.npz': holds 'images' twice"));
+}
+
 // Overwrites a field of each header of the archive's only member: `local` bytes after PK\3\4 and `central`
 // after PK\1\2.
 void patch(std::vector<std::byte>& file, std::size_t local, std::size_t central, std::uint32_t value,

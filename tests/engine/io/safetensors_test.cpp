@@ -110,7 +110,15 @@ constexpr Fault faults[] = {
     {"{\"a\":" T("F32", "[2]", "[0,8]") ",\"b\":" T("F32", "[2]", "[4,12]") "}", 12, "tensor 'b' overlaps"},
     {"{\"a\":" T("U8", "[4000000000000]", "[0,4000000000000]") "}", 4, "truncated"},
     {"{\"__metadata__\":{\"a\":1}}", 0, "'a' is not a string"},
-    {"{\"__metadata__\":[]}", 0, "is not an object"}};
+    {"{\"__metadata__\":[]}", 0, "is not an object"},
+    {"{\"a\":" T("F32", "[1]", "[0,4]") ",\"a\":" T("F32", "[1]", "[0,4]") "}", 4,
+     "its header names 'a' twice"},
+    {"{\"a\":" T("F32", "[1]", "[0,4]") ",\"\\u0061\":" T("F32", "[1]", "[0,4]") "}", 4, "names 'a' twice"},
+    {"{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", 0, "names 'k' twice"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "names '__metadata__' twice"},
+    {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
+     "names 'dtype' twice"},
+    {"{\"a\":[[[[[[[[[[1]]]]]]]]]]}", 0, "nests deeper"}};
 #undef T
 
 TEST(Safetensors, EveryFaultIsRefused) {
@@ -123,6 +131,27 @@ TEST(Safetensors, EveryFaultIsRefused) {
     write_file(directory / "a", file + fault.header + std::string(fault.payload, '\0'));
     EXPECT_TRUE(fails_with([&] { read_safetensors(directory / "a"); }, fault.message));
   }
+}
+
+TEST(Safetensors, OneNameInTwoObjectsIsNoDuplicate) {
+  const test::TemporaryDirectory directory;
+  write_safetensors(directory / "a",
+                    Safetensors{{{"k", make_array(Dtype::f32, {2})}}, {{"k", "v"}, {"dtype", "x"}}});
+  EXPECT_EQ(read_safetensors(directory / "a").metadata.at("k"), "v");
+}
+
+TEST(Safetensors, AHeaderAbove16MiBIsNotEvenRead) {
+  const test::TemporaryDirectory directory;
+  const auto refused = [&](std::uint64_t length) {
+    std::string file(8, '\0');
+    std::memcpy(file.data(), &length, 8);
+    write_file(directory / "a", file + "{}");
+    std::filesystem::resize_file(directory / "a", 8 + length);  // sparse
+    return fails_with([&] { read_safetensors(directory / "a"); },
+                      fmt::format("declares a header of {} bytes, at most 16777216", length));
+  };
+  EXPECT_TRUE(refused((16 << 20) + 1));
+  EXPECT_TRUE(refused(99'000'000));
 }
 
 }  // namespace

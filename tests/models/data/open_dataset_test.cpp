@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "engine/io/atomic_file.hpp"
-#include "engine/io/image.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "models/data/array_dataset.hpp"
@@ -14,9 +13,8 @@
 #include "models/data/where.hpp"
 #include "models/data/write_npz.hpp"
 #include "tests/support/comparison.hpp"
+#include "tests/support/dataset_content.hpp"
 #include "tests/support/error_checks.hpp"
-#include "tests/support/idx_files.hpp"
-#include "tests/support/small_dataset.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/test_data.hpp"
 
@@ -24,20 +22,10 @@ namespace cuelbo {
 namespace {
 
 using test::all_close;
+using test::all_factors;
+using test::all_images;
 using test::fails_with;
 using test::fixture;
-
-std::vector<float> all_images(const Dataset& dataset) {
-  std::vector<float> images(static_cast<std::size_t>(dataset.size() * dataset.item_size()));
-  dataset.gather(test::all_items(dataset.size()), images.data());
-  return images;
-}
-
-std::vector<std::int64_t> all_factors(const Dataset& dataset) {
-  std::vector<std::int64_t> factors(static_cast<std::size_t>(dataset.size()) * dataset.factors().size());
-  dataset.gather_factors(test::all_items(dataset.size()), factors.data());
-  return factors;
-}
 
 TEST(OpenDataset, Dsprites) {
   const auto whole = open_dataset({});
@@ -98,67 +86,6 @@ TEST(OpenDataset, NpzWithTheNamesOfTheOriginalDsprites) {
              {"latents_classes", make_array<std::int64_t>({4, 1}, std::vector<std::int64_t>{0, 1, 2, 3})}});
   const auto dataset = open_dataset({.name = "npy", .path = directory / "a.npz"});
   EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 2, 3}));
-}
-
-TEST(OpenDataset, ImageFolderSortedByName) {
-  const test::TemporaryDirectory directory;
-  for (const int value : {30, 10, 20})
-    write_png(directory / fmt::format("{}.PNG", value),
-              {2, 3, 1, std::vector<std::uint8_t>(6, static_cast<std::uint8_t>(value))});
-  write_file(directory / "notes.txt", "no picture");
-  std::filesystem::create_directory(directory / "inner.png");
-  const auto dataset = open_dataset({.name = "images", .path = directory.path()});
-  EXPECT_EQ(dataset->name(), directory.path().filename());
-  EXPECT_EQ(dataset->size(), 3);
-  const auto images = all_images(*dataset);
-  EXPECT_EQ(images[0], 10 / 255.0F);
-  EXPECT_EQ(images[6], 20 / 255.0F);
-  EXPECT_EQ(images[12], 30 / 255.0F);
-}
-
-TEST(OpenDataset, ImageFolderOfJpeg) {
-  const test::TemporaryDirectory directory;
-  std::filesystem::copy(fixture("rgb.jpg"), directory / "a.jpeg");
-  std::filesystem::copy(fixture("progressive.jpg"), directory / "b.jpg");
-  const auto dataset = open_dataset({.name = "images", .path = directory.path()});
-  EXPECT_EQ(dataset->size(), 2);
-  EXPECT_EQ(dataset->channels(), 3);
-}
-
-// Six training and three test images with labels.
-void write_idx_folder(const std::filesystem::path& folder) {
-  write_file(folder / "train-images-idx3-ubyte.gz", test::gzip(test::idx_file({6, 2, 2}, 24)));
-  write_file(folder / "train-labels-idx1-ubyte.gz", test::gzip(test::idx_file({6}, 6)));
-  write_file(folder / "t10k-images-idx3-ubyte", test::idx_file({3, 2, 2}, 12));
-  write_file(folder / "t10k-labels-idx1-ubyte", test::idx_file({3}, 3));
-}
-
-TEST(OpenDataset, IdxFolderKeepsItsTestSplit) {
-  const test::TemporaryDirectory directory;
-  write_idx_folder(directory.path());
-  const DataConfig config{.name = "mnist", .path = directory.path(), .validation_fraction = 0.5};
-  const auto dataset = open_dataset(config);
-  EXPECT_EQ(dataset->name(), "MNIST");
-  EXPECT_EQ(dataset->size(), 9);
-  EXPECT_EQ(dataset->info().test_size, 3);
-  EXPECT_EQ(dataset->factors()[0].name, "class");
-  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 0, 1, 2}));
-  const auto images = all_images(*dataset);
-  EXPECT_EQ(images[5], 5 / 255.0F);
-  EXPECT_EQ(images[24 + 5], 5 / 255.0F);
-  const Split split = make_split(*dataset, config, 1);
-  EXPECT_EQ(split.test, (std::vector<std::int64_t>{6, 7, 8}));
-  EXPECT_EQ(split.validation.size(), 3U);
-}
-
-TEST(OpenDataset, IdxWithoutTestOrLabelsAndASingleFile) {
-  const test::TemporaryDirectory directory;
-  write_file(directory / "train-images.idx3-ubyte", test::idx_file({6, 2, 2}, 24));
-  const auto folder = open_dataset({.name = "idx", .path = directory.path()});
-  EXPECT_EQ(folder->info().test_size, 0);
-  EXPECT_TRUE(folder->factors().empty());
-  const auto file = open_dataset({.name = "idx", .path = directory / "train-images.idx3-ubyte"});
-  EXPECT_EQ(all_images(*file), all_images(*folder));
 }
 
 TEST(OpenDataset, RealMnist) {

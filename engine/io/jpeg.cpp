@@ -1,0 +1,107 @@
+#include "engine/io/jpeg.hpp"
+
+#include <array>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include <jerror.h>  // after jpeglib.h
+#include <jpeglib.h>
+
+#include "engine/error.hpp"
+#include "engine/io/exif.hpp"
+
+namespace cuelbo {
+namespace {
+
+// libjpeg reports errors by a call that must not return; the jump goes back to decode(), past C frames only.
+class JpegDecoder {
+ public:
+  explicit JpegDecoder(std::span<const std::byte> file) : file_(file) {
+    info_.err = jpeg_std_error(&errors_);
+    info_.client_data = this;
+    errors_.error_exit = [](j_common_ptr info) { self(info).jump(info); };
+    errors_.emit_message = [](j_common_ptr info, int level) {
+      // libjpeg would fill what is missing with grey.
+      const int code = info->err->msg_code;
+      if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE))
+        self(info).jump(info);
+    };
+  }
+  ~JpegDecoder() { jpeg_destroy_decompress(&info_); }
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
+
+  Image decode() {
+    if (!read_header()) fail("damaged JPEG: {}", message_.data());
+    check_sides(info_.image_height, info_.image_width);
+    if (info_.num_components != 1 && info_.num_components != 3)
+      fail("a JPEG of {} components (CMYK?); grey and RGB are read", info_.num_components);
+    const bool color = info_.num_components == 3;
+    info_.out_color_space = color ? JCS_RGB : JCS_GRAYSCALE;
+    Image image{info_.image_height, info_.image_width, color ? 3 : 1, {}};
+    const int orientation = exif_orientation(exif_marker());
+    if (!read_pixels(image)) fail("damaged JPEG: {}", message_.data());
+    return upright(std::move(image), orientation);
+  }
+
+ private:
+  static constexpr int exif_marker_code = JPEG_APP0 + 1;
+
+  static JpegDecoder& self(j_common_ptr info) { return *static_cast<JpegDecoder*>(info->client_data); }
+
+  [[noreturn]] void jump(j_common_ptr info) {
+    info->err->format_message(info, message_.data());
+    std::longjmp(back_, 1);
+  }
+
+  // The two functions below hold no object with a destructor: a jump may leave them at any call.
+  bool read_header() {
+    if (setjmp(back_) != 0) return false;
+    jpeg_create_decompress(&info_);
+    info_.client_data = this;
+    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file_.data()), file_.size());
+    jpeg_save_markers(&info_, exif_marker_code, 0xffff);
+    jpeg_read_header(&info_, TRUE);
+    return true;
+  }
+
+  // The first APP1 that holds EXIF: XMP is kept in others.
+  std::span<const std::byte> exif_marker() const {
+    constexpr std::string_view prefix{"Exif\0\0", 6};
+    for (jpeg_saved_marker_ptr marker = info_.marker_list; marker != nullptr; marker = marker->next) {
+      const auto block = std::as_bytes(std::span(marker->data, marker->data_length));
+      if (marker->marker == exif_marker_code && block.size() >= prefix.size() &&
+          std::memcmp(block.data(), prefix.data(), prefix.size()) == 0)
+        return block;
+    }
+    return {};
+  }
+
+  bool read_pixels(Image& image) {
+    if (setjmp(back_) != 0) return false;
+    jpeg_start_decompress(&info_);
+    const auto row_bytes = static_cast<std::size_t>(image.width * image.channels);
+    image.pixels.reserve(row_bytes * info_.output_height);
+    while (info_.output_scanline < info_.output_height) {
+      image.pixels.resize(row_bytes * (info_.output_scanline + 1));  // a false height costs no memory
+      JSAMPROW row = image.pixels.data() + row_bytes * info_.output_scanline;
+      jpeg_read_scanlines(&info_, &row, 1);
+    }
+    jpeg_finish_decompress(&info_);
+    return true;
+  }
+
+  std::span<const std::byte> file_;
+  jpeg_decompress_struct info_ = {};
+  jpeg_error_mgr errors_ = {};
+  std::jmp_buf back_ = {};
+  std::array<char, JMSG_LENGTH_MAX> message_ = {};
+};
+
+}  // namespace
+
+Image decode_jpeg(std::span<const std::byte> file) { return JpegDecoder(file).decode(); }
+
+}  // namespace cuelbo

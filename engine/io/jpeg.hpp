@@ -1,0 +1,14 @@
+// JPEG files in memory.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "engine/io/image.hpp"
+
+namespace cuelbo {
+
+// Grey or RGB, with the orientation in EXIF applied. Errors: CMYK, damaged, truncated.
+Image decode_jpeg(std::span<const std::byte> file);
+
+}  // namespace cuelbo

@@ -1,0 +1,182 @@
+#include "engine/io/png.hpp"
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstring>
+
+#include <png.h>
+#include <zlib.h>
+
+#include "engine/error.hpp"
+#include "engine/io/exif.hpp"
+#include "engine/io/input_file.hpp"
+
+namespace cuelbo {
+namespace {
+
+std::uint32_t big_endian(std::span<const std::byte, 4> bytes) {
+  std::uint32_t value = 0;
+  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::uint32_t>(byte);
+  return value;
+}
+
+// The content of the eXIf chunk, which libpng drops for more reasons than we would; empty if there is none or
+// its checksum is wrong.
+std::span<const std::byte> exif_chunk(std::span<const std::byte> file) {
+  constexpr std::size_t signature = 8, frame = 12;  // length, type, checksum
+  file = file.subspan(signature);
+  while (file.size() >= frame) {
+    const std::size_t length = big_endian(file.first<4>());
+    if (file.size() - frame < length) break;
+    if (std::memcmp(&file[4], "eXIf", 4) == 0) {
+      const auto sum = crc32(0, reinterpret_cast<const Bytef*>(&file[4]), static_cast<uInt>(4 + length));
+      return sum == big_endian(file.subspan(8 + length).first<4>()) ? file.subspan(8, length)
+                                                                    : std::span<const std::byte>();
+    }
+    file = file.subspan(frame + length);
+  }
+  return {};
+}
+
+// libpng reports errors by a call that must not return; the jump goes back to decode(), past C frames only.
+class PngDecoder {
+ public:
+  explicit PngDecoder(std::span<const std::byte> file) : file_(file) {}
+  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
+
+  Image decode() {
+    if (!read_header()) fail("damaged PNG: {}", message_.data());
+    const std::uint32_t height = png_get_image_height(png_, info_), width = png_get_image_width(png_, info_);
+    check_sides(height, width);
+    const std::uint64_t pixel_bits =
+        std::uint64_t{png_get_channels(png_, info_)} * png_get_bit_depth(png_, info_);
+    check_deflate_ratio(height * ((width * pixel_bits + 7) / 8), file_.size());
+    if (!choose_samples()) fail("damaged PNG: {}", message_.data());
+
+    const std::size_t channels = png_get_channels(png_, info_);
+    std::vector<std::uint8_t> samples(height * png_get_rowbytes(png_, info_));
+    std::vector<std::uint8_t*> rows(height);
+    for (std::size_t y = 0; y < height; ++y) rows[y] = &samples[y * width * channels];
+    if (!read_rows(rows.data())) fail("damaged PNG: {}", message_.data());
+    if (!read_end() && !truncated_) fail("damaged PNG: {}", message_.data());
+    return upright(over_black({height, width, static_cast<std::int64_t>(channels), std::move(samples)}),
+                   exif_orientation(exif_chunk(file_)));
+  }
+
+ private:
+  static PngDecoder& self(png_structp png) { return *static_cast<PngDecoder*>(png_get_error_ptr(png)); }
+
+  [[noreturn]] void jump(const char* message) {
+    const std::size_t length = std::min(std::strlen(message), message_.size() - 1);
+    std::memcpy(message_.data(), message, length);
+    message_[length] = '\0';
+    std::longjmp(back_, 1);
+  }
+
+  static void give(png_structp png, png_bytep to, std::size_t count) {
+    PngDecoder& decoder = self(png);
+    if (decoder.file_.size() - decoder.position_ < count) {
+      decoder.truncated_ = true;
+      decoder.jump("truncated");
+    }
+    std::memcpy(to, decoder.file_.data() + decoder.position_, count);
+    decoder.position_ += count;
+  }
+
+  // The functions with setjmp hold no object with a destructor: a jump may leave them at any call.
+  bool read_header() {
+    if (setjmp(back_) != 0) return false;
+    png_ = png_create_read_struct(
+        PNG_LIBPNG_VER_STRING, this,
+        [](png_structp png, png_const_charp message) { self(png).jump(message); },
+        [](png_structp, png_const_charp) {});
+    if (png_ == nullptr) jump("out of memory");
+    info_ = png_create_info_struct(png_);
+    if (info_ == nullptr) jump("out of memory");
+    png_set_read_fn(png_, this, give);
+    // Of the ancillary chunks only tRNS changes the samples; a damaged colour profile is not worth an error.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_benign_errors(png_, 1);
+    png_set_chunk_malloc_max(png_, std::max<png_alloc_size_t>(file_.size(), 1 << 16));
+    png_read_info(png_, info_);
+    return true;
+  }
+
+  // 8 bits of grey or RGB, with alpha if the file has any.
+  bool choose_samples() {
+    if (setjmp(back_) != 0) return false;
+    png_set_expand(png_);
+    png_set_strip_16(png_);
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    return true;
+  }
+
+  bool read_rows(png_bytepp rows) {
+    if (setjmp(back_) != 0) return false;
+    png_read_image(png_, rows);
+    return true;
+  }
+
+  // Up to IEND, with the checksum of the last data.
+  bool read_end() {
+    if (setjmp(back_) != 0) return false;
+    png_read_end(png_, info_);
+    return true;
+  }
+
+  static Image over_black(Image image) {
+    if (image.channels == 1 || image.channels == 3) return image;
+    const auto channels = static_cast<std::size_t>(image.channels), kept = channels - 1;
+    std::uint8_t* to = image.pixels.data();
+    for (const std::uint8_t* from = to; from < image.pixels.data() + image.pixels.size(); from += channels) {
+      const unsigned alpha = from[kept];
+      for (std::size_t c = 0; c < kept; ++c) *to++ = static_cast<std::uint8_t>((from[c] * alpha + 127) / 255);
+    }
+    image.channels = static_cast<std::int64_t>(kept);
+    image.pixels.resize(static_cast<std::size_t>(image.height * image.width * image.channels));
+    return image;
+  }
+
+  std::span<const std::byte> file_;
+  std::size_t position_ = 0;
+  bool truncated_ = false;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+  std::jmp_buf back_ = {};
+  std::array<char, 128> message_ = {};
+};
+
+struct PngImage : png_image {
+  PngImage() : png_image{} { version = PNG_IMAGE_VERSION; }
+  ~PngImage() { png_image_free(this); }
+  PngImage(const PngImage&) = delete;
+  PngImage& operator=(const PngImage&) = delete;
+};
+
+}  // namespace
+
+Image decode_png(std::span<const std::byte> file) { return PngDecoder(file).decode(); }
+
+std::vector<std::byte> encode_png(const Image& image) {
+  check_sides(image.height, image.width);
+  if ((image.channels != 1 && image.channels != 3) ||
+      static_cast<std::int64_t>(image.pixels.size()) != image.height * image.width * image.channels)
+    fail("{} bytes are no picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
+         image.height, image.channels);
+  PngImage png;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::vector<std::byte> file(bytes);
+  if (png_image_write_to_memory(&png, file.data(), &bytes, 0, image.pixels.data(), 0, nullptr) == 0)
+    fail("cannot encode a PNG: {}", png.message);
+  file.resize(bytes);
+  return file;
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,20 @@
+// What people call the arrays of a data set: x_train, train_images, yTest, …
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace cuelbo {
+
+struct ArrayName {
+  enum class Role { images, labels } role;
+  enum class Part { whole, train, test, validation } part;
+
+  friend bool operator==(const ArrayName&, const ArrayName&) = default;
+};
+
+// Case and separators make no difference: "X_train", "train-x" and "xTrain" are the same. Nothing for a name with any
+// word that is not about images, labels or parts.
+std::optional<ArrayName> parse_array_name(std::string_view name);
+
+}  // namespace cuelbo

@@ -1,0 +1,50 @@
+#include "models/data/folder_content.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <system_error>
+
+#include "engine/error.hpp"
+
+namespace cuelbo {
+
+namespace fs = std::filesystem;
+
+bool is_hidden(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with('.') || name == "Thumbs.db" || name == "desktop.ini" || name == "__MACOSX";
+}
+
+std::vector<fs::path> folder_entries(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> entries;
+  for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+       entry.increment(error))
+    if (!is_hidden(entry->path())) entries.push_back(entry->path());
+  if (error) fail("'{}': cannot read the folder: {}", folder.string(), error.message());
+  std::ranges::sort(entries);
+  return entries;
+}
+
+std::string folder_content(const fs::path& folder) {
+  constexpr std::size_t most = 6;
+  const auto entries = folder_entries(folder);
+  if (entries.empty()) return "nothing";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(entries.size(), most); ++i) {
+    std::error_code error;
+    text += fmt::format("{}{}{}", i == 0 ? "" : ", ", entries[i].filename().string(),
+                        fs::is_directory(entries[i], error) ? "/" : "");
+  }
+  if (entries.size() > most) text += fmt::format(", … and {} more", entries.size() - most);
+  return text;
+}
+
+std::string lower_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
+}
+
+}  // namespace cuelbo

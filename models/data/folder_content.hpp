@@ -1,0 +1,22 @@
+// What is in a folder of data files.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace cuelbo {
+
+// Files that systems leave behind and nobody means: .DS_Store, ._x.png, Thumbs.db, __MACOSX, …
+bool is_hidden(const std::filesystem::path& path);
+
+// Everything in the folder that is not hidden, sorted by name. Error: it cannot be read, "'folder': …".
+std::vector<std::filesystem::path> folder_entries(const std::filesystem::path& folder);
+
+// For messages: "a.txt, b.png, sub/", "a.txt, … and 12 more" or "nothing".
+std::string folder_content(const std::filesystem::path& folder);
+
+// The extension in lower case: ".png".
+std::string lower_extension(const std::filesystem::path& path);
+
+}  // namespace cuelbo

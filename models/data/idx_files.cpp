@@ -1,0 +1,171 @@
+// Finding the IDX files of a data set under the names and in the layouts that archives use.
+#include <algorithm>
+#include <cctype>
+#include <optional>
+#include <system_error>
+
+#include "engine/error.hpp"
+#include "engine/io/idx.hpp"
+#include "models/data/folder_content.hpp"
+#include "models/data/image_files.hpp"
+#include "models/data/labelled_images.hpp"
+
+namespace cuelbo {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct IdxName {
+  std::string dataset;  // "emnist-letters", or empty
+  bool test = false, labels = false, gzip = false;
+};
+
+// train-images-idx3-ubyte, emnist-letters-test-labels.idx1-ubyte.gz, …
+std::optional<IdxName> parse_idx_name(const std::string& file_name) {
+  std::vector<std::string> words(1);
+  for (const char c : file_name) {
+    if (c == '-' || c == '.' || c == '_') {
+      words.emplace_back();
+    } else {
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+  }
+  IdxName name;
+  std::size_t at = 0;
+  for (; at < words.size() && words[at] != "train" && words[at] != "test" && words[at] != "t10k"; ++at)
+    name.dataset += (name.dataset.empty() ? "" : "-") + words[at];
+  if (at + 2 >= words.size() || (words[at + 1] != "images" && words[at + 1] != "labels")) return std::nullopt;
+  name.test = words[at] != "train";
+  name.labels = words[at + 1] == "labels";
+  for (at += 2; at < words.size(); ++at) {
+    const bool known =
+        words[at].starts_with("idx") || words[at] == "ubyte" || words[at] == "int" || words[at] == "gz";
+    if (!known) return std::nullopt;
+    name.gzip |= words[at] == "gz";
+  }
+  return name;
+}
+
+struct IdxFile {
+  IdxName name;
+  fs::path path;
+};
+
+// The IDX files in a folder: those in it, and in folders in it that bear a file's name.
+std::vector<IdxFile> idx_files(const fs::path& folder) {
+  std::vector<IdxFile> files;
+  for (const fs::path& entry : folder_entries(folder)) {
+    const auto name = parse_idx_name(entry.filename().string());
+    if (!name) continue;
+    std::error_code error;
+    if (!fs::is_directory(entry, error)) {
+      files.push_back({*name, entry});
+      continue;
+    }
+    for (const fs::path& inner : folder_entries(entry))
+      if (const auto inner_name = parse_idx_name(inner.filename().string());
+          inner_name && !fs::is_directory(inner, error))
+        files.push_back({*inner_name, inner});
+  }
+  // The first of several copies counts: unpacked before packed, then by path; a folder's file comes after one beside it.
+  std::ranges::stable_sort(files, {}, [](const IdxFile& file) {
+    return std::pair(file.name.gzip, std::distance(file.path.begin(), file.path.end()));
+  });
+  return files;
+}
+
+bool has_training_images(const std::vector<IdxFile>& files) {
+  return std::ranges::any_of(files, [](const IdxFile& f) { return !f.name.test && !f.name.labels; });
+}
+
+// The folder itself, or those inside, to a depth of two, that hold training images.
+std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = 2) {
+  if (has_training_images(idx_files(folder))) return {folder};
+  std::vector<fs::path> found;
+  if (depth == 0) return found;
+  for (const fs::path& entry : folder_entries(folder)) {
+    std::error_code error;
+    if (!fs::is_directory(entry, error)) continue;
+    const auto inner = folders_with_images(entry, depth - 1);
+    found.insert(found.end(), inner.begin(), inner.end());
+  }
+  return found;
+}
+
+const fs::path* find(const std::vector<IdxFile>& files, const std::string& dataset, bool test, bool labels) {
+  for (const IdxFile& file : files)
+    if (file.name.dataset == dataset && file.name.test == test && file.name.labels == labels)
+      return &file.path;
+  return nullptr;
+}
+
+std::optional<LabelledImages> read_part(const std::vector<IdxFile>& files, const std::string& dataset,
+                                        bool test) {
+  const fs::path* images = find(files, dataset, test, false);
+  if (images == nullptr) return std::nullopt;
+  LabelledImages part{.images = read_idx_images(*images)};
+  if (const fs::path* labels = find(files, dataset, test, true)) {
+    part.factors = read_idx_labels(*labels);
+    part.factor_names = {"class"};
+    if (part.factors.shape[0] != part.images.shape[0])
+      fail("'{}': {} labels for the {} images in '{}'", labels->string(), part.factors.shape[0],
+           part.images.shape[0], images->string());
+  }
+  return part;
+}
+
+// The data set that is asked for, or the only one.
+std::string choose_dataset(const std::vector<IdxFile>& files, const std::string& wanted) {
+  std::vector<std::string> names;
+  for (const IdxFile& file : files)
+    if (!file.name.test && !file.name.labels) names.push_back(file.name.dataset);
+  std::ranges::sort(names);
+  const auto repeated = std::ranges::unique(names);
+  names.erase(repeated.begin(), repeated.end());
+  if (wanted.empty() && names.size() == 1) return names[0];
+  if (std::ranges::find(names, wanted) != names.end()) return wanted;
+  if (wanted.empty())
+    fail("holds several data sets: {}; name one: data.array = \"{}\"", fmt::join(names, ", "), names.back());
+  fail("data.array is '{}'; the IDX files there are of {}", wanted, fmt::join(names, ", "));
+}
+
+LabelledImages read_folder(const std::string& name, const fs::path& path, const FileOptions& options) {
+  const auto folders = in_context(fmt::format("'{}'", path.string()), [&] {
+    auto found = folders_with_images(path);
+    if (found.empty())
+      fail("there is no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in this folder; it holds {}",
+           folder_content(path));
+    if (found.size() > 1) {
+      std::string names;
+      for (const fs::path& folder : found)
+        names += fmt::format("{}'{}'", names.empty() ? "" : ", ", folder.string());
+      fail("there are IDX files in {}; name one of these folders", names);
+    }
+    return found;
+  });
+  const fs::path& folder = folders[0];
+  const auto files = idx_files(folder);
+  const std::string dataset =
+      in_context(fmt::format("'{}'", folder.string()), [&] { return choose_dataset(files, options.array); });
+  LabelledImages found = *read_part(files, dataset, false);
+  found.name = name;
+  if (folder != path) found.notes.push_back(fmt::format("reads the IDX files in '{}'", folder.string()));
+  if (const auto test = read_part(files, dataset, true))
+    in_context(fmt::format("'{}'", folder.string()), [&] { add_test_split(found, *test); });
+  if (dataset.starts_with("emnist") && !options.transpose)
+    found.notes.push_back("EMNIST stores its images transposed; data.transpose = true puts them upright");
+  return found;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> load_idx(std::string name, const fs::path& path, const FileOptions& options) {
+  std::error_code error;
+  LabelledImages found = fs::is_directory(path, error)
+                             ? read_folder(name, path, options)
+                             : LabelledImages{.name = name, .images = read_idx_images(path)};
+  return in_context(fmt::format("'{}'", path.string()),
+                    [&] { return make_dataset(std::move(found), options); });
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,58 @@
+#include "models/data/labelled_images.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "models/data/array_dataset.hpp"
+
+namespace cuelbo {
+namespace {
+
+void append(Array& array, const Array& more) {
+  array.data.insert(array.data.end(), more.data.begin(), more.data.end());
+  array.shape[0] += more.shape[0];
+}
+
+Array transposed(const Array& images) {
+  if (images.rank() < 3) return images;  // ArrayDataset refuses it
+  Array result = images;
+  const auto height = static_cast<std::size_t>(images.shape[1]),
+             width = static_cast<std::size_t>(images.shape[2]);
+  std::swap(result.shape[1], result.shape[2]);
+  const std::size_t pixels = static_cast<std::size_t>(images.shape[0]) * height * width;
+  const std::size_t pixel_bytes = pixels == 0 ? 0 : images.data.size() / pixels;
+  std::byte* to = result.data.data();
+  for (std::size_t image = 0; image < pixels; image += height * width)
+    for (std::size_t x = 0; x < width; ++x)
+      for (std::size_t y = 0; y < height; ++y, to += pixel_bytes)
+        std::memcpy(to, &images.data[(image + y * width + x) * pixel_bytes], pixel_bytes);
+  return result;
+}
+
+}  // namespace
+
+void add_test_split(LabelledImages& train, const LabelledImages& test) {
+  if (!std::ranges::equal(std::span(test.images.shape).subspan(1), std::span(train.images.shape).subspan(1)))
+    fail("training images {} and test images {} differ in size", shape_text(train.images.shape),
+         shape_text(test.images.shape));
+  if (test.images.dtype != train.images.dtype)
+    fail("training images are {} and test images {}", dtype_name(train.images.dtype),
+         dtype_name(test.images.dtype));
+  if ((train.factors.rank() > 0) != (test.factors.rank() > 0))
+    fail("only one of the training and the test images has labels");
+  append(train.images, test.images);
+  if (train.factors.rank() > 0) append(train.factors, test.factors);
+  train.test_size = test.images.shape[0];
+  train.notes.insert(train.notes.end(), test.notes.begin(), test.notes.end());
+}
+
+std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& options) {
+  if (options.transpose) found.images = transposed(found.images);
+  auto dataset = std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
+                                                std::move(found.factor_names), found.test_size);
+  dataset->add_notes(std::move(found.notes));
+  if (!found.class_names.empty()) dataset->name_values(0, std::move(found.class_names));
+  return dataset;
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,30 @@
+// Between the readers of files and the data set: images with what was found beside them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/io/array.hpp"
+#include "models/data/dataset.hpp"
+#include "models/data/image_files.hpp"
+
+namespace cuelbo {
+
+struct LabelledImages {
+  std::string name;
+  Array images;   // (n, H, W) or (n, H, W, C)
+  Array factors;  // (n, K) or (n), or without shape and elements: none
+  std::vector<std::string> factor_names;
+  std::vector<std::string> class_names;  // of the values of the only factor, or none
+  std::int64_t test_size = 0;
+  std::vector<std::string> notes;  // DatasetInfo::notes
+};
+
+// Puts `test` behind `train` as its test split. Errors: another size or type, factors in one of them only.
+void add_test_split(LabelledImages& train, const LabelledImages& test);
+
+// Errors: those of ArrayDataset.
+std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& options);
+
+}  // namespace cuelbo

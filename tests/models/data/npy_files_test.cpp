@@ -1,0 +1,179 @@
+// Which arrays of an .npz are the images, the labels and the test split.
+#include <gtest/gtest.h>
+
+#include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "models/data/array_names.hpp"
+#include "models/data/open_dataset.hpp"
+#include "tests/support/dataset_content.hpp"
+#include "tests/support/error_checks.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace cuelbo {
+namespace {
+
+using test::all_factors;
+using test::all_images;
+using test::fails_with;
+using test::has_note;
+using Role = ArrayName::Role;
+using Part = ArrayName::Part;
+
+TEST(ArrayNames, AreReadInEverySpelling) {
+  const auto is = [](const char* name, Role role, Part part) {
+    return parse_array_name(name) == ArrayName{role, part};
+  };
+  for (const char* name :
+       {"x_train", "X_train", "train_x", "xTrain", "train_images", "train-images", "trainImages",
+        "images_train", "train/images", "train_data", "X_tr", "training_images", "train"})
+    EXPECT_TRUE(is(name, Role::images, Part::train)) << name;
+  for (const char* name : {"x", "X", "data", "images", "imgs", "image", "arr_0"})
+    EXPECT_TRUE(is(name, Role::images, Part::whole)) << name;
+  for (const char* name : {"x_test", "test_images", "X_te", "t10k_images"})
+    EXPECT_TRUE(is(name, Role::images, Part::test)) << name;
+  for (const char* name : {"y_train", "train_labels", "train_y", "labels_train"})
+    EXPECT_TRUE(is(name, Role::labels, Part::train)) << name;
+  for (const char* name : {"y", "labels", "label", "targets", "class", "arr_1"})
+    EXPECT_TRUE(is(name, Role::labels, Part::whole)) << name;
+  EXPECT_TRUE(is("x_val", Role::images, Part::validation));
+  for (const char* name : {"", "_", "mean", "x_train_mean", "xy", "metadata", "train_test", "latents_classes",
+                           "arr_2", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz"})
+    EXPECT_FALSE(parse_array_name(name)) << name;
+}
+
+// (n, 1, 2) with the values first, first + 1, …
+Array images(std::int64_t n, int first = 10) {
+  Array array = make_array(Dtype::u8, {n, 1, 2});
+  for (std::uint8_t& value : array.as<std::uint8_t>()) value = static_cast<std::uint8_t>(first++);
+  return array;
+}
+
+Array labels(const std::vector<std::int64_t>& values) { return make_array({std::ssize(values)}, values); }
+
+class NpzFiles : public ::testing::Test {
+ protected:
+  std::shared_ptr<const Dataset> open(std::map<std::string, Array> arrays, const std::string& array = "") {
+    write_npz(directory_ / "a.npz", std::move(arrays));
+    return open_dataset({.name = "npy", .path = directory_ / "a.npz", .array = array});
+  }
+  ::testing::AssertionResult refused(std::map<std::string, Array> arrays, const char* message,
+                                     const std::string& array = "") {
+    return fails_with([&] { open(std::move(arrays), array); }, message);
+  }
+
+ private:
+  test::TemporaryDirectory directory_;
+};
+
+TEST_F(NpzFiles, OneArrayOfAnyName) {
+  const auto dataset = open({{"digits of mine", images(3)}});
+  EXPECT_EQ(dataset->size(), 3);
+  EXPECT_TRUE(dataset->info().notes.empty());
+}
+
+TEST_F(NpzFiles, KerasAndItsKind) {
+  struct Names {
+    const char *x, *y, *x_test, *y_test;
+  };
+  for (const auto& [x, y, x_test, y_test] : {Names{"x_train", "y_train", "x_test", "y_test"},
+                                             {"X_train", "Y_train", "X_test", "Y_test"},
+                                             {"train_images", "train_labels", "test_images", "test_labels"},
+                                             {"train_x", "train_y", "test_x", "test_y"},
+                                             {"images", "labels", "images_test", "labels_test"}}) {
+    const auto dataset =
+        open({{x, images(3)}, {y, labels({2, 0, 1})}, {x_test, images(2, 50)}, {y_test, labels({1, 2})}});
+    EXPECT_EQ(dataset->size(), 5) << x;
+    EXPECT_EQ(dataset->info().test_size, 2);
+    ASSERT_EQ(dataset->factors().size(), 1U);
+    EXPECT_EQ(dataset->factors()[0].name, "class");
+    EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{2, 0, 1, 1, 2}));
+    EXPECT_EQ(all_images(*dataset)[6], 50 / 255.0F);
+  }
+}
+
+TEST_F(NpzFiles, MedMnist) {
+  Array column = labels({0, 1, 1});
+  column.shape = {3, 1};
+  Array test_column = labels({0});
+  test_column.shape = {1, 1};
+  const auto dataset = open({{"train_images", images(3)},
+                             {"train_labels", column},
+                             {"val_images", images(1)},
+                             {"val_labels", test_column},
+                             {"test_images", images(1)},
+                             {"test_labels", test_column}});
+  EXPECT_EQ(dataset->size(), 4);
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1, 0}));
+  EXPECT_TRUE(has_note(*dataset, "ignores 'val_images' uint8 (1, 1, 2), 'val_labels' int64 (1, 1)"));
+}
+
+TEST_F(NpzFiles, SavezWithoutNames) {
+  const auto dataset = open({{"arr_0", images(2)}, {"arr_1", labels({1, 0})}});
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{1, 0}));
+  EXPECT_TRUE(has_note(*dataset, "reads 'arr_0', 'arr_1'"));
+}
+
+TEST_F(NpzFiles, IgnoredArraysAreNamed) {
+  const auto dataset = open({{"images", images(2)}, {"weights", make_array(Dtype::f32, {2})}});
+  EXPECT_TRUE(has_note(*dataset, "reads 'images'; ignores 'weights' float32 (2,)"));
+  EXPECT_TRUE(has_note(*open({{"faces", images(2)}, {"ids", labels({4, 5})}}),
+                       "reads 'faces'; ignores 'ids' int64 (2,)"));
+}
+
+TEST_F(NpzFiles, LabelsThatDoNotFitAreIgnored) {
+  for (const Array& y :
+       {labels({0, 1}), labels({0, -1, 1}), make_array(Dtype::f32, {3}), make_array(Dtype::i64, {3, 10})}) {
+    const auto dataset = open({{"x", images(3)}, {"y", y}});
+    EXPECT_TRUE(dataset->factors().empty());
+    EXPECT_TRUE(has_note(*dataset, "ignores 'y'"));
+  }
+}
+
+TEST_F(NpzFiles, TestImagesWithoutLabelsTakeThemFromAll) {
+  const auto dataset = open({{"x_train", images(3)}, {"y_train", labels({0, 1, 2})}, {"x_test", images(1)}});
+  EXPECT_EQ(dataset->info().test_size, 1);
+  EXPECT_TRUE(dataset->factors().empty());
+  EXPECT_TRUE(has_note(*dataset, "the test images have no labels"));
+}
+
+TEST_F(NpzFiles, AnArrayIsChosen) {
+  const std::map<std::string, Array> two{{"left", images(2)}, {"right", images(3)}};
+  EXPECT_TRUE(refused(two,
+                      "'left' uint8 (2, 1, 2), 'right' uint8 (3, 1, 2) may all be the images; name one: "
+                      "data.array = \"left\""));
+  EXPECT_EQ(open(two, "right")->size(), 3);
+  EXPECT_TRUE(refused(two, "has no array 'rigt' (did you mean 'right'?); it holds: left, right", "rigt"));
+  const auto test_only =
+      open({{"x_train", images(3)}, {"x_test", images(2)}, {"y_test", labels({1, 0})}}, "x_test");
+  EXPECT_EQ(test_only->size(), 2);
+  EXPECT_EQ(test_only->info().test_size, 0);
+  EXPECT_EQ(all_factors(*test_only), (std::vector<std::int64_t>{1, 0}));
+}
+
+TEST_F(NpzFiles, SaysWhatIsWrong) {
+  EXPECT_TRUE(refused({{"a", labels({1})}, {"b", labels({1, 2})}},
+                      "none of its arrays looks like images; name one by data.array; it holds 'a' int64 "
+                      "(1,), 'b' int64 (2,)"));
+  EXPECT_TRUE(refused({{"images", images(3)}, {"factors", make_array(Dtype::f32, {3, 1})}},
+                      "a.npz': array 'factors' is float32; factors are integers from 0"));
+  EXPECT_TRUE(refused({{"images", images(3)}, {"latents_classes", make_array(Dtype::f64, {3, 1})}},
+                      "array 'latents_classes' is float64"));
+  EXPECT_TRUE(refused({{"x_train", images(3)}, {"x_test", make_array(Dtype::f32, {1, 1, 2})}},
+                      "training images are uint8 and test images float32"));
+  EXPECT_TRUE(refused({{"x_train", images(3)}, {"x_test", make_array(Dtype::u8, {1, 2, 2})}},
+                      "training images (3, 1, 2) and test images (1, 2, 2) differ in size"));
+}
+
+TEST(NpyFiles, ASingleArrayHasNoName) {
+  const test::TemporaryDirectory directory;
+  write_npy(directory / "a.npy", images(2));
+  EXPECT_TRUE(fails_with<UsageError>(
+      [&] { open_dataset({.name = "npy", .path = directory / "a.npy", .array = "x"}); },
+      "data.array is 'x', but this is a single array"));
+  const auto turned = open_dataset({.name = "npy", .path = directory / "a.npy", .transpose = true});
+  EXPECT_EQ(turned->height(), 2);
+  EXPECT_EQ(turned->width(), 1);
+}
+
+}  // namespace
+}  // namespace cuelbo

@@ -1,0 +1,184 @@
+// Folders of pictures.
+#include <cmath>
+#include <map>
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include "engine/io/atomic_file.hpp"
+#include "engine/io/image.hpp"
+#include "engine/io/input_file.hpp"
+#include "models/data/open_dataset.hpp"
+#include "tests/support/dataset_content.hpp"
+#include "tests/support/error_checks.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/test_data.hpp"
+
+namespace cuelbo {
+namespace {
+
+using test::all_factors;
+using test::all_images;
+using test::fails_with;
+using test::fixture;
+using test::has_note;
+namespace fs = std::filesystem;
+
+// A picture of 2x1 pixels of one value.
+void write_picture(const fs::path& path, int value, std::int64_t channels = 1) {
+  fs::create_directories(path.parent_path());
+  write_png(path, {1, 2, channels,
+                   std::vector<std::uint8_t>(static_cast<std::size_t>(2 * channels),
+                                             static_cast<std::uint8_t>(value))});
+}
+
+std::shared_ptr<const Dataset> open_pictures(const fs::path& path) {
+  return open_dataset({.name = "images", .path = path});
+}
+
+// 255 times the first value of every image.
+std::vector<int> values_of(const Dataset& dataset) {
+  const auto images = all_images(dataset);
+  std::vector<int> values;
+  for (std::int64_t n = 0; n < dataset.size(); ++n)
+    values.push_back(
+        static_cast<int>(std::lround(images[static_cast<std::size_t>(n * dataset.item_size())] * 255)));
+  return values;
+}
+
+TEST(PictureFiles, SortedByNameWithoutOtherAndHiddenFiles) {
+  const test::TemporaryDirectory directory;
+  for (const int value : {30, 10, 20}) write_picture(directory / fmt::format("{}.PNG", value), value);
+  fs::copy_file(fixture("grey.jpg"), directory / "._10.JPG");
+  write_picture(directory / ".x.png", 40);
+  write_file(directory / "._x.png", "the Finder's notes");
+  for (const char* name : {"notes.txt", ".DS_Store", "Thumbs.db", "desktop.ini"})
+    write_file(directory / name, "x");
+  write_picture(directory / "__MACOSX/y.png", 50);
+  fs::create_directory(directory / "inner.png");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(dataset->name(), directory.path().filename());
+  EXPECT_EQ(values_of(*dataset), (std::vector<int>{10, 20, 30}));
+  EXPECT_TRUE(dataset->info().notes.empty());
+}
+
+TEST(PictureFiles, JpegUnderEveryName) {
+  const test::TemporaryDirectory directory;
+  for (const char* name : {"a.jpg", "b.jpeg", "c.JPG", "d.JPEG", "e.jpe", "f.jfif"})
+    fs::copy_file(fixture("rgb.jpg"), directory / name);
+  fs::copy_file(fixture("progressive.jpg"), directory / "g.jpg");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(dataset->size(), 7);
+  EXPECT_EQ(dataset->channels(), 3);
+}
+
+TEST(PictureFiles, GreyAmongRgbBecomesRgbAndIsNoted) {
+  for (const bool grey_first : {false, true}) {
+    const test::TemporaryDirectory directory;
+    write_picture(directory / "a.png", 10, grey_first ? 1 : 3);
+    write_picture(directory / "b.png", 20, grey_first ? 1 : 3);
+    write_picture(directory / "c.png", 30, grey_first ? 3 : 1);
+    const auto dataset = open_pictures(directory.path());
+    EXPECT_EQ(dataset->channels(), 3);
+    EXPECT_EQ(values_of(*dataset), (std::vector<int>{10, 20, 30}));
+    const auto images = all_images(*dataset);
+    for (std::size_t i = 12; i < 18; ++i) EXPECT_EQ(images[i], 30 / 255.0F);
+    EXPECT_TRUE(has_note(*dataset, grey_first
+                                       ? "1 of the pictures are RGB and 2 grey; the grey ones become RGB"
+                                       : "2 of the pictures are RGB and 1 grey"));
+  }
+}
+
+// The eight orientations of one scene, as a phone stores them, are one picture of 3x5 pixels.
+TEST(PictureFiles, PhonePicturesOfMixedStorageLoad) {
+  const test::TemporaryDirectory directory;
+  const Image scene{2, 3, 1, {0, 51, 102, 153, 204, 255}};
+  // What is stored so that the viewer's turn gives the scene.
+  const std::map<int, Image> stored{{1, scene},
+                                    {3, {2, 3, 1, {255, 204, 153, 102, 51, 0}}},
+                                    {6, {3, 2, 1, {102, 255, 51, 204, 0, 153}}},
+                                    {8, {3, 2, 1, {153, 0, 204, 51, 255, 102}}}};
+  for (const auto& [orientation, image] : stored) {
+    auto file = encode_png(image);
+    std::string chunk{
+        "\0\0\0\x1a"
+        "eXIfMM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0",
+        34};
+    chunk[27] = static_cast<char>(orientation);
+    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(chunk.data()) + 4, 30);
+    for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(sum >> shift);
+    const auto bytes = std::as_bytes(std::span(chunk));
+    file.insert(file.begin() + 33, bytes.begin(), bytes.end());
+    write_file(directory / fmt::format("{}.png", orientation), file);
+  }
+  const auto dataset = open_pictures(directory.path());
+  ASSERT_EQ(dataset->size(), 4);
+  const auto images = all_images(*dataset);
+  for (std::size_t i = 0; i < images.size(); ++i)
+    EXPECT_EQ(images[i], static_cast<float>(i % 6 * 51) / 255.0F) << i;
+}
+
+TEST(PictureFiles, FoldersAreClasses) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "dog/1.png", 1);
+  write_picture(directory / "dog/deeper/2.png", 2);
+  write_picture(directory / "cat/3.png", 3);
+  write_picture(directory / ".hidden/4.png", 4);
+  fs::create_directory(directory / "empty");
+  write_file(directory / "labels.csv", "x");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(values_of(*dataset), (std::vector<int>{3, 1, 2}));
+  ASSERT_EQ(dataset->factors().size(), 1U);
+  EXPECT_EQ(dataset->factors()[0].name, "class");
+  EXPECT_EQ(dataset->factors()[0].labels, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1}));
+  EXPECT_EQ(open_dataset({.name = "images", .path = directory.path(), .where = "class=dog"})->size(), 2);
+}
+
+TEST(PictureFiles, FoldersCalledTrainAndTestAreASplit) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "set/train/dog/1.png", 1);
+  write_picture(directory / "set/train/cat/2.png", 2);
+  write_picture(directory / "set/test/dog/3.png", 3);
+  write_picture(directory / "set/val/dog/4.png", 4);
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(values_of(*dataset), (std::vector<int>{2, 1, 3}));
+  EXPECT_EQ(dataset->info().test_size, 1);
+  EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1}));
+  EXPECT_TRUE(has_note(*dataset, "ignores val"));
+  EXPECT_TRUE(has_note(*dataset, "reads the pictures in '" + (directory / "set").string()));
+}
+
+TEST(PictureFiles, PicturesBesideFoldersAreMeantThemselves) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "1.png", 1);
+  write_picture(directory / "dog/2.png", 2);
+  write_file(directory / "a.webp", "x");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(dataset->size(), 1);
+  EXPECT_TRUE(dataset->factors().empty());
+  EXPECT_TRUE(has_note(*dataset, "not those in its folders dog"));
+  EXPECT_TRUE(has_note(*dataset, "ignores 1 .webp"));
+}
+
+TEST(PictureFiles, ASinglePicture) {
+  const auto dataset = open_pictures(fixture("rgb.png"));
+  EXPECT_EQ(dataset->size(), 1);
+  EXPECT_EQ(dataset->name(), "rgb");
+}
+
+TEST(PictureFiles, SaysWhatIsThereInTheirPlace) {
+  const test::TemporaryDirectory directory;
+  write_file(directory / "a.bmp", "x");
+  write_file(directory / "._a.png", "x");
+  EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
+                         "there is no .png, .jpg or .jpeg file in this folder; it holds a.bmp"));
+  EXPECT_TRUE(
+      fails_with([&] { open_pictures(directory / "missing"); }, "missing': cannot read: No such file"));
+  write_file(directory / "b.png", "GIF89a, which some call .png");
+  EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
+                         "b.png': is neither PNG nor JPEG but GIF; convert it"));
+}
+
+}  // namespace
+}  // namespace cuelbo
