@@ -21,6 +21,10 @@ class JpegDecoder {
   explicit JpegDecoder(std::span<const std::byte> file) : file_(file) {
     info_.err = jpeg_std_error(&errors_);
     info_.client_data = this;
+    progress_.progress_monitor = [](j_common_ptr info) {
+      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > max_scans)
+        self(info).jump("it has too many scans");
+    };
     errors_.error_exit = [](j_common_ptr info) { self(info).jump(info); };
     errors_.emit_message = [](j_common_ptr info, int level) {
       // libjpeg would fill what is missing with grey.
@@ -38,6 +42,11 @@ class JpegDecoder {
     check_sides(info_.image_height, info_.image_width);
     if (info_.num_components != 1 && info_.num_components != 3)
       fail("a JPEG of {} components (CMYK?); grey and RGB are read", info_.num_components);
+    // A Huffman-coded block of 64 samples takes a bit at least; libjpeg would allocate what a false size asks for.
+    const std::uint64_t samples = std::uint64_t{info_.image_height} * info_.image_width;
+    if (!info_.arith_code && samples / (64 * 8) > file_.size())
+      fail("declares {}x{} pixels, which {} bytes cannot hold", info_.image_width, info_.image_height,
+           file_.size());
     const bool color = info_.num_components == 3;
     info_.out_color_space = color ? JCS_RGB : JCS_GRAYSCALE;
     Image image{info_.image_height, info_.image_width, color ? 3 : 1, {}};
@@ -47,6 +56,7 @@ class JpegDecoder {
   }
 
  private:
+  static constexpr int max_scans = 500;  // of a progressive file; encoders write about ten
   static constexpr int exif_marker_code = JPEG_APP0 + 1;
 
   static JpegDecoder& self(j_common_ptr info) { return *static_cast<JpegDecoder*>(info->client_data); }
@@ -55,12 +65,17 @@ class JpegDecoder {
     info->err->format_message(info, message_.data());
     std::longjmp(back_, 1);
   }
+  [[noreturn]] void jump(const char* message) {
+    std::strncpy(message_.data(), message, message_.size() - 1);
+    std::longjmp(back_, 1);
+  }
 
   // The two functions below hold no object with a destructor: a jump may leave them at any call.
   bool read_header() {
     if (setjmp(back_) != 0) return false;
     jpeg_create_decompress(&info_);
     info_.client_data = this;
+    info_.progress = &progress_;
     jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file_.data()), file_.size());
     jpeg_save_markers(&info_, exif_marker_code, 0xffff);
     jpeg_read_header(&info_, TRUE);
@@ -96,6 +111,7 @@ class JpegDecoder {
   std::span<const std::byte> file_;
   jpeg_decompress_struct info_ = {};
   jpeg_error_mgr errors_ = {};
+  jpeg_progress_mgr progress_ = {};
   std::jmp_buf back_ = {};
   std::array<char, JMSG_LENGTH_MAX> message_ = {};
 };

@@ -86,8 +86,11 @@ std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = 2)
   for (const fs::path& entry : folder_entries(folder)) {
     std::error_code error;
     if (!fs::is_directory(entry, error)) continue;
-    const auto inner = folders_with_images(entry, depth - 1);
-    found.insert(found.end(), inner.begin(), inner.end());
+    try {
+      const auto inner = folders_with_images(entry, depth - 1);
+      found.insert(found.end(), inner.begin(), inner.end());
+    } catch (const Error&) {  // a folder that may not be read, such as lost+found, is not what is looked for
+    }
   }
   return found;
 }

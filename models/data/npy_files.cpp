@@ -82,6 +82,7 @@ class NpzImages {
   }
 
   const Member& choose(const std::string& wanted) const {
+    if (members_.empty()) fail("holds no arrays");
     if (!wanted.empty()) {
       if (const Member* member = find(wanted)) return *member;
       static_cast<void>(archive_.header(wanted));  // the error that lists what is there

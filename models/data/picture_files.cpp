@@ -173,6 +173,13 @@ fs::path descend(fs::path folder, std::vector<std::string>& notes) {
   return folder;
 }
 
+std::string class_note(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 6;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), most));
+  return fmt::format("{} classes, one per folder: {}{}", names.size(), fmt::join(names.begin(), end, ", "),
+                     names.size() > most ? ", …" : "");
+}
+
 LabelledImages read_pictures(const fs::path& path) {
   std::vector<std::string> notes;
   const fs::path folder = descend(path, notes);
@@ -185,6 +192,8 @@ LabelledImages read_pictures(const fs::path& path) {
                                 fmt::join(split.others, ", "), folder.string()));
   if (is_split && split.test) {
     const Listing test = list_pictures(*split.test);
+    notes.push_back(
+        fmt::format("trains on '{}', tests on '{}'", split.train->string(), split.test->string()));
     test_size = std::ssize(test.pictures);
     if (list.classes.empty() != test.classes.empty())
       notes.push_back("only one of the training and the test images has classes; they are not used");
@@ -205,6 +214,7 @@ LabelledImages read_pictures(const fs::path& path) {
   if (!list.classes.empty()) {
     const std::set<std::string> names(list.classes.begin(), list.classes.end());
     found.class_names.assign(names.begin(), names.end());
+    found.notes.insert(found.notes.begin(), class_note(found.class_names));
     found.factor_names = {"class"};
     std::vector<std::int64_t> classes;
     for (const std::string& name : list.classes)

@@ -178,10 +178,14 @@ TEST(Image, AFalseSizeIsRefused) {
   EXPECT_TRUE(fails_with([&] { decode_image(png); }, "PNG"));
 
   auto jpeg = read_file(fixture("rgb.jpg"));
-  for (std::size_t i = 0; i + 9 < jpeg.size(); ++i)
-    if (jpeg[i] == std::byte{0xff} && jpeg[i + 1] == std::byte{0xc0})
-      for (std::size_t k = 5; k < 9; ++k) jpeg[i + k] = std::byte{0xfe};
-  EXPECT_TRUE(fails_with([&] { decode_image(jpeg); }, "a picture of 65278x65278 pixels"));
+  const auto with_sides_of = [&](std::byte byte) {
+    for (std::size_t i = 0; i + 9 < jpeg.size(); ++i)
+      if (jpeg[i] == std::byte{0xff} && jpeg[i + 1] == std::byte{0xc0})
+        for (std::size_t k = 5; k < 9; ++k) jpeg[i + k] = byte;
+    decode_image(jpeg);
+  };
+  EXPECT_TRUE(fails_with([&] { with_sides_of(std::byte{0xfe}); }, "a picture of 65278x65278 pixels"));
+  EXPECT_TRUE(fails_with([&] { with_sides_of(std::byte{0x3f}); }, "declares 16191x16191 pixels, which"));
 }
 
 }  // namespace

@@ -131,6 +131,7 @@ TEST(PictureFiles, FoldersAreClasses) {
   ASSERT_EQ(dataset->factors().size(), 1U);
   EXPECT_EQ(dataset->factors()[0].name, "class");
   EXPECT_EQ(dataset->factors()[0].labels, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_TRUE(has_note(*dataset, "2 classes, one per folder: cat, dog"));
   EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1}));
   EXPECT_EQ(open_dataset({.name = "images", .path = directory.path(), .where = "class=dog"})->size(), 2);
 }
@@ -146,6 +147,7 @@ TEST(PictureFiles, FoldersCalledTrainAndTestAreASplit) {
   EXPECT_EQ(dataset->info().test_size, 1);
   EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1}));
   EXPECT_TRUE(has_note(*dataset, "ignores val"));
+  EXPECT_TRUE(has_note(*dataset, "tests on '" + (directory / "set/test").string()));
   EXPECT_TRUE(has_note(*dataset, "reads the pictures in '" + (directory / "set").string()));
 }
 
