@@ -45,7 +45,7 @@ RunData open_run_data(const OpenRun& run) {
 }
 
 void print_notes(const Dataset& dataset) {
-  for (const std::string& note : dataset.info().notes) fmt::print(stderr, "note: {}\n", note);
+  for (const std::string& text : dataset.info().notes) note("note: {}", text);
 }
 
 void check_image_shape(const Dataset& dataset, const Hfvae& model, const std::string& source) {
