@@ -53,6 +53,7 @@ std::string input_name(const std::filesystem::path& path) {
 
 InputFile::InputFile(const std::filesystem::path& path, Pipes pipes) : path_(path) {
   const bool standard = path == standard_input;
+  if (standard && pipes == Pipes::refused) fail("cannot be read: a file is needed here");
   // A pipe without a writer would block open(); read_descriptor() waits for one, but not for ever.
   descriptor_ = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                          : open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -70,7 +71,7 @@ InputFile::InputFile(const std::filesystem::path& path, Pipes pipes) : path_(pat
     return;
   }
   if (isatty(descriptor_) != 0) refuse("it is a terminal");
-  if (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) refuse("it is not a regular file");
+  if (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) refuse("it is neither a file nor a pipe");
   if (pipes == Pipes::refused) refuse("it is a pipe, and a file is needed here");
   has_writer_ = standard;
 }

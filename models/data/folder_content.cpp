@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 bool is_hidden(const fs::path& path) {
   const std::string name = path.filename().string();
-  return name.starts_with('.') || name == "Thumbs.db" || name == "desktop.ini" || name == "__MACOSX";
+  return name.starts_with('.') || name == "Thumbs.db" || name == "desktop.ini" || name == "__MACOSX" ||
+         name == "@eaDir";  // thumbnails of a Synology disk
 }
 
 std::vector<fs::path> folder_entries(const fs::path& folder) {

@@ -103,7 +103,9 @@ TEST(InputFile, FormatsThatNeedAFileRefusePipes) {
       fails_with([&] { read_safetensors(pipe); }, "pipe': cannot read: it is a pipe, and a file is needed"));
   EXPECT_TRUE(
       fails_with([&] { read_idx_images(pipe); }, "pipe': cannot read: it is a pipe, and a file is needed"));
-  EXPECT_TRUE(fails_with([] { read_npy("/dev/zero"); }, "not a regular file"));
+  EXPECT_TRUE(fails_with([] { read_npy("/dev/zero"); }, "it is neither a file nor a pipe"));
+  EXPECT_TRUE(
+      fails_with([] { read_idx_images("-"); }, "standard input: cannot be read: a file is needed here"));
 }
 
 // Standard input is a file or a pipe in turn.
