@@ -28,9 +28,18 @@ int usable_threads() {
   return threads > 0 ? static_cast<int>(threads) : 1;
 }
 
+// The kernels' choice, whose errors are the library's.
+const kernels::CpuPath& cpu_path() {
+  try {
+    return kernels::cpu_path();
+  } catch (const std::runtime_error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 const char* precision_note(kernels::Precision precision) {
   if (precision == kernels::Precision::fp32) return "";
-  return kernels::cpu_path().bf16_instructions ? ", bf16" : ", bf16 emulated";
+  return cpu_path().bf16_instructions ? ", bf16" : ", bf16 emulated";
 }
 
 // Nothing runs beside a program, so the copy is made when it is needed.
@@ -50,9 +59,8 @@ class CpuDevice final : public Device {
   CpuDevice(int threads, kernels::Precision precision)
       : pool_(threads),
         precision_(precision),
-        description_(fmt::format("cpu ({}{}, {} thread{})", kernels::cpu_path_name(),
-                                 precision_note(precision), pool_.threads(),
-                                 pool_.threads() == 1 ? "" : "s")) {}
+        description_(fmt::format("cpu ({}{}, {} thread{})", cpu_path().name, precision_note(precision),
+                                 pool_.threads(), pool_.threads() == 1 ? "" : "s")) {}
 
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
@@ -113,12 +121,16 @@ std::unique_ptr<Device> open_cpu_device(int threads, kernels::Precision precisio
 }
 
 DeviceReport report_cpu_device() {
-  return {.name = "cpu",
-          .usable = true,
-          .detail = fmt::format(
-              "{} instructions, {} threads; bf16 {}", kernels::cpu_path_name(), usable_threads(),
-              kernels::cpu_path().bf16_instructions ? "in hardware"
-                                                    : "emulated (in hardware with AVX-512 BF16)")};
+  try {
+    const kernels::CpuPath& path = cpu_path();
+    return {.name = "cpu",
+            .usable = true,
+            .detail = fmt::format(
+                "{} instructions, {} threads; bf16 {}", path.name, usable_threads(),
+                path.bf16_instructions ? "in hardware" : "emulated (in hardware with AVX-512 BF16)")};
+  } catch (const Error& error) {
+    return {.name = "cpu", .usable = false, .detail = error.what()};
+  }
 }
 
 }  // namespace cuelbo

@@ -1,6 +1,7 @@
 #include "engine/device_module.hpp"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -39,8 +40,18 @@ const DeviceModule& find_and_load(const std::string& name) {
 
 std::filesystem::path device_module_folder() {
   if (const char* folder = std::getenv("CUELBO_MODULE_PATH")) return folder;
+  static const int here = 0;
+  return folder_of_code(&here);
+}
+
+std::filesystem::path folder_of_code(const void* address) {
+  Dl_info info = {};
+  void* entry = nullptr;
+  const bool found = dladdr1(address, &info, &entry, RTLD_DL_LINKMAP) != 0 && entry != nullptr;
+  // The program itself has no name here, and argv[0] may be any.
+  const std::string_view name = found ? static_cast<const link_map*>(entry)->l_name : "";
   std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  return std::filesystem::canonical(name.empty() ? "/proc/self/exe" : name, error).parent_path();
 }
 
 const DeviceModule& load_device_module(const std::filesystem::path& file, const std::string& name) {

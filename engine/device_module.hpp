@@ -49,13 +49,18 @@ inline constexpr std::uint32_t device_module_interface = 7;
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 
-// The module "cuda", "simt" or "simt-checked", from libcuelbo_<name>.so (with _ for -) in the folder of the program or in CUELBO_MODULE_PATH. It stays
+// The module "cuda", "simt" or "simt-checked", from libcuelbo_<name>.so (with _ for -) in device_module_folder(). It stays
 // loaded. Throws Error that says what is missing.
 const DeviceModule& load_device_module(std::string_view name);
 
 // The module in this file, which messages call `name`.
 const DeviceModule& load_device_module(const std::filesystem::path& file, const std::string& name);
 
-std::filesystem::path device_module_folder();  // where modules are looked for
+// Where modules are looked for: CUELBO_MODULE_PATH, else the folder of the program or library that this code is linked
+// into, which need not be the program of the process.
+std::filesystem::path device_module_folder();
+
+// The folder of the program or library that an address of code or static data belongs to.
+std::filesystem::path folder_of_code(const void* address);
 
 }  // namespace cuelbo

@@ -5,6 +5,7 @@
 
 #include "engine/error.hpp"
 #include "engine/gradients.hpp"
+#include "kernels/runtime/floating_point.hpp"
 
 namespace cuelbo {
 
@@ -155,6 +156,7 @@ void Program::append(std::string_view name, const std::vector<Tensor>& inputs,
     for (const int id : launch.outputs) ensure_memory(id);
     if (launch.workspace >= 0) ensure_memory(launch.workspace);
     upload_step_block();
+    const kernels::DefaultFloatingPoint mode;
     run_launch(launch);
   }
 }

@@ -9,6 +9,7 @@
 #include "engine/error.hpp"
 #include "engine/plan.hpp"
 #include "engine/program.hpp"
+#include "kernels/runtime/floating_point.hpp"
 
 namespace cuelbo {
 
@@ -122,6 +123,7 @@ void Program::plan() {
     device_->upload(addresses_[id], values.data(), values.size() * sizeof(float));
   }
   for (std::size_t id = 0; id < tensors_.size(); ++id) bind(static_cast<int>(id));
+  const kernels::DefaultFloatingPoint mode;
   for (const auto& prepare : std::exchange(preparations_, {})) prepare(addresses_of(-1), device_->stream());
 }
 
@@ -171,6 +173,7 @@ void Program::replay() {
   for (Prefetched& p : prefetched_)
     if (std::exchange(p.begun, false)) p.copy->finish(addresses_[static_cast<std::size_t>(p.id)]);
   upload_step_block();
+  const kernels::DefaultFloatingPoint mode;
   const auto run_all = [this] {
     for (const Launch& launch : launches_) run_launch(launch);
   };
@@ -189,6 +192,7 @@ void Program::replay() {
 std::string Program::find_non_finite() {
   if (!planned_) fail("the program must be planned before it is searched for NaN");
   upload_step_block();
+  const kernels::DefaultFloatingPoint mode;
   for (const Launch& launch : launches_) {
     run_launch(launch);
     for (const int id : launch.outputs) {

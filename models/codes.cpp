@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.hpp"
+#include "kernels/runtime/floating_point.hpp"
 #include "models/programs.hpp"
 
 namespace cuelbo {
@@ -29,6 +30,7 @@ std::vector<float> columns_of(const std::vector<float>& rows, std::int64_t width
 
 Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const Dataset& dataset,
              std::span<const std::int64_t> items, std::uint64_t seed) {
+  const kernels::DefaultFloatingPoint mode;
   const std::int64_t count = std::ssize(items), dims = model.gaussian_dims(),
                      classes = model.tree().total_classes();
   if (count == 0) fail("there is nothing to encode");

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/error.hpp"
+#include "kernels/runtime/floating_point.hpp"
 #include "models/codes.hpp"
 #include "models/data/random.hpp"
 
@@ -191,6 +192,7 @@ class Decomposer {
 
 Decomposition decompose(Device& device, const Codes& codes, const GroupTree& tree,
                         const DecompositionOptions& options) {
+  const kernels::DefaultFloatingPoint mode;
   return Decomposer(codes, tree, options).run(device);
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.hpp"
+#include "kernels/runtime/floating_point.hpp"
 #include "kernels/runtime/philox.hpp"
 #include "models/decoder.hpp"
 #include "models/programs.hpp"
@@ -136,6 +137,7 @@ std::vector<double> variances(const Codes& codes) {
 
 Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset& dataset,
                     std::span<const std::int64_t> items, const EvaluationOptions& options) {
+  const kernels::DefaultFloatingPoint mode;
   if (options.max_items > 0 && std::ssize(items) > options.max_items)
     items = items.first(static_cast<std::size_t>(options.max_items));
   if (items.size() < 2) fail("evaluation needs at least 2 items in the test split, got {}", items.size());

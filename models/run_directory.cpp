@@ -1,10 +1,12 @@
 #include "models/run_directory.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
+#include "engine/shell_quoted.hpp"
 #include "kernels/cpu_tables.hpp"
 
 namespace cuelbo {
@@ -15,13 +17,16 @@ namespace {
 
 constexpr const char* folder = "checkpoint";
 constexpr const char* best_name = "best.safetensors";
+constexpr const char* config_name = "config.toml";
+// What a run and the commands that read it write; and events.out.tfevents.*
+constexpr std::array<std::string_view, 6> written_names{config_name,       "log.jsonl",   folder,
+                                                        "evaluation.json", "report.html", "pictures"};
 constexpr std::size_t kept_checkpoints = 2;
 
 void create_directories(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) fail("cannot create directory '{}': {}", path, error.message());
-  if (!fs::is_directory(path)) fail("cannot create directory '{}': a file is in its place", path);
 }
 
 bool is_step_checkpoint(const std::string& name) {
@@ -32,20 +37,68 @@ bool is_step_checkpoint(const std::string& name) {
 
 RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
   RunDirectory run(path, config);
-  if (run.has_checkpoint())
-    fail("'{}' holds a run already: go on with it by --resume, or choose another --output", path);
-  create_directories(run.file(folder));
-  write_file(run.file("config.toml"), to_toml(config));
+  run.check_unused();
+  run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::create);
+  run.check_unused();  // by now another process may have trained in it
+  run.config_is_written_ = false;
   return run;
 }
 
 RunDirectory RunDirectory::open(const std::string& path) {
   RunDirectory run(path, {});
-  if (!fs::is_directory(path)) fail("there is no run directory '{}'", path);
-  if (!fs::exists(run.file("config.toml"))) fail("'{}' is no run directory: it holds no config.toml", path);
-  run.config_ = load_config(run.file("config.toml"));
-  create_directories(run.file(folder));
+  run.check_is_run();
+  run.config_ = load_config(run.file(config_name));
   return run;
+}
+
+RunDirectory RunDirectory::resume(const std::string& path) {
+  RunDirectory run(path, {});
+  run.check_is_run();
+  if (!run.has_checkpoint() && !run.is_marked())
+    fail("'{}' is not a run directory: it holds a config.toml, but `cuelbo train` did not make it", path);
+  run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::refuse);
+  run.config_ = load_config(run.file(config_name));
+  return run;
+}
+
+void RunDirectory::set_steps(std::int64_t steps) {
+  config_is_written_ = config_is_written_ && steps == config_.training.steps;
+  config_.training.steps = steps;
+}
+
+void RunDirectory::begin() {
+  if (lock_ == nullptr) lock_ = std::make_shared<RunLock>(path_, RunLock::Missing::refuse);
+  if (!config_is_written_) write_file(file(config_name), to_toml(config_));
+  config_is_written_ = true;
+  lock_->keep();
+  create_directories(file(folder));
+}
+
+bool RunDirectory::is_marked() const {
+  std::error_code error;
+  return fs::exists(file(RunLock::file_name), error);
+}
+
+void RunDirectory::check_is_run() const {
+  std::error_code error;
+  if (!fs::is_directory(path_, error)) fail("there is no run directory '{}'", path_);
+  if (!fs::exists(file(config_name), error))
+    fail("'{}' is not a run directory: it holds no config.toml", path_);
+}
+
+// A run that ended before its first checkpoint is replaced; files that are not a run's are not.
+void RunDirectory::check_unused() const {
+  if (has_checkpoint())
+    fail("'{}' holds a run already: go on with it by --resume, or choose another --output", path_);
+  if (is_marked()) return;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    const std::string name = entry.path().filename();
+    if (std::ranges::find(written_names, name) != written_names.end() ||
+        name.starts_with("events.out.tfevents."))
+      fail("'{}' holds '{}', which is not a run's and would be replaced: choose another --output", path_,
+           name);
+  }
 }
 
 std::string RunDirectory::file(const std::string& name) const { return (fs::path(path_) / name).string(); }
@@ -64,7 +117,9 @@ std::vector<std::string> RunDirectory::checkpoints() const {
   return names;
 }
 
-void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best) const {
+void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best) {
+  if (lock_ != nullptr) path_ = lock_->directory();
+  create_directories(file(folder));
   const std::string directory = file(folder) + "/";
   if (best) write_checkpoint(directory + best_name, parameters, info);
   write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
@@ -81,7 +136,8 @@ std::string RunDirectory::checkpoint_file(Which which) const {
   std::string best = std::string(folder) + "/" + best_name;
   if (which == Which::best && fs::exists(file(best))) return best;
   const std::vector<std::string> names = checkpoints();
-  if (names.empty()) fail("'{}' holds no checkpoint yet: `cuelbo train --resume {}` makes one", path_, path_);
+  if (names.empty())
+    fail("'{}' holds no checkpoint yet: `cuelbo train --resume {}` makes one", path_, shell_quoted(path_));
   return std::string(folder) + "/" + names.front();
 }
 

@@ -10,24 +10,36 @@
 #include "models/checkpoint.hpp"
 #include "models/config.hpp"
 #include "models/hfvae.hpp"
+#include "models/run_lock.hpp"
 
 namespace cuelbo {
 
 class RunDirectory {
  public:
-  // Creates the directory and writes config.toml. Error when it holds checkpoints of a run already, or cannot be written;
-  // a run that ended before its first checkpoint may be begun anew.
+  // A new run, in a directory that this process makes, or that holds nothing a run would replace. Locks it and writes
+  // nothing more before begin(); a run that does not begin leaves nothing. Error: the directory holds a run with
+  // checkpoints or somebody's files, cannot be written, or another process trains in it. A run that ended before its
+  // first checkpoint may be begun anew.
   static RunDirectory create(const std::string& path, const RunConfig& config);
-  // Opens an existing run. Error naming what is missing or broken.
+  // An existing run, to read. Writes nothing. Error naming what is missing or broken.
   static RunDirectory open(const std::string& path);
+  // An existing run, to go on with: like open(), and locks it.
+  static RunDirectory resume(const std::string& path);
+
+  void set_steps(std::int64_t steps);  // how far to go; begin() stores it
+  // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
+  void begin();
+  // False where the file system has no locks, so that nothing keeps a second process away.
+  bool has_lock() const { return lock_ != nullptr && lock_->supported(); }
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const;
   const RunConfig& config() const { return config_; }
 
   // checkpoint/step-00001000.safetensors (models/checkpoint.hpp); the newest two stay. With `best`, which is written first
-  // so that no crash can leave a newest checkpoint without its best one, checkpoint/best.safetensors too.
-  void save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best) const;
+  // so that no crash can leave a newest checkpoint without its best one, checkpoint/best.safetensors too. A directory
+  // that was renamed since it was locked is followed, and path() says where it is now.
+  void save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best);
 
   enum class Which { newest, best };  // best falls to newest when nothing has been validated yet
   bool has_checkpoint() const { return !checkpoints().empty(); }
@@ -38,9 +50,14 @@ class RunDirectory {
  private:
   RunDirectory(std::string path, RunConfig config) : path_(std::move(path)), config_(std::move(config)) {}
   std::vector<std::string> checkpoints() const;  // file names, newest first, best left out
+  bool is_marked() const;                        // a run was begun here, or is being begun
+  void check_is_run() const;
+  void check_unused() const;
 
   std::string path_;
   RunConfig config_;
+  bool config_is_written_ = true;
+  std::shared_ptr<RunLock> lock_;
 };
 
 struct LoadedModel {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.hpp"
+#include "kernels/runtime/floating_point.hpp"
 #include "models/data/loader.hpp"
 #include "models/programs.hpp"
 #include "models/training_log.hpp"
@@ -115,7 +116,7 @@ class Trainer {
         model_(parameters_, config_, image_shape(*dataset_)),
         step_(*device_, parameters_, model_, config_.batch_size, std::ssize(split_.train)),
         validator_(*device_, parameters_, model_, dataset_, split_),
-        state_(resume()),
+        state_(begin()),
         log_(run.path(), resumed_ ? state_.step : -1, events.logged),
         loader_(dataset_, split_.train,
                 {.batch_size = config_.batch_size, .seed = config_.seed, .binarize = config_.data.binarize},
@@ -149,7 +150,8 @@ class Trainer {
   }
 
  private:
-  TrainingState resume() {
+  TrainingState begin() {
+    run_.begin();
     if (!run_.has_checkpoint()) return {};
     const std::string name = run_.checkpoint_file(RunDirectory::Which::newest);
     const Checkpoint checkpoint = run_.load_checkpoint(RunDirectory::Which::newest);
@@ -187,6 +189,9 @@ class Trainer {
     say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items",
                     parameters_.parameter_count(),
                     static_cast<double>(step_.program.arena_bytes()) / (1 << 20), config_.batch_size));
+    if (!run_.has_lock())
+      say(fmt::format("note: the file system of '{}' has no locks: do not start a second training there",
+                      run_.path()));
     if (!resumed_) return;
     say(fmt::format("going on after step {}", state_.step));
     if (resumed_arithmetic_ != arithmetic_name(*device_))
@@ -307,6 +312,8 @@ class Trainer {
 
 TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std::atomic<bool>& stop,
                       const TrainerEvents& events) {
+  const kernels::DefaultFloatingPoint
+      mode;  // not only kernels compute: rates, coefficients and means do, too
   return Trainer(run, device, events).run(stop);
 }
 

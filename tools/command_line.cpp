@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -16,6 +17,8 @@
 #include "models/version.hpp"
 #include "tools/commands.hpp"
 #include "tools/output.hpp"
+#include "tools/standard_streams.hpp"
+#include "tools/stop_signal.hpp"
 
 namespace cuelbo {
 
@@ -126,7 +129,9 @@ int complain(int code, const std::string& message) {
 int run_guarded(int argc, const char* const* argv) {
   try {
     const int code = run_commands(argc, argv);
-    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
+    errno = EIO;  // for output that was lost before
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      throw std::system_error(errno, std::generic_category());
     return code;
   } catch (const UsageError& error) {
     return complain(exit_usage, error.what());
@@ -134,6 +139,7 @@ int run_guarded(int argc, const char* const* argv) {
     return complain(exit_failed, "not enough memory");
   } catch (const std::system_error& error) {
     if (std::ferror(stdout) == 0) return complain(exit_failed, error.what());
+    if (output_reader_is_gone()) end_by_signal(SIGPIPE);  // quietly, as `| head` expects
     return complain(exit_failed, fmt::format("cannot write to standard output: {}", error.code().message()));
   } catch (const std::exception& error) {
     return complain(exit_failed, error.what());
@@ -143,6 +149,8 @@ int run_guarded(int argc, const char* const* argv) {
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) noexcept {
+  open_missing_standard_streams();
+  handle_signals();
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   output_options() = {.json = asks_for_json(argc, argv)};
   try {

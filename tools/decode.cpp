@@ -14,6 +14,7 @@
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -26,7 +27,11 @@ struct DecodeOptions {
 };
 
 int run_decode(const DecodeOptions& options) {
+  OutputFile output(options.output, ".npy");
+  output.refuse_input(options.input);
   OpenRun run = open_run(options.run);
+  output.refuse_inputs_of(run.directory);
+  output.check_writable();
   const Hfvae& model = *run.loaded.model;
   const Codes codes = read_codes(options.input, options.seed);
   const std::vector<float> rows = in_context(fmt::format("'{}'", options.input), [&] {
@@ -36,7 +41,7 @@ int run_decode(const DecodeOptions& options) {
   std::vector<std::int64_t> shape{codes.items, image.height, image.width};
   if (image.channels > 1) shape.push_back(image.channels);
 
-  AtomicFile file(options.output);
+  AtomicFile file(output.path());
   file.write(npy_header(Dtype::f32, shape));
   Decoder decoder(run.loaded);
   const auto chunk = static_cast<std::size_t>(Decoder::batch_size * model.code_size());
@@ -44,13 +49,12 @@ int run_decode(const DecodeOptions& options) {
     file.write(std::as_bytes(std::span<const float>(
         decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))))));
   file.commit();
-  print_result(fmt::format("{}: {} images of {}x{}x{}", options.output, codes.items, image.height,
-                           image.width, image.channels),
-               {{"file", options.output},
-                {"items", codes.items},
-                {"height", image.height},
-                {"width", image.width},
-                {"channels", image.channels}});
+  output.finish();
+  output.report(fmt::format("{} images of {}x{}x{}", codes.items, image.height, image.width, image.channels),
+                {{"items", codes.items},
+                 {"height", image.height},
+                 {"width", image.width},
+                 {"channels", image.channels}});
   return exit_done;
 }
 
@@ -66,7 +70,9 @@ void add_decode(CLI::App& app, Run& run) {
             .add_option("-i,--input", options.input,
                         "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded")
             ->required();
-        command.add_option("-o,--output", options.output, "The .npy to write, float32 (n, H, W[, C])")
+        command
+            .add_option("-o,--output", options.output,
+                        "The .npy to write, float32 (n, H, W[, C]); - for standard output")
             ->required();
         add_seed_option(command, options.seed, "Seed of z where the file has none");
       },

@@ -12,6 +12,7 @@
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -24,7 +25,11 @@ struct EncodeOptions {
 };
 
 int run_encode(const EncodeOptions& options) {
+  OutputFile output(options.output, ".npz");
+  output.refuse_input(options.input);
   OpenRun run = open_run(options.run);
+  output.refuse_inputs_of(run.directory);
+  output.check_writable();
   LoadedModel& loaded = run.loaded;
   const std::unique_ptr<Dataset> images = load_npy(options.input);
   print_notes(*images);
@@ -32,13 +37,13 @@ int run_encode(const EncodeOptions& options) {
   std::vector<std::int64_t> items(static_cast<std::size_t>(images->size()));
   std::iota(items.begin(), items.end(), std::int64_t{0});
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, *images, items, options.seed);
-  write_codes(options.output, codes);
-  print_result(fmt::format("{}: codes of {} images, {} Gaussian dimensions, {} discrete groups",
-                           options.output, codes.items, codes.dims, codes.discrete.size()),
-               {{"file", options.output},
-                {"items", codes.items},
-                {"gaussian_dimensions", codes.dims},
-                {"discrete_groups", std::ssize(codes.discrete)}});
+  write_codes(output.path(), codes);
+  output.finish();
+  output.report(fmt::format("codes of {} images, {} Gaussian dimensions, {} discrete groups", codes.items,
+                            codes.dims, codes.discrete.size()),
+                {{"items", codes.items},
+                 {"gaussian_dimensions", codes.dims},
+                 {"discrete_groups", std::ssize(codes.discrete)}});
   return exit_done;
 }
 
@@ -54,7 +59,8 @@ void add_encode(CLI::App& app, Run& run) {
             .add_option("-i,--input", options.input,
                         "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")
             ->required();
-        command.add_option("-o,--output", options.output, "The .npz to write")->required();
+        command.add_option("-o,--output", options.output, "The .npz to write; - for standard output")
+            ->required();
         add_seed_option(command, options.seed, "Seed of the samples z");
       },
       run_encode);

@@ -1,5 +1,7 @@
+#include <exception>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +15,7 @@
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -21,6 +24,7 @@ namespace {
 struct EvaluateOptions {
   RunOptions run;
   EvaluationOptions evaluation;
+  std::string output;  // empty: evaluation.json of the run
 };
 
 void print_row(const std::string& name, double value, const std::string& note = "") {
@@ -52,8 +56,32 @@ void print_table(const Evaluation& result, const GroupTree& tree) {
              tree.classes().empty() ? "" : "; discrete: categorical");
 }
 
+// The result is costly: it is shown before it is stored, and stored even if nobody reads it to its end.
+void show_and_store(const Evaluation& result, const GroupTree& tree, const EvaluateOptions& options,
+                    OutputFile& output) {
+  std::exception_ptr not_shown;
+  try {
+    if (json_wanted())
+      print_json(to_json(result, tree));
+    else if (options.output != "-")
+      print_table(result, tree);
+  } catch (const std::system_error&) {
+    not_shown = std::current_exception();
+  }
+  try {
+    write_file(output.path(), to_json(result, tree).dump(2) + "\n");
+  } catch (const Error& error) {
+    fail("{}{}", error.what(), options.output.empty() ? "; -o FILE.json stores it elsewhere" : "");
+  }
+  output.finish();
+  if (not_shown) std::rethrow_exception(not_shown);
+}
+
 int run_evaluate(const EvaluateOptions& options) {
   OpenRun run = open_run(options.run);
+  OutputFile output(options.output.empty() ? run.directory.file("evaluation.json") : options.output, ".json");
+  output.refuse_inputs_of(run.directory);
+  if (!options.output.empty()) output.check_writable();
   const RunData data = open_run_data(run);
   std::span<const std::int64_t> items = data.split.test;
   if (items.empty()) fail("the run has no test split: data.test_fraction is 0");
@@ -61,11 +89,7 @@ int run_evaluate(const EvaluateOptions& options) {
     items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
   const Evaluation result = evaluate(run.directory, run.loaded, *data.dataset, items, options.evaluation);
   const GroupTree& tree = run.loaded.model->tree();
-  write_file(run.directory.file("evaluation.json"), to_json(result, tree).dump(2) + "\n");
-  if (json_wanted())
-    print_json(to_json(result, tree));
-  else
-    print_table(result, tree);
+  show_and_store(result, tree, options, output);
   return exit_done;
 }
 
@@ -79,6 +103,9 @@ void add_evaluate(CLI::App& app, Run& run) {
       [](CLI::App& command, EvaluateOptions& options) {
         add_run_options(command, options.run);
         EvaluationOptions& evaluation = options.evaluation;
+        command.add_option("-o,--output", options.output,
+                           "The .json to write, - for standard output instead of the table "
+                           "[DIR/evaluation.json]");
         add_number(command, "--items", evaluation.max_items, at_least(1), "At most so many test items [all]");
         add_number(command, "--importance-items", evaluation.importance_items, at_least(1),
                    "Items of the importance-weighted bound")

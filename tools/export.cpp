@@ -10,6 +10,7 @@
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -21,7 +22,10 @@ struct ExportOptions {
 };
 
 int run_export(const ExportOptions& options) {
+  OutputFile output(options.output, ".safetensors");
   const OpenRun run = open_run(options.run);
+  output.refuse_inputs_of(run.directory);
+  output.check_writable();
   const LoadedModel& loaded = run.loaded;
   Safetensors file;
   const auto& parameters = loaded.parameters->parameters();
@@ -35,13 +39,13 @@ int run_export(const ExportOptions& options) {
                    {"image", fmt::format("{} {} {}", image.height, image.width, image.channels)},
                    {"step", std::to_string(loaded.state.step)},
                    {"checkpoint", loaded.checkpoint}};
-  write_safetensors(options.output, file);
-  print_result(fmt::format("{}: {} tensors, {} trained parameters, step {}", options.output,
-                           file.tensors.size(), loaded.parameters->parameter_count(), loaded.state.step),
-               {{"file", options.output},
-                {"tensors", std::ssize(file.tensors)},
-                {"parameters", loaded.parameters->parameter_count()},
-                {"step", loaded.state.step}});
+  write_safetensors(output.path(), file);
+  output.finish();
+  output.report(fmt::format("{} tensors, {} trained parameters, step {}", file.tensors.size(),
+                            loaded.parameters->parameter_count(), loaded.state.step),
+                {{"tensors", std::ssize(file.tensors)},
+                 {"parameters", loaded.parameters->parameter_count()},
+                 {"step", loaded.state.step}});
   return exit_done;
 }
 
@@ -52,7 +56,8 @@ void add_export(CLI::App& app, Run& run) {
       app, run, "export", "The best model as one file, with its config and format version in the metadata",
       [](CLI::App& command, ExportOptions& options) {
         add_run_options(command, options.run);
-        command.add_option("-o,--output", options.output, "The file to write")->required();
+        command.add_option("-o,--output", options.output, "The .safetensors to write; - for standard output")
+            ->required();
         limit_to(command.add_option("--format", options.format, "File format"), {"safetensors"})
             ->capture_default_str();
       },

@@ -1,41 +1,81 @@
 #include "tools/stop_signal.hpp"
 
+#include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 #include <string_view>
 
 #include <unistd.h>
+
+#include "engine/io/temporary_paths.hpp"
 
 namespace cuelbo {
 
 namespace {
 
-std::atomic<bool> stop_requested = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+constexpr std::array stopping{SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
+constexpr std::int64_t same_request = 500;  // milliseconds
+constexpr std::array only_ending{SIGQUIT, SIGALRM};
 
-void request_stop(int) {
-  stop_requested = true;
-  constexpr std::string_view text = "\nstopping after this step; the same signal again quits at once\n";
-  [[maybe_unused]] const auto written = write(STDERR_FILENO, text.data(), text.size());
-}
+std::atomic<bool> stop_requested = false;
+std::atomic<std::int64_t> requested_at = 0;  // milliseconds of the monotonic clock
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free,
+              "a signal handler sets them");
 
 void handle(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
+  struct sigaction before = {}, action = {};
+  sigaction(signal, nullptr, &before);
+  if (before.sa_handler == SIG_IGN) return;
   action.sa_handler = handler;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  action.sa_flags = SA_RESTART;
   sigaction(signal, &action, nullptr);
+}
+
+void end(int signal) {
+  remove_temporary_paths();
+  end_by_signal(signal);  // takes effect when this handler returns
+}
+
+std::int64_t milliseconds() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+void request_stop(int signal) {
+  const int error = errno;
+  if (stop_requested.exchange(true)) {
+    if (signal != SIGHUP && milliseconds() - requested_at > same_request) end(signal);
+  } else {
+    requested_at = milliseconds();
+    constexpr std::string_view text = "\nstopping after this step; the same signal again quits at once\n";
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, text.data(), text.size());
+  }
+  errno = error;
 }
 
 }  // namespace
 
+void end_by_signal(int signal) {
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+void handle_signals() {
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+  for (const int signal : stopping) handle(signal, end);
+  for (const int signal : only_ending) handle(signal, end);
+}
+
 StopSignal::StopSignal() {
   stop_requested = false;
-  handle(SIGINT, request_stop);
-  handle(SIGTERM, request_stop);
+  for (const int signal : stopping) handle(signal, request_stop);
 }
 
 StopSignal::~StopSignal() {
-  handle(SIGINT, SIG_DFL);
-  handle(SIGTERM, SIG_DFL);
+  for (const int signal : stopping) handle(signal, end);
 }
 
 const std::atomic<bool>& StopSignal::requested() { return stop_requested; }

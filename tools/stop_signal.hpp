@@ -1,11 +1,20 @@
-// Ctrl-C and SIGTERM ask a run to stop; the same signal again ends the process at once.
+// What the signals do that end a process.
 #pragma once
 
 #include <atomic>
 
 namespace cuelbo {
 
-// While it lives, the first signal sets requested() and says so on standard error.
+// From now on a signal that ends the process removes its temporary files first. Writing to a closed pipe and beyond a
+// file size limit become errors of the write. Signals that are ignored, as by nohup, stay so.
+void handle_signals();
+
+// Ends the process as the signal does by default, so that its parent sees why. Inside a handler, when that returns.
+void end_by_signal(int signal);
+
+// While it lives, the first signal of Ctrl-C, SIGTERM, a lost terminal (SIGHUP) or a batch system (SIGUSR1, SIGUSR2,
+// SIGXCPU) sets requested() and says so on standard error. A later one ends the process at once, unless it follows within
+// half a second, since wrappers such as `timeout` send a signal twice, or is SIGHUP, which shells repeat.
 class StopSignal {
  public:
   StopSignal();

@@ -1,19 +1,19 @@
 #include <filesystem>
-#include <functional>
 #include <string>
-#include <system_error>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "engine/error.hpp"
-#include "engine/io/atomic_file.hpp"
+#include "engine/shell_quoted.hpp"
 #include "models/trainer.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
+#include "tools/launcher.hpp"
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
 #include "tools/progress.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/stop_signal.hpp"
 
 namespace cuelbo {
@@ -35,6 +35,9 @@ std::string default_output(const std::string& config, std::uint64_t seed) {
 RunConfig new_config(const TrainOptions& options) {
   if (options.config.empty())
     usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
+  if (std::filesystem::is_regular_file(std::filesystem::path(options.config) / "config.toml"))
+    usage_fail("'{}' is a run directory, not a config: did you mean --resume {}?", options.config,
+               shell_quoted(options.config));
   std::vector<std::string> settings = options.settings;
   if (options.seed >= 0) settings.push_back(fmt::format("seed={}", options.seed));
   if (options.steps > 0) settings.push_back(fmt::format("optimizer.steps={}", options.steps));
@@ -43,80 +46,70 @@ RunConfig new_config(const TrainOptions& options) {
 }
 
 // The run's own configuration counts; only how far to go may change.
-RunDirectory resume_run(const TrainOptions& options) {
+void check_resume(const TrainOptions& options) {
   if (!options.config.empty() || !options.output.empty() || !options.settings.empty() || options.seed >= 0)
     usage_fail(
         "train: --resume takes everything from {}/config.toml: leave CONFIG, --output, --set and --seed away",
         options.resume);
-  RunDirectory run = RunDirectory::open(options.resume);
-  if (options.steps == 0 || options.steps == run.config().training.steps) return run;
-  RunConfig config = run.config();
-  config.training.steps = options.steps;
-  write_file(run.file("config.toml"), to_toml(config));
-  return RunDirectory::open(options.resume);
 }
 
-// Removes a directory that this command made, unless keep() has been called: a run that never began leaves nothing.
-class NewDirectory {
- public:
-  explicit NewDirectory(std::string path)
-      : path_(std::move(path)), remove_(!std::filesystem::exists(path_)) {}
-  ~NewDirectory() {
-    std::error_code ignored;
-    if (remove_) std::filesystem::remove_all(path_, ignored);
-  }
-  NewDirectory(const NewDirectory&) = delete;
-  NewDirectory& operator=(const NewDirectory&) = delete;
-
-  void keep() { remove_ = false; }
-
- private:
-  std::string path_;
-  bool remove_;
-};
-
-int train_in(RunDirectory& run, const TrainOptions& options, const std::function<void()>& begun) {
+int train_in(RunDirectory& run, const TrainOptions& options) {
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
                              .threads = options.threads > 0 ? options.threads : run.config().threads,
                              .precision = run.config().precision};
   const auto print_end = [&](const char* outcome) {
-    if (json_wanted()) print_json_line({{"kind", "end"}, {"outcome", outcome}, {"directory", run.path()}});
+    print_if_possible([&] {
+      if (json_wanted())
+        print_json_line({{"kind", "end"}, {"outcome", outcome}, {"directory", run.path()}});
+      else if (outcome == std::string_view("finished"))
+        print_line(run.path());
+    });
   };
   const StopSignal signal;
   ProgressPrinter printer;
-  TrainerEvents events{.started =
-                           [&](const std::string& line) {
-                             begun();
-                             print_note(line);
-                           },
+  TrainerEvents events{.started = [&](const std::string& line) { print_note(line); },
                        .working = [&](const TrainingRecord& record) { printer.working(record); },
                        .progress = [&](const TrainingRecord& record) { printer.progress(record); },
                        .validated = [&](const ValidationRecord& record) { printer.validated(record); },
                        .logged = {}};
-  if (json_wanted()) events.logged = [](const std::string& line) { print_line(line); };
+  if (json_wanted())
+    events.logged = [](const std::string& line) { print_if_possible([&] { print_line(line); }); };
   if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
-    note("stopped; continue with: cuelbo train --resume {}", run.path());
+    note("stopped; continue with: cuelbo train --resume {}", shell_quoted(run.path()));
     print_end("interrupted");
     return exit_interrupted;
   }
-  note("done; next: cuelbo evaluate {} && cuelbo report {}", run.path(), run.path());
-  note("curves: tensorboard --logdir {}", run.path());
+  const std::string directory = shell_quoted(run.path());
+  note("done; next: cuelbo evaluate {} && cuelbo report {}", directory, directory);
+  note("curves: tensorboard --logdir {}", directory);
   print_end("finished");
-  if (!json_wanted()) fmt::print("{}\n", run.path());
   return exit_done;
 }
 
-int run_train(const TrainOptions& options) {
-  if (!options.resume.empty()) {
-    RunDirectory run = resume_run(options);
-    return train_in(run, options, [] {});
+int resume(const TrainOptions& options) {
+  check_resume(options);
+  if (options.steps > 0) {
+    const RunDirectory run = RunDirectory::open(options.resume);
+    const std::int64_t done =
+        run.has_checkpoint() ? run.load_checkpoint(RunDirectory::Which::newest).info.state.step : 0;
+    if (options.steps <= done) {
+      note("nothing left to do: '{}' has done {} steps, --steps asks for {}", run.path(), done,
+           options.steps);
+      return exit_done;
+    }
   }
+  RunDirectory run = RunDirectory::resume(options.resume);
+  if (options.steps > 0) run.set_steps(options.steps);
+  return train_in(run, options);
+}
+
+int run_train(const TrainOptions& options) {
+  refuse_several_processes();
+  if (!options.resume.empty()) return resume(options);
   const RunConfig config = new_config(options);
-  const std::string output =
-      options.output.empty() ? default_output(options.config, config.seed) : options.output;
-  NewDirectory directory(output);
-  RunDirectory run = RunDirectory::create(output, config);
-  return train_in(run, options, [&] { directory.keep(); });
+  RunDirectory run = RunDirectory::create(
+      options.output.empty() ? default_output(options.config, config.seed) : options.output, config);
+  return train_in(run, options);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "tools/open_run.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -23,24 +24,25 @@ struct TraverseOptions {
 };
 
 int run_traverse(const TraverseOptions& options) {
+  OutputFile output(options.output, ".png");
   OpenRun run = open_run(options.run);
+  output.refuse_inputs_of(run.directory);
+  output.check_writable();
   const RunData data = open_run_data(run);
   const Gallery gallery = make_gallery(run, data, options.item);
-  write_png(options.output, traversal_grid(gallery));
-  if (json_wanted()) {
-    std::vector<Fields> rows, grids;
-    for (const Traversal& row : gallery.traversals)
-      rows.push_back({{"name", row.axis.name}, {"kl", row.axis.kl}});
-    for (const ClassGrid& grid : gallery.class_grids)
-      grids.push_back({{"down", grid.group.name}, {"across", grid.dim.name}});
-    print_json(Fields{{"file", options.output}, {"rows", rows}, {"class_grids", grids}});
-    return exit_done;
+  write_png(output.path(), traversal_grid(gallery));
+  output.finish();
+  std::string text = "rows from the top";
+  std::vector<Fields> rows, grids;
+  for (const Traversal& row : gallery.traversals) {
+    text += fmt::format("\n  {:<20} KL {:.3f} nats", row.axis.name, row.axis.kl);
+    rows.push_back({{"name", row.axis.name}, {"kl", row.axis.kl}});
   }
-  fmt::print("{}: rows from the top\n", options.output);
-  for (const Traversal& row : gallery.traversals)
-    fmt::print("  {:<20} KL {:.3f} nats\n", row.axis.name, row.axis.kl);
-  for (const ClassGrid& grid : gallery.class_grids)
-    fmt::print("  {} (down) × {} (across)\n", grid.group.name, grid.dim.name);
+  for (const ClassGrid& grid : gallery.class_grids) {
+    text += fmt::format("\n  {} (down) × {} (across)", grid.group.name, grid.dim.name);
+    grids.push_back({{"down", grid.group.name}, {"across", grid.dim.name}});
+  }
+  output.report(text, {{"rows", rows}, {"class_grids", grids}});
   return exit_done;
 }
 
@@ -53,7 +55,8 @@ void add_traverse(CLI::App& app, Run& run) {
       "group",
       [](CLI::App& command, TraverseOptions& options) {
         add_run_options(command, options.run);
-        command.add_option("-o,--output", options.output, "The .png to write")->required();
+        command.add_option("-o,--output", options.output, "The .png to write; - for standard output")
+            ->required();
         add_number(command, "--item", options.item, at_least(0),
                    "Start from the code of this item of the test split")
             ->capture_default_str();

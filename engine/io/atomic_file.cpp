@@ -1,10 +1,14 @@
 #include "engine/io/atomic_file.hpp"
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,30 +27,82 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 // to write.
 bool sync(int descriptor) { return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP; }
 
+// Where a chain of symbolic links ends, whether a file is there or not.
+std::filesystem::path follow_links(std::filesystem::path path) {
+  constexpr int longest = 40;  // the kernel's own limit
+  for (int i = 0; i < longest; ++i) {
+    std::error_code error;
+    const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+    if (error) return path;
+    path = directory_of(path) / target;
+  }
+  return path;  // a loop, which stat() refuses
+}
+
+constexpr std::string_view partial = ".partial-";
+
+// Nobody fills this temporary file any more. Its writer holds a lock on it, which other hosts and containers see too; the
+// process number also covers the moment between creating and locking it.
+bool is_stale(const std::filesystem::path& temporary, std::string_view process) {
+  pid_t writer = 0;
+  const auto [end, error] = std::from_chars(process.data(), process.data() + process.size(), writer);
+  if (error != std::errc() || end == process.data() + process.size() || *end != '-') return false;
+  if (writer != getpid() && (kill(writer, 0) == 0 || errno != ESRCH)) return false;
+  const int descriptor = open(temporary.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool free = flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+  close(descriptor);
+  return free;
+}
+
+void remove_stale(const std::filesystem::path& path) {
+  const std::string prefix = path.filename().native() + std::string(partial);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_of(path), error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(prefix) && is_stale(entry.path(), std::string_view(name).substr(prefix.size())))
+      unlink(entry.path().c_str());
+  }
+}
+
+// As if the old file had been overwritten. Only root may give a file away, so that may fail.
+void copy_owner_and_permissions(const struct stat& old, int descriptor) {
+  if (fchown(descriptor, old.st_uid, old.st_gid) != 0) [[maybe_unused]]
+    const int group_only = fchown(descriptor, static_cast<uid_t>(-1), old.st_gid);
+  fchmod(descriptor, old.st_mode & 07777);
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  std::error_code error;
-  if (std::filesystem::is_symlink(path_, error)) {
-    const auto target = std::filesystem::weakly_canonical(path_, error);
-    if (!error) path_ = target;
-  }
-  const auto status = std::filesystem::status(path_, error);
-  if (std::filesystem::is_directory(status)) fail_with(EISDIR);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    fail("cannot write '{}': it is not a regular file", path_.string());
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(follow_links(std::move(path))) {
+  struct stat old = {};
+  const bool replaces = stat(path_.c_str(), &old) == 0;
+  if (!replaces && errno != ENOENT) fail_with(errno);
+  if (replaces && S_ISDIR(old.st_mode)) fail_with(EISDIR);
+  if (replaces && !S_ISREG(old.st_mode)) fail("cannot write '{}': it is not a regular file", path_.string());
+  // Replacing needs no permission on the file, but whoever took it away meant to keep the file.
+  if (replaces && faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) fail_with(errno);
+  remove_stale(path_);
+  create_temporary();
+  if (replaces) copy_owner_and_permissions(old, descriptor_);
+  buffer_.reserve(buffer_bytes);
+}
 
+void AtomicFile::create_temporary() {
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
     temporary_ = path_;
-    temporary_ += fmt::format(".partial-{}-{}", getpid(), attempt);
-    descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0 && (errno != EEXIST || attempt == 1000)) {
-      if (errno == ENOENT && !std::filesystem::exists(directory_of(path_), error))
-        fail("cannot write '{}': there is no directory '{}'", path_.string(), directory_of(path_).string());
-      fail_with(errno);
-    }
+    temporary_ += fmt::format("{}{}-{}", partial, getpid(), attempt);
+    listed_.emplace(temporary_, TemporaryPath::Kind::file);
+    descriptor_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ >= 0 || (errno == EEXIST && attempt < 1000)) continue;
+    const int error = errno;
+    std::error_code ignored;
+    temporary_.clear();
+    if (error == ENOENT && !std::filesystem::exists(directory_of(path_), ignored))
+      fail("cannot write '{}': there is no directory '{}'", path_.string(), directory_of(path_).string());
+    fail_with(error);
   }
-  buffer_.reserve(buffer_bytes);
+  flock(descriptor_, LOCK_EX | LOCK_NB);  // says that the writer lives
 }
 
 AtomicFile::~AtomicFile() {
@@ -85,18 +141,10 @@ void AtomicFile::write_through(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   flush();
-  // A library that was given temporary_path() may have replaced the file: sync what stands at the path now.
-  const int current = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (current < 0) fail_with(errno);
-  const bool durable = sync(current);
-  const int sync_error = errno;
-  close(current);
-  if (!durable) fail_with(sync_error);
-  const int descriptor = descriptor_;
-  descriptor_ = -1;
-  if (close(descriptor) != 0) fail_with(errno);
+  if (!sync(descriptor_)) fail_with(errno);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno);
   committed_ = true;
+  if (close(std::exchange(descriptor_, -1)) != 0) fail_with(errno);
 
   const int directory = open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)

@@ -5,6 +5,7 @@
 
 #include "engine/io/atomic_file.hpp"
 #include "engine/io/npz.hpp"
+#include "engine/io/zip_sink.hpp"
 
 namespace cuelbo {
 namespace {
@@ -139,9 +140,8 @@ void NpzWriter::commit() {
   if (members_.empty()) fail("cannot write '{}': an npz archive needs an array", path_.string());
   AtomicFile file(path_);
   in_context(fmt::format("cannot write '{}'", path_.string()), [&] {
-    int code = 0;
-    Archive zip(zip_open(file.temporary_path().c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
-    if (!zip) fail("zip error {}", code);
+    ZipSink sink(file.descriptor());
+    Archive zip(sink.open());
     for (const auto& member : members_) member->add_to(zip.get());
     if (zip_close(zip.get()) != 0) {
       for (const auto& member : members_)

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "engine/error.hpp"
+#include "engine/io/temporary_paths.hpp"
 
 namespace cuelbo {
 
@@ -17,6 +19,7 @@ class TemporaryDirectory {
     std::string name = (folder / "cuelbo-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) fail("cannot make a directory in '{}'", folder.string());
     path_ = name;
+    listed_.emplace(path_, TemporaryPath::Kind::directory);
   }
   ~TemporaryDirectory() {
     std::error_code ignored;
@@ -30,6 +33,7 @@ class TemporaryDirectory {
 
  private:
   std::filesystem::path path_;
+  std::optional<TemporaryPath> listed_;
 };
 
 }  // namespace cuelbo

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "kernels/runtime/floating_point.hpp"
+
 namespace cuelbo::kernels {
 namespace {
 
@@ -95,6 +97,7 @@ void ThreadPool::run_tasks() {
 }
 
 void ThreadPool::work() {
+  const DefaultFloatingPoint mode;  // a thread begins with that of the thread that started it
   std::uint32_t seen = 0;
   while (true) {
     wait(wake_, [this, seen] { return wake_.load(std::memory_order_acquire) != seen; });

@@ -1,5 +1,6 @@
 #include "models/trainer.hpp"
 
+#include <cfenv>
 #include <csignal>
 
 #include <gmock/gmock.h>
@@ -98,6 +99,20 @@ TEST_F(Trainer, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_EQ(outcome(directory_ / "two"), expected);
 }
 
+TEST_F(Trainer, DoesNotDependOnTheCallersRoundingMode) {
+  const auto expected = whole();
+  for (const int mode : {FE_UPWARD, FE_TOWARDZERO}) {
+    const std::string name = "mode" + std::to_string(mode);
+    RunDirectory run = start(name);
+    std::fesetround(mode);
+    train_quietly(run, 2);
+    const int after = std::fegetround();
+    std::fesetround(FE_TONEAREST);
+    EXPECT_EQ(after, mode);
+    EXPECT_EQ(outcome(directory_ / name), expected);
+  }
+}
+
 TEST_F(Trainer, ResumedAfterAnInterruptionItEqualsAWholeRun) {
   const auto expected = whole({"training.log_every=1"});
   for (const int threads : {1, 2})
@@ -138,8 +153,7 @@ TEST_F(Trainer, ResumedAfterAKillItEqualsAWholeRun) {
            {4, false}, {5, true}, {10, true}, {14, false}, {23, true}}) {
     const std::string name = "killed-" + std::to_string(step);
     const std::filesystem::path path = directory_ / name;
-    start(name);
-    EXPECT_EXIT(train_quietly(reopen(name), 2, killed_at(step, in_validation)),
+    EXPECT_EXIT(train_quietly(start(name), 2, killed_at(step, in_validation)),
                 testing::KilledBySignal(SIGKILL), "");
     std::ofstream(path / "log.jsonl", std::ios::app) << R"({"kind":"train","step":3,"elb)";
     std::ofstream(path / "checkpoint" / "step-00000099.safetensors.partial-1-0") << "half";

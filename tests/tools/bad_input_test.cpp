@@ -276,7 +276,7 @@ TEST_F(FullDisk, LeavesNoHalfWrittenFile) {
     std::filesystem::remove(disk.path() / "fill");
     for (const auto& entry : std::filesystem::recursive_directory_iterator(disk.path()))
       EXPECT_TRUE(entry.is_directory() || entry.path().filename() == "config.toml" ||
-                  entry.path().filename() == "log.jsonl" ||
+                  entry.path().filename() == ".cuelbo.lock" || entry.path().filename() == "log.jsonl" ||
                   entry.path().filename().string().starts_with("events.out"))
           << entry.path();
   }

@@ -19,11 +19,15 @@ namespace cuelbo::test {
 namespace {
 
 [[noreturn]] void become_cuelbo(const std::vector<std::string>& arguments,
-                                const std::filesystem::path& directory) {
-  std::vector<char*> argv{const_cast<char*>("cuelbo")};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+                                const std::filesystem::path& directory, const std::string& script) {
+  const std::string program = cuelbo_program();
+  std::vector<std::string> words{"cuelbo"};
+  if (!script.empty()) words = {"sh", "-c", script, program};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  if (chdir(directory.c_str()) == 0) execv(cuelbo_program().c_str(), argv.data());
+  if (chdir(directory.c_str()) == 0) execv(script.empty() ? program.c_str() : "/bin/sh", argv.data());
   _exit(127);
 }
 
@@ -34,6 +38,11 @@ Outcome cuelbo(const std::vector<std::string>& arguments, const std::filesystem:
   return RunningCuelbo(arguments, directory, {.file = output}).wait();
 }
 
+Outcome cuelbo_in_shell(const std::string& script, const std::vector<std::string>& arguments,
+                        const std::filesystem::path& directory) {
+  return RunningCuelbo(arguments, directory, {.script = script}).wait();
+}
+
 RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments,
                              const std::filesystem::path& directory, const Output& output) {
   if (output.terminal_columns > 0) {
@@ -41,7 +50,7 @@ RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments,
     size.ws_row = 24;
     size.ws_col = static_cast<unsigned short>(output.terminal_columns);
     process_ = forkpty(&out_, nullptr, nullptr, &size);
-    if (process_ == 0) become_cuelbo(arguments, directory);
+    if (process_ == 0) become_cuelbo(arguments, directory, output.script);
   } else {
     std::array<int, 2> out{}, err{};
     if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0)
@@ -50,7 +59,7 @@ RunningCuelbo::RunningCuelbo(const std::vector<std::string>& arguments,
     if (process_ == 0) {
       dup2(output.file.empty() ? out[1] : open(output.file.c_str(), O_WRONLY), STDOUT_FILENO);
       dup2(err[1], STDERR_FILENO);
-      become_cuelbo(arguments, directory);
+      become_cuelbo(arguments, directory, output.script);
     }
     close(out[1]);
     close(err[1]);
@@ -93,6 +102,12 @@ bool RunningCuelbo::wait_for(const std::string& text) {
   while (outcome_.out.find(text) == std::string::npos && outcome_.err.find(text) == std::string::npos)
     if (!read_some()) return false;
   return true;
+}
+
+Outcome RunningCuelbo::lose_terminal() {
+  close(out_);
+  out_ = -1;
+  return wait();
 }
 
 Outcome RunningCuelbo::wait() {

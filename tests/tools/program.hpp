@@ -18,12 +18,17 @@ struct Outcome {
 Outcome cuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory = ".",
                const std::filesystem::path& output = {});
 
+// The same, started by a shell: `script` is what it does, in which `exec "$0" "$@"` is the command.
+Outcome cuelbo_in_shell(const std::string& script, const std::vector<std::string>& arguments,
+                        const std::filesystem::path& directory);
+
 // A run that is still going on; it is killed when its owner goes.
 class RunningCuelbo {
  public:
   struct Output {
     int terminal_columns = 0;    // above 0: standard output and error are a terminal of that width
     std::filesystem::path file;  // else, if named, standard output goes there
+    std::string script = {};     // if named, of a shell that starts the command by `exec "$0" "$@"`
   };
   RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory,
                 const Output& output);
@@ -36,7 +41,8 @@ class RunningCuelbo {
   // Reads until standard output or standard error holds `text`; false when it ends before.
   bool wait_for(const std::string& text);
   void signal(int number) const;
-  Outcome wait();  // of a terminal, everything is in `out`
+  Outcome wait();           // of a terminal, everything is in `out`
+  Outcome lose_terminal();  // closes the terminal, then waits
 
  private:
   bool read_some();

@@ -7,11 +7,13 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/models/tiny_run.hpp"
 #include "tests/tools/tiny_run.hpp"
 
 namespace cuelbo::test {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -30,6 +32,13 @@ class Stopping : public TinyTest {
       if (name.starts_with("step-") && name.ends_with(".safetensors"))
         step = std::max<std::int64_t>(step, std::stoll(name.substr(5)));
     return step;
+  }
+
+  // TensorBoard's file without what depends on the clock.
+  std::string events(const std::string& run) const {
+    for (const std::string& name : directory_content(path(run)))
+      if (name.starts_with("events.out.tfevents.")) return events_without_timing(content(run + "/" + name));
+    return {};
   }
 
   std::string checkpoint(const std::string& run, std::int64_t step) const {
@@ -62,8 +71,8 @@ class Stopping : public TinyTest {
 };
 
 TEST_F(Stopping, ControlCWritesACheckpointAndSaysHowToResume) {
-  for (const int signal : {SIGINT, SIGTERM}) {
-    const std::string name = signal == SIGINT ? "interrupted" : "terminated";
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU}) {
+    const std::string name = "signal" + std::to_string(signal);
     RunningCuelbo running(endless(name), directory_.path());
     ASSERT_TRUE(running.wait_for("step 20/"));
     running.signal(signal);
@@ -72,7 +81,145 @@ TEST_F(Stopping, ControlCWritesACheckpointAndSaysHowToResume) {
     EXPECT_THAT(outcome.err, HasSubstr("cuelbo train --resume " + name));
     EXPECT_GE(saved_step(name), 20);
   }
-  expect_resumed_equals_uninterrupted("interrupted", saved_step("interrupted") + 33);
+  const std::string interrupted = "signal" + std::to_string(SIGINT);
+  expect_resumed_equals_uninterrupted(interrupted, saved_step(interrupted) + 33);
+}
+
+// `timeout` and process managers signal the process and its group; a shell repeats the kernel's SIGHUP.
+TEST_F(Stopping, ASignalThatComesTwiceIsOneRequest) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const std::string name = "signal" + std::to_string(signal);
+    RunningCuelbo running(endless(name), directory_.path());
+    ASSERT_TRUE(running.wait_for("step 20/"));
+    for (int i = 0; i < 3; ++i) running.signal(signal);
+    EXPECT_EQ(running.wait().code, 130);
+    EXPECT_GE(saved_step(name), 20);
+  }
+}
+
+TEST_F(Stopping, SignalsThatAreIgnoredStayIgnored) {
+  RunningCuelbo running(endless("model"), directory_.path(),
+                        {.script = R"(trap '' HUP INT; exec "$0" "$@")"});
+  ASSERT_TRUE(running.wait_for("step 20/"));
+  running.signal(SIGHUP);
+  running.signal(SIGINT);
+  ASSERT_TRUE(running.wait_for("step 200/"));
+  running.signal(SIGTERM);
+  EXPECT_EQ(running.wait().code, 130);
+}
+
+TEST_F(Stopping, ALostTerminalIsAnOrderlyEnd) {
+  {
+    RunningCuelbo running(endless("model"), directory_.path(), {.terminal_columns = 80});
+    ASSERT_TRUE(running.wait_for("step 20/"));
+    EXPECT_EQ(running.lose_terminal().code, 130);
+  }
+  EXPECT_GE(saved_step("model"), 20);
+}
+
+TEST_F(Stopping, AReaderThatGoesAwayDoesNotEndTraining) {
+  for (const char* script : {R"("$0" "$@" | head -n 1 > /dev/null)",
+                             R"("$0" "$@" 2>&1 | head -n 1 > /dev/null)", R"("$0" "$@" 2>&1 | true)"}) {
+    fs::remove_all(path("model"));
+    const Outcome outcome = cuelbo_in_shell(std::string("set -e; ") + script,
+                                            {"train", "tiny.toml", "--output", "model"}, directory_.path());
+    EXPECT_EQ(saved_step("model"), 40) << script << outcome.err;
+  }
+  train("whole");
+  EXPECT_EQ(checkpoint("model", 40), checkpoint("whole", 40));
+  // Its exit code is that of a finished run.
+  const Outcome outcome = cuelbo_in_shell(R"({ "$0" "$@"; echo "code $?" >&2; } | true)",
+                                          {"train", "tiny.toml", "--output", "again"}, directory_.path());
+  EXPECT_THAT(outcome.err, HasSubstr("code 0"));
+}
+
+TEST_F(Stopping, OtherCommandsEndQuietlyWithTheirReader) {
+  const Outcome outcome =
+      cuelbo_in_shell(R"({ "$0" "$@"; echo "code $?" >&2; } | true)", {"presets"}, directory_.path());
+  EXPECT_THAT(outcome.err, ::testing::AnyOf("code 141\n", "code 0\n"));  // 0: it wrote before `true` ended
+  EXPECT_TRUE(fails(cuelbo_in_shell(R"(exec "$0" "$@" > /dev/full)", {"presets"}, directory_.path()), 1,
+                    "standard output"));
+}
+
+TEST_F(Stopping, AnEvaluationIsStoredEvenIfNobodyReadsIt) {
+  train();
+  cuelbo_in_shell(R"("$0" "$@" | true)", {"evaluate", "model"}, directory_.path());
+  EXPECT_TRUE(fs::exists(path("model/evaluation.json")));
+}
+
+TEST_F(Stopping, AFullDiskUnderStandardOutputIsSaidAtTheEnd) {
+  const Outcome outcome = cuelbo_in_shell(R"(exec "$0" "$@" > /dev/full)",
+                                          {"train", "tiny.toml", "--output", "model"}, directory_.path());
+  EXPECT_EQ(saved_step("model"), 40);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("cannot write to standard output"));
+}
+
+// A file that is opened later must not get the number of a closed stream: progress would be written into it.
+TEST_F(Stopping, ClosedStreamsDoNotReachFiles) {
+  train("whole");
+  const auto lines = log("whole");
+  for (const char* closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"}) {
+    fs::remove_all(path("model"));
+    const Outcome outcome = cuelbo_in_shell(std::string(R"(exec "$0" "$@" )") + closed,
+                                            {"train", "tiny.toml", "--output", "model"}, directory_.path());
+    EXPECT_EQ(outcome.code, 0) << closed;
+    EXPECT_EQ(log("model"), lines) << closed;
+    EXPECT_EQ(checkpoint("model", 40), checkpoint("whole", 40)) << closed;
+    EXPECT_EQ(events("model"), events("whole")) << closed;
+  }
+}
+
+// Temporary files go with a command that is ended; its parent sees the signal.
+TEST_F(Stopping, AnEndedCommandLeavesNoTemporaryFiles) {
+  train();
+  fs::create_directory(path("out"));
+  fs::create_directory(path("tmp"));
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) {
+    RunningCuelbo running({"data", "dsprites", "-o", "out/data.npz"}, directory_.path(),
+                          {.script = R"(ulimit -c 0; exec "$0" "$@")"});
+    while (directory_content(path("out")).empty()) {
+    }
+    running.signal(signal);
+    EXPECT_EQ(running.wait().code, -signal);
+    EXPECT_TRUE(directory_content(path("out")).empty()) << signal;
+  }
+  RunningCuelbo piped({"data", "dsprites", "-o", "-"}, directory_.path(),
+                      {.script = R"(TMPDIR=tmp exec "$0" "$@")"});
+  const auto writes = [&] {
+    for (const auto& entry : fs::recursive_directory_iterator(path("tmp")))
+      if (entry.is_regular_file()) return true;
+    return false;
+  };
+  while (!writes()) {
+  }
+  piped.signal(SIGTERM);
+  EXPECT_EQ(piped.wait().code, -SIGTERM);
+  EXPECT_TRUE(directory_content(path("tmp")).empty());
+}
+
+TEST_F(Stopping, AKilledCommandsTemporaryFilesGoWithTheNextOne) {
+  fs::create_directory(path("out"));
+  {
+    RunningCuelbo running({"data", "dsprites", "-o", "out/data.npz"}, directory_.path());
+    while (directory_content(path("out")).empty()) {
+    }
+    running.signal(SIGKILL);
+    running.wait();
+  }
+  ASSERT_EQ(directory_content(path("out")).size(), 1U);
+  ASSERT_EQ(run({"data", "dsprites", "--where", "shape=heart,scale=1,posX<0.01", "-o", "out/data.npz"}).code,
+            0);
+  EXPECT_THAT(directory_content(path("out")), ::testing::ElementsAre("data.npz"));
+}
+
+TEST_F(Stopping, AFileSizeLimitIsAnError) {
+  const Outcome outcome = cuelbo_in_shell(
+      R"(ulimit -f 8; exec "$0" "$@")", {"data", "dsprites", "--where", "scale=1,posX<0.3", "-o", "data.npz"},
+      directory_.path());
+  EXPECT_TRUE(fails(outcome, 1, "File too large"));
+  for (const std::string& name : directory_content(directory_.path()))
+    EXPECT_FALSE(name.starts_with("data.npz"));
 }
 
 TEST_F(Stopping, KilledRunsResumeFromTheirNewestCheckpoint) {

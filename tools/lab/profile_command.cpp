@@ -21,6 +21,7 @@
 #include "tools/lab/source/compile.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -91,6 +92,7 @@ std::array<unsigned, 3> sizes(const std::vector<unsigned>& given, const char* op
 }
 
 int profile_source(const ProfileOptions& options) {
+  check_output_beside_results(options.output, ".npz", options.source);
   if (!options.kernel.empty()) usage_fail("'{}': a kernel of --source is named by --kernel", options.kernel);
   if (options.source_kernel.empty()) usage_fail("--source: --kernel NAME is missing");
   const lab::SourceLaunch launch{.file = options.source,

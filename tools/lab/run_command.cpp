@@ -16,6 +16,7 @@
 #include "tools/lab/thread_order.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -127,6 +128,7 @@ std::vector<bool> fill_inputs(const RunOptions& options, const lab::Contract& co
 }
 
 int run_kernel(const RunOptions& options) {
+  check_output_beside_results(options.output, ".npz", options.input);
   const std::unique_ptr<Device> device = open_device(options.device);
   const Chosen chosen = choose(options.kernel, *device);
   const lab::Contract& contract = *chosen.contract;

@@ -28,6 +28,8 @@ struct ReportOptions {
 int run_report(const ReportOptions& options) {
   const fs::path output = options.output;
   const bool html = output.extension() == ".html";
+  if (output == "-" || (!html && output.has_extension() && !fs::is_directory(output)))
+    usage_fail("-o '{}': name a file that ends in .html, or a folder", output.string());
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const std::unique_ptr<Device> device = open_device({.name = "simt-checked"});
   const DeviceModule& module = load_device_module("simt-checked");

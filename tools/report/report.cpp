@@ -10,6 +10,7 @@
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 #include "tools/report/page.hpp"
 
 namespace cuelbo {
@@ -35,9 +36,17 @@ void write_pictures(const RunDirectory& run, const Gallery& gallery) {
   write_png(folder / "samples.png", arrange({gallery.samples}));
 }
 
-int run_report(const RunOptions& options) {
-  OpenRun run = open_run(options);
+struct ReportOptions {
+  RunOptions run;
+  std::string output;  // empty: report.html of the run, and pictures/
+};
+
+int run_report(const ReportOptions& options) {
+  OpenRun run = open_run(options.run);
   const RunDirectory& directory = run.directory;
+  OutputFile output(options.output.empty() ? directory.file("report.html") : options.output, ".html");
+  output.refuse_inputs_of(directory);
+  if (!options.output.empty()) output.check_writable();
   ReportData report{.directory = directory.path(),
                     .config = directory.config(),
                     .log = RunLog::read(directory.file("log.jsonl")),
@@ -50,17 +59,28 @@ int run_report(const RunOptions& options) {
     report.gallery_missing = error.what();
     note("no pictures: {}", error.what());
   }
-  if (report.gallery) write_pictures(directory, *report.gallery);
-  write_file(directory.file("report.html"), to_html(report));
-  print_result(directory.file("report.html"), {{"file", directory.file("report.html")}});
+  try {
+    if (report.gallery && options.output.empty()) write_pictures(directory, *report.gallery);
+    write_file(output.path(), to_html(report));
+  } catch (const Error& error) {
+    fail("{}{}", error.what(), options.output.empty() ? "; -o FILE.html writes the page elsewhere" : "");
+  }
+  output.finish();
+  if (options.output != "-") print_result(output.path(), {{"file", output.path()}});
   return exit_done;
 }
 
 }  // namespace
 
 void add_report(CLI::App& app, Run& run) {
-  add_command<RunOptions>(app, run, "report", "DIR/report.html, one self-contained page, and DIR/pictures/",
-                          add_run_options, run_report);
+  add_command<ReportOptions>(
+      app, run, "report", "DIR/report.html, one self-contained page, and DIR/pictures/",
+      [](CLI::App& command, ReportOptions& options) {
+        add_run_options(command, options.run);
+        command.add_option("-o,--output", options.output,
+                           "Only the page, as this .html; - for standard output [DIR/report.html]");
+      },
+      run_report);
 }
 
 }  // namespace cuelbo

@@ -1,15 +1,18 @@
 #include "engine/io/atomic_file.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "engine/io/input_file.hpp"
 #include "tests/support/error_checks.hpp"
+#include "tests/support/full_disk.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace cuelbo {
@@ -83,13 +86,135 @@ TEST(AtomicFile, WritesThroughASymbolicLink) {
   EXPECT_EQ(text_of(directory / "target"), "new");
 }
 
-TEST(AtomicFile, IsNotConfusedByWhatADeadProcessLeft) {
+TEST(AtomicFile, MakesTheTargetOfADanglingLink) {
   const test::TemporaryDirectory directory;
-  const std::string stale = "a.partial-" + std::to_string(getpid()) + "-0";
-  write_file(directory / stale, "stale");
+  std::filesystem::create_directory(directory / "disk");
+  std::filesystem::create_symlink("disk/a", directory / "link");
+  std::filesystem::create_symlink(directory / "link", directory / "link to link");
+  write_file(directory / "link to link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "link to link"));
+  EXPECT_EQ(text_of(directory / "disk/a"), "new");
+  EXPECT_EQ(directory_content(directory / "disk").size(), 1U);
+  std::filesystem::create_symlink("no/such/a", directory / "nowhere");
+  EXPECT_TRUE(fails_with([&] { write_file(directory / "nowhere", "x"); }, "there is no directory '"));
+  std::filesystem::create_symlink("loop", directory / "loop");
+  EXPECT_TRUE(fails_with([&] { write_file(directory / "loop", "x"); }, "cannot write '"));
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "loop"));
+}
+
+// As overwriting it would.
+TEST(AtomicFile, AReplacedFileKeepsItsPermissionsAndOwner) {
+  const test::TemporaryDirectory directory;
+  for (const mode_t mode : {0600U, 0666U, 0751U}) {
+    write_file(directory / "a", "old");
+    ASSERT_EQ(chmod((directory / "a").c_str(), mode), 0);
+    const bool given_away = chown((directory / "a").c_str(), 12345, 12346) == 0;
+    write_file(directory / "a", "new");
+    struct stat status = {};
+    ASSERT_EQ(stat((directory / "a").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, mode);
+    EXPECT_EQ(status.st_uid, given_away ? 12345U : geteuid());
+    EXPECT_EQ(text_of(directory / "a"), "new");
+    std::filesystem::remove(directory / "a");
+  }
+}
+
+TEST(AtomicFile, AWriteProtectedFileStays) {
+  const test::TemporaryDirectory directory;
+  std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
+  write_file(directory / "a", "old");
+  ASSERT_EQ(chmod((directory / "a").c_str(), 0444), 0);
+  const test::WithoutRoot user;
+  if (!user.holds()) GTEST_SKIP() << "root may write anything";
+  EXPECT_TRUE(fails_with([&] { write_file(directory / "a", "new"); }, "Permission denied"));
+  EXPECT_EQ(text_of(directory / "a"), "old");
+}
+
+TEST(AtomicFile, AnotherNameOfTheFileKeepsTheOldContent) {
+  const test::TemporaryDirectory directory;
+  write_file(directory / "a", "old");
+  std::filesystem::create_hard_link(directory / "a", directory / "b");
+  write_file(directory / "a", "new");
+  EXPECT_EQ(text_of(directory / "b"), "old");
+}
+
+TEST(AtomicFile, RemovesWhatDeadProcessesLeftAtItsPath) {
+  const test::TemporaryDirectory directory;
+  const pid_t dead = fork();
+  if (dead == 0) {
+    AtomicFile file(directory / "a");
+    file.write(std::string(1 << 20, 'x'));
+    kill(getpid(), SIGKILL);
+  }
+  waitpid(dead, nullptr, 0);
+  // In containers each process may have the same number.
+  write_file(directory / ("a.partial-" + std::to_string(getpid()) + "-0"), "stale");
+  // A copy that libzip made beside it.
+  write_file(directory / ("a.partial-" + std::to_string(dead) + "-0.Xq3b1Z"), "stale");
+  EXPECT_EQ(directory_content(directory.path()).size(), 3U);
+  for (const char* other : {"b.partial-1-0", "a.partial-x", "a.partial-", "a.partial-12"})
+    write_file(directory / other, "not a temporary file of a");
   write_file(directory / "a", "new");
   EXPECT_EQ(text_of(directory / "a"), "new");
-  EXPECT_EQ(text_of(directory / stale), "stale");
+  EXPECT_THAT(
+      directory_content(directory.path()),
+      testing::UnorderedElementsAre("a", "b.partial-1-0", "a.partial-x", "a.partial-", "a.partial-12"));
+}
+
+TEST(AtomicFile, LeavesWhatALivingProcessWrites) {
+  const test::TemporaryDirectory directory;
+  AtomicFile mine(directory / "a");
+  mine.write("first");
+  const pid_t other = fork();
+  if (other == 0) {
+    write_file(directory / "a", "second");
+    _exit(0);
+  }
+  waitpid(other, nullptr, 0);
+  EXPECT_EQ(text_of(directory / "a"), "second");
+  mine.commit();
+  EXPECT_EQ(text_of(directory / "a"), "first");
+}
+
+TEST(AtomicFile, ASignalHandlerCanRemoveWhatIsTemporary) {
+  const test::TemporaryDirectory directory;
+  const std::string temporary_folder = directory / "tmp";
+  std::filesystem::create_directory(temporary_folder);
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("TMPDIR", temporary_folder.c_str(), 1);
+    std::signal(SIGTERM, [](int) {
+      remove_temporary_paths();
+      _exit(7);
+    });
+    AtomicFile file(directory / "a"), second(directory / "a");
+    const TemporaryDirectory folder;
+    write_file(folder / "b", "x");
+    if (directory_content(directory.path()).size() != 3) _exit(1);
+    raise(SIGTERM);
+    _exit(2);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+  EXPECT_THAT(directory_content(directory.path()), testing::ElementsAre("tmp"));
+  EXPECT_TRUE(directory_content(temporary_folder).empty());
+}
+
+// Its handler must not remove the files of the process it was forked from.
+TEST(AtomicFile, AForkedProcessHasNoTemporaryFiles) {
+  const test::TemporaryDirectory directory;
+  AtomicFile file(directory / "a");
+  file.write("x");
+  const pid_t child = fork();
+  if (child == 0) {
+    remove_temporary_paths();
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  file.commit();
+  EXPECT_EQ(text_of(directory / "a"), "x");
 }
 
 TEST(AtomicFile, TwoWritersOfOnePathDoNotMix) {

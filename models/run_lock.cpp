@@ -1,0 +1,142 @@
+#include "models/run_lock.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "engine/error.hpp"
+
+namespace cuelbo {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool same_file(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+std::string read_all(int descriptor) {
+  std::array<char, 256> text{};
+  const ssize_t count = pread(descriptor, text.data(), text.size(), 0);
+  return {text.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
+}
+
+// For the message of a process that is refused.
+void write_owner(int descriptor) {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  const std::string owner = fmt::format("process {} on {}", getpid(), host.data());
+  if (ftruncate(descriptor, 0) == 0) [[maybe_unused]]
+    const auto written = pwrite(descriptor, owner.data(), owner.size(), 0);
+}
+
+bool has_no_locks(int error) {
+  return error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+}
+
+}  // namespace
+
+RunLock::RunLock(std::string directory, Missing missing) : directory_(std::move(directory)) {
+  try {
+    // Another process may remove the directory it made between any two of these calls.
+    constexpr int attempts = 100;
+    for (int i = 0; i < attempts; ++i)
+      if (try_lock(missing) == Attempt::locked) return;
+    fail("cannot create directory '{}': {}", directory_, std::strerror(ENOENT));
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+RunLock::~RunLock() {
+  if (!keep_ && made_lock_) unlinkat(directory_descriptor_, file_name, 0);
+  release();
+}
+
+void RunLock::release() {
+  if (!keep_)
+    for (auto path = made_.rbegin(); path != made_.rend(); ++path) rmdir(path->c_str());
+  for (int* descriptor : {&lock_descriptor_, &directory_descriptor_})
+    if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
+}
+
+void RunLock::make_directories() {
+  fs::path path;
+  for (const fs::path& part : fs::path(directory_)) {
+    path /= part;
+    std::error_code error;
+    if (part.empty() || fs::is_directory(path, error)) continue;
+    if (mkdir(path.c_str(), 0777) == 0) {
+      made_.push_back(path);
+    } else if (errno == ENOENT) {
+      return;  // a parent has just been removed: the caller tries again
+    } else if (errno != EEXIST) {
+      fail("cannot create directory '{}': {}", directory_, std::strerror(errno));
+    } else if (!fs::is_directory(path, error) &&
+               fs::symlink_status(path, error).type() != fs::file_type::none) {
+      fail("cannot create directory '{}': '{}' is not a directory", directory_, path.string());
+    }
+  }
+}
+
+RunLock::Attempt RunLock::try_lock(Missing missing) {
+  for (int* descriptor : {&lock_descriptor_, &directory_descriptor_})
+    if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
+  if (missing == Missing::create) make_directories();
+  const auto fail_or_again = [&](int error) {
+    if (error == ENOENT && missing == Missing::create) return Attempt::again;
+    fail("cannot write '{}': {}", (fs::path(directory_) / file_name).string(), std::strerror(error));
+  };
+  directory_descriptor_ = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_descriptor_ < 0) return fail_or_again(errno);
+
+  made_lock_ = true;
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  lock_descriptor_ = openat(directory_descriptor_, file_name, flags | O_CREAT | O_EXCL, 0666);
+  if (lock_descriptor_ < 0 && errno == EEXIST) {
+    made_lock_ = !made_.empty();
+    lock_descriptor_ = openat(directory_descriptor_, file_name, flags);
+    if (lock_descriptor_ < 0 && errno == ENOENT) return Attempt::again;
+  }
+  if (lock_descriptor_ < 0) return fail_or_again(errno);
+
+  if (flock(lock_descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error == EINTR) return Attempt::again;
+    if (error == EWOULDBLOCK || error == EACCES) {
+      const std::string owner = read_all(lock_descriptor_);
+      fail("'{}' is in use: {} is training in it", directory_, owner.empty() ? "another process" : owner);
+    }
+    if (!has_no_locks(error)) return fail_or_again(error);
+    supported_ = false;
+  }
+  // The lock counts only if its file is still the one that others would open.
+  struct stat mine = {}, there = {};
+  const std::string path = fs::path(directory_) / file_name;
+  if (fstat(lock_descriptor_, &mine) != 0 || stat(path.c_str(), &there) != 0 || !same_file(mine, there))
+    return Attempt::again;
+  write_owner(lock_descriptor_);
+  return Attempt::locked;
+}
+
+std::string RunLock::directory() const {
+  struct stat mine = {}, there = {};
+  if (fstat(directory_descriptor_, &mine) == 0 && mine.st_nlink > 0) {
+    if (stat(directory_.c_str(), &there) == 0 && same_file(mine, there)) return directory_;
+    std::error_code error;
+    const fs::path now = fs::read_symlink(fmt::format("/proc/self/fd/{}", directory_descriptor_), error);
+    if (!error && stat(now.c_str(), &there) == 0 && same_file(mine, there)) return now;
+  }
+  fail("the run directory '{}' was removed while it was training", directory_);
+}
+
+}  // namespace cuelbo

@@ -1,0 +1,45 @@
+// A process's hold on a run directory: one training at a time, and nothing is removed that this process did not make.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace cuelbo {
+
+class RunLock {
+ public:
+  // Also marks a directory as a run's: it stays after the lock is released.
+  static constexpr const char* file_name = ".cuelbo.lock";
+
+  enum class Missing { create, refuse };
+  // Locks the directory; with Missing::create, makes it and its parents first if they are missing. Error: it cannot be
+  // made or written, or another process holds it, which the message names.
+  RunLock(std::string directory, Missing missing);
+  // Releases the lock, which also happens when the process is killed. Unless keep() was called, also removes the lock
+  // file and the directories that this object made, as far as they are empty.
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+  void keep() { keep_ = true; }
+
+  // False on file systems without locks, such as Lustre without the mount option flock.
+  bool supported() const { return supported_; }
+
+  // Where the directory is now: whoever renames it takes the run along. Error: it has been removed.
+  std::string directory() const;
+
+ private:
+  enum class Attempt { locked, again };
+  Attempt try_lock(Missing missing);
+  void make_directories();
+  void release();
+
+  std::string directory_;
+  std::vector<std::filesystem::path> made_;  // directories, parents first
+  int directory_descriptor_ = -1, lock_descriptor_ = -1;
+  bool made_lock_ = false, supported_ = true, keep_ = false;
+};
+
+}  // namespace cuelbo
