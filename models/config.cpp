@@ -2,6 +2,7 @@
 #include "models/config.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -149,16 +150,26 @@ class ConfigReader {
     usage_fail("{}: {} must be {}", position(*first_placed(node), source_), path, wanted);
   }
 
+  // What TOML could not read as a number has become text.
+  static std::string of_text(const toml::node& node) {
+    const auto* text = node.as_string();
+    const bool digits = text != nullptr && !text->get().empty() &&
+                        text->get().find_first_not_of("0123456789") == std::string::npos;
+    return digits ? fmt::format(", at most {}", std::numeric_limits<std::int64_t>::max()) : "";
+  }
+
   template <class T>
   void check(const toml::node& node, std::string_view path, T value, const Range& range) const {
-    if (!range.contains(static_cast<double>(value)))
-      usage_fail("{}: {} is {}; it must be {}", position(node, source_), path, value, to_string(range));
+    const auto number = static_cast<double>(value);
+    if (!range.contains(number))
+      usage_fail("{}: {} is {}; it must be {}", position(node, source_), path, value,
+                 std::isfinite(number) ? to_string(range) : "finite");
   }
 
   template <class Integer>
     requires std::is_integral_v<Integer>
   void read(const toml::node& node, std::string_view path, Integer& value, const Range& range) const {
-    if (!node.is_integer()) wrong_type(node, path, "a whole number");
+    if (!node.is_integer()) wrong_type(node, path, fmt::format("a whole number{}", of_text(node)));
     const std::int64_t number = node.as_integer()->get();
     check(node, path, number, range);
     value = static_cast<Integer>(number);

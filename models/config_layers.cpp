@@ -66,18 +66,31 @@ toml::node& element(toml::array& list, std::string_view step, std::string_view p
              did_you_mean(step, names), fmt::join(names, ", "));
 }
 
-// What is not TOML is taken as a string, so that paths and names need no quotes.
-toml::table override_value(std::string_view key, std::string_view value) {
+// Whether the text is UTF-8, as TOML must be.
+bool is_utf8(std::string_view text) {
+  try {
+    return toml::parse(fmt::format("value = {}", toml_string(text))).size() == 1;
+  } catch (const toml::parse_error&) {
+    return false;
+  }
+}
+
+// What is not TOML is taken as a string, so that paths and names need no quotes; for a key that holds text, so is
+// what would be a number, a date or a list in TOML.
+toml::table override_value(std::string_view key, std::string_view value, bool is_text) {
   const std::string source = fmt::format("{}{}", command_line, key);
+  if (!is_utf8(value)) usage_fail("{}: '{}' is not UTF-8", source, value);
   const auto as_toml = [&](std::string_view text) {
     return toml::parse(fmt::format("value = {}", text), source);
   };
   try {
-    if (toml::table parsed = as_toml(value); parsed.size() == 1) return parsed;
+    if (toml::table parsed = as_toml(value);
+        parsed.size() == 1 && (!is_text || parsed.get("value")->is_string()))
+      return parsed;
   } catch (const toml::parse_error& error) {
-    const bool structured =
-        !value.empty() && std::string_view("[{\"'").find(value.front()) != std::string_view::npos;
-    if (structured) usage_fail("{}={}: {}", source, value, error.description());
+    const std::string_view structured = is_text ? "\"'" : "[{\"'";
+    if (!value.empty() && structured.find(value.front()) != std::string_view::npos)
+      usage_fail("{}={}: {}", source, value, error.description());
   }
   return as_toml(toml_string(value));
 }
@@ -120,9 +133,10 @@ void apply_override(toml::table& table, std::string_view text) {
   if (equals == std::string_view::npos || equals == 0)
     usage_fail("{}{}: it must have the form key=value", command_line, text);
   const std::string_view key = text.substr(0, equals);
-  toml::table parsed = override_value(key, text.substr(equals + 1));
+  const std::string_view value = text.substr(equals + 1);
 
   toml::node* at = &table;
+  std::string schema_key;  // the key without what names an element of a list
   for (std::size_t begin = 0;;) {
     const std::size_t end = std::min(key.find('.', begin), key.size());
     const std::string_view step = key.substr(begin, end - begin),
@@ -134,14 +148,16 @@ void apply_override(toml::table& table, std::string_view text) {
       if (last) {
         const auto place =
             std::find_if(list->begin(), list->end(), [&](const toml::node& n) { return &n == &item; });
-        list->replace(place, std::move(*parsed.get("value")));
+        list->replace(place, std::move(*override_value(key, value, false).get("value")));
       } else {
         at = &item;
       }
     } else if (toml::table* inner = at->as_table()) {
       if (last && key == "objective.preset") forget_coefficients(*inner);
+      schema_key += fmt::format("{}{}", schema_key.empty() ? "" : ".", step);
       if (last)
-        inner->insert_or_assign(step, std::move(*parsed.get("value")));
+        inner->insert_or_assign(step,
+                                std::move(*override_value(key, value, is_text_key(schema_key)).get("value")));
       else
         at = &inner->insert(step, toml::table{}).first->second;
     } else {

@@ -145,7 +145,13 @@ void visit_config(Visitor& v, Config& config) {
 // The full names of all keys: "data.batch_size", "latent.name", …
 const std::vector<std::string>& config_keys();
 
+// Whether a key ("data.path", "latent.name", without indices) holds text, a name out of a list included.
+bool is_text_key(std::string_view key);
+
 // The table of keys in docs/config.md.
 std::string config_reference();
+
+// The JSON Schema (draft 7) of a configuration.
+std::string config_json_schema();
 
 }  // namespace cuelbo

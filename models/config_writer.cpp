@@ -1,4 +1,6 @@
 // From a configuration to TOML, and the reference of its keys.
+#include <algorithm>
+
 #include <fmt/ranges.h>
 
 #include "models/config.hpp"
@@ -160,11 +162,13 @@ class ReferenceWriter {
  public:
   struct Key {
     std::string path, default_value, allowed, text;
+    bool is_text = false;  // its value is a string
   };
 
   template <class T, class Allowed>
   void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view text) {
-    add(key, is_empty(value) ? "" : value_text(value, allowed), allowed, text);
+    add(key, is_empty(value) ? "" : value_text(value, allowed), allowed, text,
+        std::is_same_v<T, std::string> || std::is_enum_v<T>);
   }
   template <class Body>
   void section(std::string_view key, std::string_view text, Body body) {
@@ -204,11 +208,13 @@ class ReferenceWriter {
   static std::string allowed_text(Names names) { return fmt::format("{}", fmt::join(names, ", ")); }
 
   template <class Allowed>
-  void add(std::string_view key, std::string default_value, const Allowed& allowed, std::string_view text) {
+  void add(std::string_view key, std::string default_value, const Allowed& allowed, std::string_view text,
+           bool is_text = false) {
     std::string path = prefix_ + std::string(key);
     for (const Key& known : keys_)
       if (known.path == path) return;
-    keys_.push_back({std::move(path), std::move(default_value), allowed_text(allowed), std::string(text)});
+    keys_.push_back(
+        {std::move(path), std::move(default_value), allowed_text(allowed), std::string(text), is_text});
   }
 
   std::string prefix_;
@@ -253,6 +259,11 @@ const std::vector<std::string>& config_keys() {
     return paths;
   }();
   return keys;
+}
+
+bool is_text_key(std::string_view key) {
+  static const std::vector<ReferenceWriter::Key> keys = reference_keys();
+  return std::ranges::any_of(keys, [&](const auto& known) { return known.is_text && known.path == key; });
 }
 
 std::string config_reference() {

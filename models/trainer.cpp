@@ -45,8 +45,10 @@ struct BatchTerms {
 
 BatchTerms read_terms(TrainingProgram& step, const Hfvae& model) {
   const std::vector<float> values = step.program.read(step.objective.terms);
-  return {.log_likelihood = step.program.read_scalar(step.log_likelihood),
-          .terms = {.terms = &model.terms().terms(), .values = {values.begin(), values.end()}}};
+  return {
+      .log_likelihood = step.program.read_scalar(step.log_likelihood),
+      .terms = {
+          .terms = &model.terms().terms(), .tree = &model.tree(), .values = {values.begin(), values.end()}}};
 }
 
 void write_images(TrainingProgram& step, const Batch& batch) {
@@ -88,6 +90,7 @@ class Validator {
       const BatchTerms one = read_terms(*step_, *model_);
       if (!std::isfinite(one.elbo())) return one;  // the program keeps this batch
       mean.terms.terms = one.terms.terms;
+      mean.terms.tree = one.terms.tree;
       mean.terms.values.resize(one.terms.values.size());
       mean.log_likelihood += one.log_likelihood / static_cast<double>(batches);
       for (std::size_t t = 0; t < one.terms.values.size(); ++t)

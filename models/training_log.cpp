@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.hpp"
+#include "models/latent_names.hpp"
 
 namespace cuelbo {
 
@@ -22,6 +23,10 @@ std::size_t kept_bytes(std::string_view content, std::int64_t step) {
     begin = end + 1;
   }
   return begin;
+}
+
+std::string tag(const ObjectiveTerm& term, const GroupTree& tree) {
+  return term.dim < 0 ? term.name : fmt::format("dimension_kl/{}", dimension_name(tree, term.dim));
 }
 
 template <class Record>
@@ -60,13 +65,13 @@ void TrainingLog::train(const TrainingRecord& record, const TermValues& terms) {
   json["gradient_norm"] = record.gradient_norm;
   json["learning_rate"] = record.learning_rate;
   json["items_per_second"] = record.items_per_second;
-  write(record.step, json);
+  write(record.step, json, terms);
 }
 
 void TrainingLog::validation(const ValidationRecord& record, const TermValues& terms) {
   Json json = term_record("validation", record, terms);
   json["best"] = record.best;
-  write(record.step, json);
+  write(record.step, json, terms);
 }
 
 void TrainingLog::write_line(const Json& record) {
@@ -75,14 +80,15 @@ void TrainingLog::write_line(const Json& record) {
   if (logged_) logged_(line);
 }
 
-void TrainingLog::write(std::int64_t step, const Json& record) {
+void TrainingLog::write(std::int64_t step, const Json& record, const TermValues& terms) {
   write_line(record);
   const std::string prefix = record["kind"].get<std::string>() + "/";
   Scalars scalars;
   for (const auto& [key, value] : record.items())
     if (value.is_number_float()) scalars.emplace_back(prefix + key, value.get<float>());
-  for (const auto& [name, value] : record["terms"].items())
-    scalars.emplace_back(fmt::format("{}terms/{}", prefix, name), value.get<float>());
+  for (std::size_t i = 0; i < terms.values.size(); ++i)
+    scalars.emplace_back(fmt::format("{}terms/{}", prefix, tag((*terms.terms)[i], *terms.tree)),
+                         static_cast<float>(terms.values[i]));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   events_.write(step, std::chrono::duration<double>(now).count(), scalars);
 }

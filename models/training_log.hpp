@@ -4,6 +4,9 @@
 //   {"kind": "train", "step", "elbo", "log_likelihood", "kl", "mutual_information", "between_group_tc", "within_group_tc",
 //    "dimension_kl", "terms": {name: nats per item, …}, "loss", "gradient_norm", "learning_rate", "items_per_second"}
 //   {"kind": "validation", …}: the same up to terms, and "best"
+//
+// Terms are named by the columns of the codes (dimension_kl/3) in log.jsonl, by the latents (dimension_kl/form.4) in
+// TensorBoard.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +26,7 @@ namespace cuelbo {
 // The values of all terms of an objective, in nats per item.
 struct TermValues {
   const std::vector<ObjectiveTerm>* terms = nullptr;
+  const GroupTree* tree = nullptr;  // names the dimensions in TensorBoard
   std::vector<double> values;
 };
 
@@ -40,7 +44,7 @@ class TrainingLog {
 
  private:
   void write_line(const nlohmann::ordered_json& record);
-  void write(std::int64_t step, const nlohmann::ordered_json& record);
+  void write(std::int64_t step, const nlohmann::ordered_json& record, const TermValues& terms);
 
   AppendFile lines_;
   EventFile events_;

@@ -10,12 +10,16 @@
 #include <system_error>
 #include <vector>
 
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
 #include "models/version.hpp"
+#include "tools/command_tree.hpp"
 #include "tools/commands.hpp"
+#include "tools/completion.hpp"
+#include "tools/options.hpp"
 #include "tools/output.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/stop_signal.hpp"
@@ -23,12 +27,6 @@
 namespace cuelbo {
 
 namespace {
-
-std::vector<std::string> command_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-  return names;
-}
 
 // The command that the arguments lead to: "data dsprites -o x" leads to `dsprites`.
 const CLI::App& innermost(const CLI::App& app) {
@@ -42,17 +40,15 @@ std::string describe_extra(const CLI::App& app) {
   const auto extras = app.remaining(true);
   const std::string word = extras.empty() ? "" : extras.front();
   if (!word.starts_with('-')) {
-    const auto names = command_names(command);
-    if (names.empty()) return fmt::format("{}: unexpected argument '{}'", command.get_name(), word);
-    return fmt::format("no command '{}'{}", word, did_you_mean(word, names));
+    const auto names = subcommand_names(command);
+    if (names.empty()) return fmt::format("{}: unexpected argument '{}'", command.get_name(), shown(word));
+    return fmt::format("no command '{}'{}", shown(word), did_you_mean(word, names));
   }
   std::vector<std::string> options;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
-    for (const std::string& name : option->get_snames()) options.push_back("-" + name);
-  }
+  for (const CLI::Option* option : named_options(command))
+    for (const std::string& name : names_of(*option)) options.push_back(name);
   const std::string name = word.substr(0, word.find('='));
-  return fmt::format("{}: no option '{}'{}", command.get_name(), name, did_you_mean(name, options));
+  return fmt::format("{}: no option '{}'{}", command.get_name(), shown(name), did_you_mean(name, options));
 }
 
 // -q and --json, which every command takes in front of its name or behind it.
@@ -64,7 +60,7 @@ void add_output_options(CLI::App& app) {
 
 void add_output_options_to_commands(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands(nullptr)) {
-    if (command_names(*command).empty()) add_output_options(*command);
+    if (subcommands(*command).empty()) add_output_options(*command);
     add_output_options_to_commands(*command);
   }
 }
@@ -75,14 +71,29 @@ bool asks_for_json(int argc, const char* const* argv) {
   return std::find(argv, end, std::string_view("--json")) != end;
 }
 
+// CLI11's messages name types and counts; these say what is missing.
+std::string describe(const CLI::ParseError& error, const CLI::App& command) {
+  const std::string what = error.what();
+  const std::string help = fmt::format("see `{} --help`", full_name(command));
+  if (error.get_name() == "ArgumentMismatch") {
+    const std::string name = what.substr(0, what.find(':'));
+    const CLI::Option* option = command.get_option_no_throw(name);
+    if (option != nullptr && option->count() > static_cast<std::size_t>(option->get_items_expected_max()))
+      return fmt::format("{} is given {} times; {}", name, option->count(), help);
+    return fmt::format("{} needs a value; {}", name, help);
+  }
+  if (error.get_name() == "RequiredError" && !subcommands(command).empty())
+    return fmt::format("{} needs a command: {}; {}", full_name(command),
+                       fmt::join(subcommand_names(command), ", "), help);
+  return fmt::format("{}; {}", what, help);
+}
+
 int run_commands(int argc, const char* const* argv) {
   CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.",
                "cuelbo");
   app.set_version_flag("--version", fmt::format("cuelbo {}", version()), "Print the version");
   app.require_subcommand(1);
-  app.footer(
-      "`cuelbo COMMAND --help` tells more of a command.\n"
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C after writing a checkpoint.");
+  app.footer(fmt::format("Run `cuelbo help COMMAND` for details.\n{}", exit_codes_text));
   Run run;
   add_train(app, run);
   add_evaluate(app, run);
@@ -96,9 +107,18 @@ int run_commands(int argc, const char* const* argv) {
   add_presets(app, run);
   add_devices(app, run);
   add_kernels(app, run);
+  add_schema(app, run);
+  add_help(app, run);
+  add_completion(app, run);
+  add_man(app, run);
   add_output_options(app);
   add_output_options_to_commands(app);
+  name_values(app);
 
+  if (argc > 2 && argv[1] == std::string_view(complete_command)) {
+    fmt::print("{}", complete(app, {argv + 2, argv + argc}));
+    return exit_done;
+  }
   if (argc < 2) {
     fmt::print("{}", app.help());
     return exit_usage;
@@ -116,7 +136,7 @@ int run_commands(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = innermost(app);
     if (&command == &app && !app.remaining(true).empty()) throw UsageError(describe_extra(app));
-    throw UsageError(fmt::format("{}; see `cuelbo {} --help`", error.what(), command.get_name()));
+    throw UsageError(describe(error, command));
   }
   return run();
 }

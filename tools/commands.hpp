@@ -23,6 +23,10 @@ void add_data(CLI::App& app, Run& run);
 void add_presets(CLI::App& app, Run& run);
 void add_devices(CLI::App& app, Run& run);
 void add_kernels(CLI::App& app, Run& run);
+void add_schema(CLI::App& app, Run& run);
+void add_help(CLI::App& app, Run& run);
+void add_completion(CLI::App& app, Run& run);
+void add_man(CLI::App& app, Run& run);
 
 // Declares a command: declare(command, options) adds its options, act(options) is what it does.
 template <class Options, class Declare, class Act>

@@ -19,15 +19,6 @@ constexpr std::string_view one_of = "one of ";  // in front of the names in a va
 // As messages and users know it: "--output" of "-o,--output".
 std::string shown_name(const CLI::Option& option) { return option.get_name(); }
 
-// A value for a message: long ones are cut.
-std::string shown(std::string_view text) {
-  constexpr std::size_t most = 40;
-  if (text.size() <= most) return std::string(text);
-  std::size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // inside a character
-  return fmt::format("{}…", text.substr(0, end));
-}
-
 template <class T>
 std::optional<T> parse_all(std::string_view text, std::errc& error) {
   T value{};
@@ -69,6 +60,14 @@ std::string whole_number(const std::string& name, const std::string& text, const
 }
 
 }  // namespace
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t most = 40;
+  if (text.size() <= most) return std::string(text);
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // inside a character
+  return fmt::format("{}…", text.substr(0, end));
+}
 
 CLI::Option* limit_to(CLI::Option* option, const Range& range, std::uint64_t most) {
   const auto read = [name = shown_name(*option), range, most](std::string& text) {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -34,6 +35,9 @@ CLI::Option* add_seed_option(CLI::App& command, std::uint64_t& seed, const std::
 
 // One of these names: "--precision is 'fp16'; it must be fp32 or bf16".
 CLI::Option* limit_to(CLI::Option* option, const std::vector<std::string>& names);
+
+// A word of the command line for a message: long ones are cut.
+std::string shown(std::string_view text);
 
 // What an option's values may be.
 struct OptionValues {

@@ -6,6 +6,7 @@
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
 #include "models/config.hpp"
+#include "models/config_schema.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/output.hpp"
@@ -59,9 +60,21 @@ void add_presets(CLI::App& app, Run& run) {
   add_command<PresetsOptions>(
       app, run, "presets", "List the presets, or print one as a config to start from",
       [](CLI::App& command, PresetsOptions& options) {
-        command.add_option("NAME", options.name, "Print this preset's TOML");
+        command.add_option("PRESET", options.name, "Print this preset's TOML");
       },
       run_presets);
+}
+
+// The schema says all of a configuration that a preset shows one of.
+void add_schema(CLI::App& app, Run& run) {
+  struct SchemaOptions {};
+  add_command<SchemaOptions>(
+      app, run, "schema", "Print the JSON Schema of configurations, for editors and scripts",
+      [](CLI::App&, SchemaOptions&) {},
+      [](const SchemaOptions&) {
+        fmt::print("{}\n", config_json_schema());
+        return exit_done;
+      });
 }
 
 }  // namespace cuelbo

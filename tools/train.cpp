@@ -123,7 +123,8 @@ void add_train(CLI::App& app, Run& run) {
             .add_option("--set", options.settings,
                         "key=value, as in --set optimizer.adam.learning_rate=3e-4; repeatable")
             ->allow_extra_args(false);
-        command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]");
+        command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]")
+            ->type_name("DIR");
         command.add_option("--resume", options.resume, "Continue the run in this directory");
         add_number(command, "--seed", options.seed, at_least(0), "Seed of weights, splits and noise");
         add_number(command, "--steps", options.steps, at_least(1), "Total optimizer steps");

@@ -259,7 +259,7 @@ TEST(Config, RefusesOverridesWithOneLine) {
   refuses("data.batch_size=1", "needs data.batch_size of at least 2");
   refuses("data.test_fraction=1", "data.test_fraction is 1; it must be at least 0 and below 1");
   refuses("data.test_fraction=0.97", "leave nothing to train on");
-  refuses("data.test_fraction=nan", "data.test_fraction is nan");
+  refuses("data.test_fraction=nan", "data.test_fraction is nan; it must be finite");
   refuses("data.binarize=no", "data.binarize is 'no'");
   refuses("decoder.likelihood=poisson", "decoder.likelihood is 'poisson'");
   refuses("decoder.deviation=0", "it must be above 0");
@@ -279,7 +279,12 @@ TEST(Config, RefusesOverridesWithOneLine) {
           "unknown key 'objective.between_group_tc.step'");
   refuses("objective.between_group_tc={from=-1,to=2,steps=3}",
           "objective.between_group_tc.from is -1; it must be at least 0");
-  refuses("objective.between_group_tc=inf", "it must be at least 0");
+  refuses("objective.between_group_tc=inf", "objective.between_group_tc is inf; it must be finite");
+  refuses("optimizer.gradient_clip=inf", "optimizer.gradient_clip is inf; it must be finite");
+  refuses("optimizer.adam.learning_rate=-inf", "it must be finite");
+  refuses("data.path=/caf\xe9", "--set data.path: '/caf\xe9' is not UTF-8");
+  refuses("latent.a.name=\xff", "--set latent.a.name: ");
+  refuses("seed=9223372036854775808", "seed must be a whole number, at most 9223372036854775807");
   refuses("objective.between_group_tc=high", "must be a number or { from");
   refuses("optimizer.adam.learning_rate=0", "it must be above 0");
   refuses("optimizer.adam.beta1=1", "it must be at least 0 and below 1");
@@ -291,6 +296,21 @@ TEST(Config, RefusesOverridesWithOneLine) {
   refuses("decoder.layers=[{linear=12,reshape=[2,2,2]}]", "does not hold 12 features");
   refuses("decoder.layers=[{conv_transpose=2,stride=2,output_padding=2}]",
           "it must be at least 0 and below 2");
+}
+
+// A key that holds text takes any text, whatever TOML would make of it.
+TEST(Config, OverridesOfTextKeysAreText) {
+  for (const std::string text : {"2024-01-01", "123", "1e3", "true", "inf", "[1, 2]", "{ a = 1 }", "a=b",
+                                 "0x1f", "12:30:00", "a # b", "1 # b", ""}) {
+    EXPECT_EQ(with({"data.path=" + text}).data.path, text);
+    EXPECT_EQ(with({"data.where=" + text}).data.where, text);
+  }
+  EXPECT_EQ(with({"data.path='2024'"}).data.path, "2024");
+  EXPECT_EQ(with({"data.path=\"a\\tb\""}).data.path, "a\tb");
+  EXPECT_EQ(with({"latent.a.name=7"}).latents[0].name, "7");
+  EXPECT_EQ(with({"latent.1.inside=2024"}).latents[1].inside, "2024");
+  EXPECT_TRUE(fails_with<UsageError>([] { with({"data.binarize=1"}); },
+                                     "data.binarize is '1'; it must be one of none, threshold, dynamic"));
 }
 
 TEST(Config, AVaeHasNoOtherCoefficients) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -74,6 +75,13 @@ TEST_F(Commands, TrainMakesARunDirectory) {
   EXPECT_THAT(names, Contains("log.jsonl"));
   EXPECT_THAT(names, Contains(StartsWith("events.out.tfevents")));
   EXPECT_THAT(directory_content(path("run/tiny-3/checkpoint")), Contains("step-00000040.safetensors"));
+  // TensorBoard's tags name the latents.
+  const auto events = std::ranges::find_if(names, [](const auto& n) { return n.starts_with("events.out"); });
+  ASSERT_NE(events, names.end());
+  const std::string tags = content("run/tiny-3/" + *events);
+  for (const char* term : {"place.1", "place.2", "form.1", "form.3", "kind"})
+    for (const char* kind : {"train", "validation"})
+      EXPECT_THAT(tags, HasSubstr(fmt::format("{}/terms/dimension_kl/{}", kind, term)));
 }
 
 TEST_F(Commands, OptionsOfTrainOverrideTheConfig) {

@@ -1,0 +1,33 @@
+// The commands with their options, as they were declared: help, completion and man pages are made from it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace cuelbo {
+
+// The commands of a command, without hidden ones, in their order.
+std::vector<const CLI::App*> subcommands(const CLI::App& command);
+std::vector<std::string> subcommand_names(const CLI::App& command);
+
+// "cuelbo kernels list"
+std::string full_name(const CLI::App& command);
+
+// The command that `path` ("kernels", "list") leads to. UsageError: there is none, with the nearest name.
+const CLI::App& find_command(const CLI::App& root, const std::vector<std::string>& path);
+
+std::vector<const CLI::Option*> named_options(const CLI::App& command);  // --help included
+std::vector<const CLI::Option*> positional_options(const CLI::App& command);
+
+// "-o", "--output"
+std::vector<std::string> names_of(const CLI::Option& option);
+
+// Names what the values of options are, FILE or DEVICE: an option of one name takes the same in every command.
+void name_values(CLI::App& root);
+
+// What its value is, as in FILE or fp32|bf16; "" of a flag, and its own name of a positional one.
+std::string value_name(const CLI::Option& option);
+
+}  // namespace cuelbo
