@@ -45,6 +45,12 @@ Number number(const std::string& text, const char* key) {
   return value;
 }
 
+Dtype parse_dtype(const std::string& name) {
+  for (std::size_t i = 0; i < dtype_count; ++i)
+    if (dtype_name(static_cast<Dtype>(i)) == name) return static_cast<Dtype>(i);
+  fail("metadata 'data_stored' is '{}', not a type of pixels", name);
+}
+
 CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
   const auto value = [&](const char* key) -> const std::string& {
     const auto found = metadata.find(key);
@@ -68,6 +74,14 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
     if (extent < 1 || extent > 65536)
       fail("metadata declares images of {}×{}×{}", info.image.height, info.image.width, info.image.channels);
   info.arithmetic = value("arithmetic");
+  if (metadata.contains("data_checksum"))
+    info.fingerprint = {.config = value("config"),
+                        .items = number<std::int64_t>(value("data_items"), "data_items"),
+                        .height = info.image.height,
+                        .width = info.image.width,
+                        .channels = info.image.channels,
+                        .stored = parse_dtype(value("data_stored")),
+                        .checksum = value("data_checksum")};
   return info;
 }
 
@@ -96,6 +110,12 @@ void write_checkpoint(const std::string& path, ParameterSet& parameters, const C
                                               {"crc32", checksum(bytes)}};
   if (info.state.has_validation)
     metadata["best_validation_elbo"] = fmt::format("{}", info.state.best_validation_elbo);
+  if (const Fingerprint& fingerprint = info.fingerprint; !fingerprint.empty()) {
+    metadata["config"] = fingerprint.config;
+    metadata["data_items"] = fmt::format("{}", fingerprint.items);
+    metadata["data_stored"] = dtype_name(fingerprint.stored);
+    metadata["data_checksum"] = fingerprint.checksum;
+  }
   write_safetensors(path, std::move(views), metadata);
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/io/safetensors.hpp"
 #include "engine/parameters.hpp"
+#include "models/fingerprint.hpp"
 #include "models/hfvae.hpp"
 
 namespace cuelbo {
@@ -21,10 +22,12 @@ struct CheckpointInfo {
   TrainingState state;
   ImageShape image;
   std::string arithmetic;  // the kernels' instruction set: the same one gives the same bits
+  Fingerprint fingerprint = {};
 };
 
 // Tensors have the parameters' names, moments with the prefixes "adam.first." and "adam.second."; metadata: format,
-// version, step, best_validation_elbo (absent before the first validation), image, arithmetic, crc32 of the tensors.
+// version, step, best_validation_elbo (absent before the first validation), image, arithmetic, crc32 of the tensors,
+// config, data_items, data_stored and data_checksum (the fingerprint; absent in old checkpoints).
 // Error: a value is NaN or Inf (nothing is written), or the file cannot be written.
 void write_checkpoint(const std::string& path, ParameterSet& parameters, const CheckpointInfo& info);
 

@@ -187,6 +187,14 @@ class ConfigReader {
     check(node, path, value, range);
   }
 
+  void read(const toml::node& node, std::string_view path, std::optional<double>& value,
+            const Range& range) const {
+    value.reset();
+    if (node.is_string() && node.as_string()->get() == "auto") return;
+    if (!node.is_number()) wrong_type(node, path, "\"auto\" or a number");
+    read(node, path, value.emplace(), range);
+  }
+
   void read(const toml::node& node, std::string_view path, std::string& value, Names names) const {
     if (!node.is_string()) wrong_type(node, path, "a string");
     value = node.as_string()->get();
@@ -333,6 +341,10 @@ RunConfig parse_config(std::string_view toml, std::string_view source,
   toml::table table = with_base(parse_toml(toml, source), source);
   for (const std::string& text : overrides) apply_override(table, text);
   return read_config(table, source);
+}
+
+RunConfig with_settings(const RunConfig& config, const std::vector<std::string>& settings) {
+  return settings.empty() ? config : parse_config(to_toml(config), "--set", settings);
 }
 
 RunConfig load_config(const std::string& preset_or_path, const std::vector<std::string>& overrides) {

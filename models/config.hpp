@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/operations.hpp"
@@ -83,11 +84,18 @@ struct RunConfig {
 RunConfig parse_config(std::string_view toml, std::string_view source,
                        const std::vector<std::string>& overrides = {});
 
+// `config` with overrides of some keys, as above.
+RunConfig with_settings(const RunConfig& config, const std::vector<std::string>& settings);
+
 // A preset's name or the path of a TOML file.
 RunConfig load_config(const std::string& preset_or_path, const std::vector<std::string>& overrides = {});
 
 // The whole configuration as TOML, such that parse_config gives it back.
 std::string to_toml(const RunConfig& config);
+
+// Every key with its value in TOML, in the order of the schema; each layer and each latent is one key:
+// "encoder.layers.0", "latent.1".
+std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& config);
 
 struct Preset {
   std::string_view name, description, toml;

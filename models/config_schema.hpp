@@ -25,6 +25,7 @@ inline constexpr std::array<std::string_view, 5> activation_names{"identity", "r
 inline constexpr std::array<std::string_view, 3> precision_names{"fp32", "tf32", "bf16"};
 inline constexpr std::array<std::string_view, 2> likelihood_names{"bernoulli", "gaussian"};
 inline constexpr std::array<std::string_view, 3> binarize_names{"none", "threshold", "dynamic"};
+inline constexpr std::array<std::string_view, 3> layout_names{"auto", "nhwc", "nchw"};
 inline constexpr std::array<std::string_view, 3> layer_names{"linear", "conv", "conv_transpose"};
 inline constexpr std::array<std::string_view, 2> objective_names{"hfvae", "vae"};
 inline constexpr std::array<std::string_view, 4> estimator_names{"hfvae", "mws", "mss", "batch"};
@@ -82,13 +83,19 @@ void visit_config(Visitor& v, Config& config) {
             "`emnist-letters`; none: the only one");
     v.field("transpose", data.transpose, truth_names,
             "swap height and width: EMNIST stores its images transposed");
+    v.field("layout", data.layout, layout_names,
+            "order of the axes of an array. auto: (n, H, W, C), but a shape that looks like another order is "
+            "refused");
+    v.field("scale", data.scale, Range{.least = 1e-30, .most = 1e30},
+            "the stored value that becomes 1. `\"auto\"`: 255 for uint8, or 1 if it holds only 0 and 1; 1 "
+            "for bool and floats");
     v.field("where", data.where, Names{}, "only items with these factors: `shape=heart,scale>0.6`");
     v.field("validation_fraction", data.validation_fraction, from_below(0, 1),
             "seeded share kept for validation");
     v.field("test_fraction", data.test_fraction, from_below(0, 1),
             "seeded share kept for the test, unless the data set has a test split");
     v.field("binarize", data.binarize, binarize_names,
-            "grey values as 0 and 1: by a threshold of 0.5, or drawn anew in every epoch");
+            "grey values as 0 and 1: by a threshold of 0.5, or drawn, anew in every epoch of training");
     v.field("batch_size", config.batch_size, at_least(1, largest_size), "items a step");
   });
   const auto visit_network = [&](auto& network, std::string_view text) {

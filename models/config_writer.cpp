@@ -38,6 +38,10 @@ std::string value_text(double value, const Range&) {
   return text;
 }
 
+std::string value_text(const std::optional<double>& value, const Range& range) {
+  return value ? value_text(*value, range) : toml_string("auto");
+}
+
 template <class Enum>
   requires std::is_enum_v<Enum>
 std::string value_text(Enum value, Names names) {
@@ -93,6 +97,15 @@ class InlineWriter {
   std::vector<std::string> parts_;
 };
 
+// A latent has either dimensions or classes.
+class LatentWriter : public InlineWriter {
+ public:
+  using InlineWriter::field;
+  void field(std::string_view key, std::int64_t value, const Range& range, std::string_view text) {
+    if (value > 0) InlineWriter::field(key, value, range, text);
+  }
+};
+
 class TomlWriter {
  public:
   template <class T, class Allowed>
@@ -144,17 +157,46 @@ class TomlWriter {
   const std::string& text() const { return text_; }
 
  private:
-  class LatentWriter : public InlineWriter {
-   public:
-    using InlineWriter::field;
-    void field(std::string_view key, std::int64_t value, const Range& range, std::string_view text) {
-      if (value > 0) InlineWriter::field(key, value, range, text);
-    }
-  };
-
   std::string text_;
   int depth_ = 0;
   InlineWriter* inline_ = nullptr;
+};
+
+// Collects keys and values one by one.
+class FlatWriter {
+ public:
+  template <class T, class Allowed>
+  void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view) {
+    values_.emplace_back(prefix_ + std::string(key), value_text(value, allowed));
+  }
+  template <class Body>
+  void section(std::string_view key, std::string_view, Body body) {
+    const std::string outer = prefix_;
+    prefix_ += fmt::format("{}.", key);
+    body();
+    prefix_ = outer;
+  }
+  template <class Item, class Body>
+  void list(std::string_view key, const std::vector<Item>& items, std::string_view, Body) {
+    for (std::size_t i = 0; i < items.size(); ++i)
+      values_.emplace_back(fmt::format("{}{}.{}", prefix_, key, i), inline_text(items[i]));
+  }
+  std::vector<std::pair<std::string, std::string>> values() && { return std::move(values_); }
+
+ private:
+  static std::string inline_text(const LayerConfig& layer) {
+    InlineWriter writer;
+    visit_layer(writer, layer);
+    return writer.text();
+  }
+  static std::string inline_text(const LatentConfig& latent) {
+    LatentWriter writer;
+    visit_latent(writer, latent);
+    return writer.text();
+  }
+
+  std::string prefix_;
+  std::vector<std::pair<std::string, std::string>> values_;
 };
 
 // Lists keys with their defaults, their values and their meaning.
@@ -250,6 +292,12 @@ std::string to_toml(const RunConfig& config) {
   TomlWriter writer;
   visit_config(writer, config);
   return writer.text();
+}
+
+std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& config) {
+  FlatWriter writer;
+  visit_config(writer, config);
+  return std::move(writer).values();
 }
 
 const std::vector<std::string>& config_keys() {

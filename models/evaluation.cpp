@@ -147,7 +147,8 @@ Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset&
   Evaluation result{.items = codes.items,
                     .step = loaded.state.step,
                     .dataset = dataset.name(),
-                    .checkpoint = loaded.checkpoint};
+                    .checkpoint = loaded.checkpoint,
+                    .binarize = run.config().data.binarize};
   LikelihoodDecoder decoder(loaded, dataset);
   for (const double value : decoder.run(items, model_codes(codes, loaded.model->tree(), CodeValue::sample)))
     result.log_likelihood += value;
@@ -220,6 +221,7 @@ nlohmann::json to_json(const Evaluation& e, const GroupTree& tree) {
           {"columns", e.decomposition.columns},
           {"dataset_size", e.decomposition.dataset_size},
           {"dataset", e.dataset},
+          {"binarize", to_string(e.binarize)},
           {"checkpoint", e.checkpoint},
           {"step", e.step}};
 }

@@ -21,10 +21,11 @@ struct EvaluationOptions {
 struct Evaluation {
   std::int64_t items = 0, step = 0;
   std::string dataset, checkpoint;
-  double log_likelihood = 0;    // E log p(x|z), one sample an item, relaxed decoding
-  Decomposition decomposition;  // exact, over the evaluated items
-  double elbo = 0;              // log_likelihood − Σ terms
-  double importance_bound = 0;  // log p(x) ≥, Burda et al. 2016 (arXiv 1509.00519)
+  Binarize binarize = Binarize::none;  // of the images; dynamic: the fixed draw of the run's seed
+  double log_likelihood = 0;           // E log p(x|z), one sample an item, relaxed decoding
+  Decomposition decomposition;         // exact, over the evaluated items
+  double elbo = 0;                     // log_likelihood − Σ terms
+  double importance_bound = 0;         // log p(x) ≥, Burda et al. 2016 (arXiv 1509.00519)
   std::int64_t importance_items = 0, importance_samples = 0;
   std::vector<double> mean_variance;  // Var over items of the mean of each Gaussian dimension
   std::int64_t active_units = 0;      // of them above 0.01 (Burda et al. 2016)

@@ -37,6 +37,9 @@ bool is_step_checkpoint(const std::string& name) {
 
 RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
   RunDirectory run(path, config);
+  // The run may be used from another folder.
+  if (!config.data.path.empty())
+    run.config_.data.path = fs::absolute(config.data.path).lexically_normal().string();
   run.check_unused();
   run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::create);
   run.check_unused();  // by now another process may have trained in it
@@ -99,6 +102,11 @@ void RunDirectory::check_unused() const {
       fail("'{}' holds '{}', which is not a run's and would be replaced: choose another --output", path_,
            name);
   }
+}
+
+void RunDirectory::set_config(const RunConfig& config) {
+  config_is_written_ = false;
+  config_ = config;
 }
 
 std::string RunDirectory::file(const std::string& name) const { return (fs::path(path_) / name).string(); }
@@ -172,7 +180,23 @@ LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
   in_context(fmt::format("'{}'", run.file(loaded.checkpoint)),
              [&] { restore(*loaded.parameters, checkpoint, /*with_moments=*/false); });
   loaded.state = checkpoint.info.state;
+  loaded.fingerprint = checkpoint.info.fingerprint;
   return loaded;
+}
+
+void refuse_config_changes(const RunDirectory& run, const std::string& changes) {
+  if (changes.empty()) return;
+  throw ChangedError(fmt::format(
+      "'{}' was changed after training: {}; restore it, or go on all the same with --accept-changes",
+      run.file("config.toml"), changes));
+}
+
+void refuse_data_changes(const RunDirectory& run, const std::string& changes) {
+  if (changes.empty()) return;
+  throw ChangedError(
+      fmt::format("the data of '{}' was changed after training: {}; restore it, or go on all the same with "
+                  "--accept-changes",
+                  run.path(), changes));
 }
 
 }  // namespace cuelbo

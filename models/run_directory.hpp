@@ -19,7 +19,7 @@ class RunDirectory {
   // A new run, in a directory that this process makes, or that holds nothing a run would replace. Locks it and writes
   // nothing more before begin(); a run that does not begin leaves nothing. Error: the directory holds a run with
   // checkpoints or somebody's files, cannot be written, or another process trains in it. A run that ended before its
-  // first checkpoint may be begun anew.
+  // first checkpoint may be begun anew. Its data.path becomes absolute.
   static RunDirectory create(const std::string& path, const RunConfig& config);
   // An existing run, to read. Writes nothing. Error naming what is missing or broken.
   static RunDirectory open(const std::string& path);
@@ -27,6 +27,7 @@ class RunDirectory {
   static RunDirectory resume(const std::string& path);
 
   void set_steps(std::int64_t steps);  // how far to go; begin() stores it
+  void set_config(const RunConfig& config);  // begin() stores it
   // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
   void begin();
   // False where the file system has no locks, so that nothing keeps a second process away.
@@ -65,10 +66,20 @@ struct LoadedModel {
   std::unique_ptr<ParameterSet> parameters;
   std::unique_ptr<Hfvae> model;
   TrainingState state;
+  Fingerprint fingerprint;
   std::string checkpoint;  // "checkpoint/best.safetensors"
 };
 // Opens the run's model with its best checkpoint. The image shape stands in the checkpoint's metadata, so no data is needed.
 LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options);
+
+// A run is used with a configuration or data that it was not trained with.
+class ChangedError : public Error {
+ public:
+  using Error::Error;
+};
+// ChangedError when `changes` (models/fingerprint.hpp) is not empty.
+void refuse_config_changes(const RunDirectory& run, const std::string& changes);
+void refuse_data_changes(const RunDirectory& run, const std::string& changes);
 
 // The name of a device's arithmetic: runs of the same name agree to the bit.
 std::string arithmetic_name(const Device& device);

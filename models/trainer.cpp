@@ -7,8 +7,10 @@
 
 #include "engine/error.hpp"
 #include "kernels/runtime/floating_point.hpp"
+#include "models/data/describe.hpp"
 #include "models/data/loader.hpp"
 #include "models/programs.hpp"
+#include "models/run_data.hpp"
 #include "models/training_log.hpp"
 #include "models/version.hpp"
 
@@ -77,10 +79,7 @@ class Validator {
   BatchTerms run() {
     const RunConfig& config = model_->config();
     Loader loader(dataset_, items_,
-                  {.batch_size = step_->images.dim(0),
-                   .seed = config.seed,
-                   .shuffle = false,
-                   .binarize = config.data.binarize});
+                  {.batch_size = step_->images.dim(0), .seed = config.seed, .shuffle = false});
     BatchTerms mean;
     const std::int64_t batches = loader.batches_per_epoch();
     for (std::int64_t i = 0; i < batches; ++i) {
@@ -108,21 +107,22 @@ class Validator {
 
 class Trainer {
  public:
-  Trainer(RunDirectory& run, const DeviceOptions& device, const TrainerEvents& events)
+  Trainer(RunDirectory& run, const DeviceOptions& device, const TrainerEvents& events, bool accept_changes)
       : run_(run),
         config_(run.config()),
         events_(events),
-        dataset_(open_dataset(config_.data)),
-        split_(make_split(*dataset_, config_.data, config_.seed)),
+        data_(open_data()),
+        dataset_(data_.dataset),
+        split_(data_.split),
+        fingerprint_(make_fingerprint(config_, *dataset_)),
         device_(open_device(device)),
         parameters_(*device_),
         model_(parameters_, config_, image_shape(*dataset_)),
         step_(*device_, parameters_, model_, config_.batch_size, std::ssize(split_.train)),
         validator_(*device_, parameters_, model_, dataset_, split_),
-        state_(begin()),
+        state_(begin(accept_changes)),
         log_(run.path(), resumed_ ? state_.step : -1, events.logged),
-        loader_(dataset_, split_.train,
-                {.batch_size = config_.batch_size, .seed = config_.seed, .binarize = config_.data.binarize},
+        loader_(dataset_, split_.train, {.batch_size = config_.batch_size, .seed = config_.seed},
                 state_.step) {
     if (!resumed_) log_.run(description());
     announce();
@@ -153,13 +153,40 @@ class Trainer {
   }
 
  private:
-  TrainingState begin() {
+  // From here on the scale belongs to the run: other files are read with it too.
+  RunData open_data() {
+    RunData data = open_run_data(config_);
+    config_.data.scale = data.dataset->info().scale;
+    const std::int64_t train = std::ssize(data.split.train);
+    if (train < config_.batch_size)
+      usage_fail(
+          "data.batch_size is {}, but {} of {} images are left to train on ({} to validate, {} to test): it "
+          "must be at most {}",
+          config_.batch_size, train, data.dataset->size(), data.split.validation.size(),
+          data.split.test.size(), train);
+    return data;
+  }
+
+  // Nothing is written before the checkpoint has been found to fit.
+  TrainingState begin(bool accept_changes) {
+    const TrainingState state = resume(accept_changes);
+    if (run_.config().data.scale != config_.data.scale) run_.set_config(config_);
     run_.begin();
+    return state;
+  }
+
+  TrainingState resume(bool accept_changes) {
     if (!run_.has_checkpoint()) return {};
     const std::string name = run_.checkpoint_file(RunDirectory::Which::newest);
     const Checkpoint checkpoint = run_.load_checkpoint(RunDirectory::Which::newest);
+    const std::string data = data_changes(checkpoint.info.fingerprint, *dataset_),
+                      config = config_changes(checkpoint.info.fingerprint, config_);
+    if (!accept_changes) refuse_data_changes(run_, data);
     in_context(fmt::format("'{}'", run_.file(name)),
                [&] { restore(parameters_, checkpoint, /*with_moments=*/true); });
+    if (!accept_changes) refuse_config_changes(run_, config);
+    for (const std::string& changes : {config, data})
+      if (!changes.empty()) accepted_.push_back(changes);
     resumed_ = true;
     resumed_arithmetic_ = checkpoint.info.arithmetic;
     saved_step_ = interval_step_ = checkpoint.info.state.step;
@@ -186,9 +213,11 @@ class Trainer {
       if (events_.started) events_.started(line);
     };
     say(fmt::format("device: {}", device_->description()));
-    say(fmt::format("data: {}, {} items to train on, {} to validate, {} to test", dataset_->name(),
-                    split_.train.size(), validator_.items(), split_.test.size()));
+    say(fmt::format("data: {}: {}, {}{}", dataset_->name(), image_text(*dataset_), scale_text(*dataset_),
+                    binarize_text(config_.data.binarize)));
     for (const std::string& note : dataset_->info().notes) say(fmt::format("note: {}", note));
+    say(fmt::format("split: {} items to train on, {} to validate, {} to test", split_.train.size(),
+                    validator_.items(), split_.test.size()));
     say(fmt::format("model: {} parameters, {:.1f} MiB of memory for a step of {} items",
                     parameters_.parameter_count(),
                     static_cast<double>(step_.program.arena_bytes()) / (1 << 20), config_.batch_size));
@@ -197,6 +226,8 @@ class Trainer {
                       run_.path()));
     if (!resumed_) return;
     say(fmt::format("going on after step {}", state_.step));
+    for (const std::string& changes : accepted_)
+      say(fmt::format("note: changed after training: {}", changes));
     if (resumed_arithmetic_ != arithmetic_name(*device_))
       say(fmt::format(
           "note: the checkpoint was made with {}, this is {}: results may differ in their last digits",
@@ -284,16 +315,19 @@ class Trainer {
 
   void save(bool best) {
     log_.sync();
-    run_.save_checkpoint(parameters_, {state_, model_.image(), arithmetic_name(*device_)}, best);
+    run_.save_checkpoint(parameters_, {state_, model_.image(), arithmetic_name(*device_), fingerprint_},
+                         best);
     saved_at_ = Clock::now();
     saved_step_ = state_.step;
   }
 
   RunDirectory& run_;
-  const RunConfig config_;
+  RunConfig config_;
   const TrainerEvents& events_;
-  std::shared_ptr<const Dataset> dataset_;
-  Split split_;
+  const RunData data_;
+  const std::shared_ptr<const Dataset>& dataset_;
+  const Split& split_;
+  const Fingerprint fingerprint_;
   std::unique_ptr<Device> device_;
   ParameterSet parameters_;
   Hfvae model_;
@@ -302,6 +336,7 @@ class Trainer {
 
   bool resumed_ = false;
   std::string resumed_arithmetic_;
+  std::vector<std::string> accepted_;                 // changes since the checkpoint
   std::int64_t saved_step_ = -1, interval_step_ = 0;  // −1: no checkpoint yet
   TrainingState state_;
   TrainingLog log_;
@@ -314,10 +349,10 @@ class Trainer {
 }  // namespace
 
 TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std::atomic<bool>& stop,
-                      const TrainerEvents& events) {
+                      const TrainerEvents& events, bool accept_changes) {
   const kernels::DefaultFloatingPoint
       mode;  // not only kernels compute: rates, coefficients and means do, too
-  return Trainer(run, device, events).run(stop);
+  return Trainer(run, device, events, accept_changes).run(stop);
 }
 
 }  // namespace cuelbo

@@ -39,8 +39,8 @@ enum class TrainingOutcome { finished, interrupted };
 // Steps until config.training.steps or until *stop becomes true; a checkpoint is written at the end of either, at every
 // validation, and at the latest every five minutes. Resumed from a checkpoint, the run equals an uninterrupted one to the
 // bit: parameters, log records (less their timing) and event files. log.jsonl and event files are cut back to the checkpoint's step.
-// Error: NaN or Inf in the loss or the gradients, naming the first operation that produced it and the last good checkpoint.
+// Error: the configuration or the data is not that of the checkpoint and `accept_changes` is false; NaN or Inf in the loss or the gradients, naming the first operation that produced it and the last good checkpoint.
 TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std::atomic<bool>& stop,
-                      const TrainerEvents& events);
+                      const TrainerEvents& events, bool accept_changes = false);
 
 }  // namespace cuelbo

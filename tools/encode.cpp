@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "models/codes.hpp"
-#include "models/data/image_files.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
@@ -21,6 +20,7 @@ namespace {
 struct EncodeOptions {
   RunOptions run;
   std::string input, output;
+  std::vector<std::string> settings;
   std::uint64_t seed = 1;
 };
 
@@ -31,9 +31,7 @@ int run_encode(const EncodeOptions& options) {
   output.refuse_inputs_of(run.directory);
   output.check_writable();
   LoadedModel& loaded = run.loaded;
-  const std::unique_ptr<Dataset> images = load_npy(options.input);
-  print_notes(*images);
-  check_image_shape(*images, *loaded.model, fmt::format("'{}'", options.input));
+  const std::shared_ptr<const Dataset> images = open_input(run, options.input, options.settings);
   std::vector<std::int64_t> items(static_cast<std::size_t>(images->size()));
   std::iota(items.begin(), items.end(), std::int64_t{0});
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, *images, items, options.seed);
@@ -56,9 +54,11 @@ void add_encode(CLI::App& app, Run& run) {
       [](CLI::App& command, EncodeOptions& options) {
         add_run_options(command, options.run);
         command
-            .add_option("-i,--input", options.input,
-                        "Images (n, H, W[, C]), uint8 or floats in [0, 1]: .npy, or .npz with `images`")
+            .add_option(
+                "-i,--input", options.input,
+                "Images, all that training takes: .npy, .npz, IDX, a folder of PNG or JPEG, or dsprites")
             ->required();
+        add_data_settings(command, options.settings);
         command.add_option("-o,--output", options.output, "The .npz to write; - for standard output")
             ->required();
         add_seed_option(command, options.seed, "Seed of the samples z");

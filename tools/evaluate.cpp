@@ -31,11 +31,22 @@ void print_row(const std::string& name, double value, const std::string& note = 
   fmt::print("  {:<30} {:>10.3f}{}{}\n", name, value, note.empty() ? "" : "  ", note);
 }
 
-void print_table(const Evaluation& result, const GroupTree& tree) {
+std::string binarization(Binarize how, std::uint64_t seed) {
+  switch (how) {
+    case Binarize::none: return "as they are";
+    case Binarize::threshold: return "0 and 1 by a threshold of 0.5";
+    case Binarize::dynamic: return fmt::format("0 and 1, one fixed draw with the seed {}", seed);
+  }
+  return {};
+}
+
+void print_table(const Evaluation& result, const GroupTree& tree, std::uint64_t seed) {
   const Decomposition& parts = result.decomposition;
   const TermSummary terms = parts.summary();
-  fmt::print("{}: {} test items, {} at step {}\n\n", result.dataset, result.items, result.checkpoint,
+  fmt::print("{}: {} test items, {} at step {}\n", result.dataset, result.items, result.checkpoint,
              result.step);
+  fmt::print("pixels {} (data.binarize = \"{}\")\n\n", binarization(result.binarize, seed),
+             to_string(result.binarize));
   fmt::print("  nats per item\n");
   print_row("ELBO", result.elbo, "relaxed decoding");
   print_row("  log p(x|z)", result.log_likelihood);
@@ -58,13 +69,13 @@ void print_table(const Evaluation& result, const GroupTree& tree) {
 
 // The result is costly: it is shown before it is stored, and stored even if nobody reads it to its end.
 void show_and_store(const Evaluation& result, const GroupTree& tree, const EvaluateOptions& options,
-                    OutputFile& output) {
+                    std::uint64_t seed, OutputFile& output) {
   std::exception_ptr not_shown;
   try {
     if (json_wanted())
       print_json(to_json(result, tree));
     else if (options.output != "-")
-      print_table(result, tree);
+      print_table(result, tree, seed);
   } catch (const std::system_error&) {
     not_shown = std::current_exception();
   }
@@ -89,7 +100,7 @@ int run_evaluate(const EvaluateOptions& options) {
     items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
   const Evaluation result = evaluate(run.directory, run.loaded, *data.dataset, items, options.evaluation);
   const GroupTree& tree = run.loaded.model->tree();
-  show_and_store(result, tree, options, output);
+  show_and_store(result, tree, options, run.directory.config().seed, output);
   return exit_done;
 }
 

@@ -1,8 +1,10 @@
 #include "tools/open_run.hpp"
 
+#include <filesystem>
 #include <string>
 
 #include "engine/error.hpp"
+#include "models/data/describe.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
 
@@ -26,22 +28,96 @@ void note_device(const Device& device) { note("device: {}", device.description()
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("DIR", options.directory, "Run directory, as `cuelbo train` made it")->required();
   add_device_options(command, options.device);
+  add_accept_changes(command, options.accept_changes);
 }
+
+void add_accept_changes(CLI::App& command, bool& accept_changes) {
+  command.add_flag("--accept-changes", accept_changes,
+                   "Go on although config.toml or the data was changed after training");
+}
+
+namespace {
+
+void accept(const std::string& changes) {
+  if (!changes.empty()) note("note: changed after training: {}", changes);
+}
+
+}  // namespace
 
 OpenRun open_run(const RunOptions& options) {
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
+  const std::string changes = config_changes(loaded.fingerprint, directory.config());
+  if (!options.accept_changes) refuse_config_changes(directory, changes);
   note_device(*loaded.device);
-  return {.directory = std::move(directory), .loaded = std::move(loaded)};
+  accept(changes);
+  return {.directory = std::move(directory),
+          .loaded = std::move(loaded),
+          .accept_changes = options.accept_changes};
 }
 
 RunData open_run_data(const OpenRun& run) {
-  const RunConfig& config = run.directory.config();
-  std::shared_ptr<const Dataset> dataset = open_dataset(config.data);
+  RunData data = open_run_data(run.directory.config());
+  check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
+  const std::string changes = data_changes(run.loaded.fingerprint, *data.dataset);
+  if (!run.accept_changes) refuse_data_changes(run.directory, changes);
+  print_notes(*data.dataset);
+  accept(changes);
+  return data;
+}
+
+namespace {
+
+// How images at `input` are read: as the run's own, as far as that makes sense for another file.
+DataConfig input_config(const DataConfig& trained, const DataConfig& input) {
+  const auto is_idx = [](const std::string& name) {
+    return name == "idx" || name == "mnist" || name == "fashion-mnist";
+  };
+  const bool same_format = input.name == trained.name || (is_idx(input.name) && is_idx(trained.name));
+  DataConfig config = trained;
+  config.name = input.name;
+  config.path = input.path;
+  config.where.clear();
+  config.scale.reset();
+  if (!same_format) {
+    config.layout = Layout::automatic;
+    config.transpose = false;
+  }
+  if (input.path.empty() || std::filesystem::absolute(input.path).lexically_normal().string() != trained.path)
+    config.array.clear();
+  return config;
+}
+
+}  // namespace
+
+std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string& name_or_path,
+                                          const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings)
+    if (!setting.starts_with("data."))
+      usage_fail("--set {}: only the keys of [data] apply to these images", setting);
+  RunConfig config = run.directory.config();
+  const DataConfig trained = config.data, input = data_at(name_or_path);
+  config.data = input_config(trained, input);
+  config = with_settings(config, settings);
+  if (!config.data.scale) {
+    config.data.scale = trained.scale;
+    if (!run.loaded.fingerprint.empty()) config.data.scale_of = scale_of(run.loaded.fingerprint.stored);
+  }
+  std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
+  const std::string source = input.path.empty() ? input.name : fmt::format("'{}'", input.path);
+  in_context(source, [&] { check_pixels(*dataset, config.likelihood); });
+  check_image_shape(*dataset, *run.loaded.model, source);
   print_notes(*dataset);
-  check_image_shape(*dataset, *run.loaded.model, fmt::format("data set '{}'", dataset->name()));
-  Split split = make_split(*dataset, config.data, config.seed);
-  return {.dataset = std::move(dataset), .split = std::move(split)};
+  note("images: {}, {}{}{}", image_text(*dataset), scale_text(*dataset),
+       config.data.transpose ? ", transposed" : "", binarize_text(config.data.binarize));
+  return dataset;
+}
+
+void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
+  command
+      .add_option("--set", settings,
+                  "How the images are read, as in --set data.scale=255; else as the run's own; repeatable")
+      ->allow_extra_args(false);
 }
 
 void print_notes(const Dataset& dataset) {
@@ -53,8 +129,9 @@ void check_image_shape(const Dataset& dataset, const Hfvae& model, const std::st
   if (dataset.height() == shape.height && dataset.width() == shape.width &&
       dataset.channels() == shape.channels)
     return;
-  fail("{}: images are {}x{}x{} (height, width, channels), the model takes {}x{}x{}", source,
-       dataset.height(), dataset.width(), dataset.channels(), shape.height, shape.width, shape.channels);
+  throw ChangedError(fmt::format(
+      "{}: images are {}x{}x{} (height, width, channels), the model takes {}x{}x{}", source, dataset.height(),
+      dataset.width(), dataset.channels(), shape.height, shape.width, shape.channels));
 }
 
 }  // namespace cuelbo

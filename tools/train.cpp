@@ -26,6 +26,7 @@ struct TrainOptions {
   std::string device;
   int threads = 0;
   std::int64_t seed = -1, steps = 0;
+  bool accept_changes = false;
 };
 
 std::string default_output(const std::string& config, std::uint64_t seed) {
@@ -74,7 +75,8 @@ int train_in(RunDirectory& run, const TrainOptions& options) {
                        .logged = {}};
   if (json_wanted())
     events.logged = [](const std::string& line) { print_if_possible([&] { print_line(line); }); };
-  if (train(run, device, StopSignal::requested(), events) == TrainingOutcome::interrupted) {
+  if (train(run, device, StopSignal::requested(), events, options.accept_changes) ==
+      TrainingOutcome::interrupted) {
     note("stopped; continue with: cuelbo train --resume {}", shell_quoted(run.path()));
     print_end("interrupted");
     return exit_interrupted;
@@ -126,6 +128,7 @@ void add_train(CLI::App& app, Run& run) {
         command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]")
             ->type_name("DIR");
         command.add_option("--resume", options.resume, "Continue the run in this directory");
+        add_accept_changes(command, options.accept_changes);
         add_number(command, "--seed", options.seed, at_least(0), "Seed of weights, splits and noise");
         add_number(command, "--steps", options.steps, at_least(1), "Total optimizer steps");
         command.add_option("--device", options.device, "auto, cpu, cuda, cuda:N, simt or simt-checked");

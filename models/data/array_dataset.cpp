@@ -8,47 +8,28 @@ namespace {
 
 constexpr std::int64_t max_factor_size = 1 << 20;
 
-// As u8 or f32, in place of whatever float or bool it was.
-Array stored_images(Array images) {
-  switch (images.dtype) {
-    case Dtype::u8: return images;
-    case Dtype::boolean: images.dtype = Dtype::u8; return images;
-    case Dtype::f32: return images;
-    case Dtype::f16:
-    case Dtype::f64: return make_array(images.shape, images.as_f32());
-    default:
-      fail("images are {}; uint8 (0 to 255), bool or floats in [0, 1] are needed", dtype_name(images.dtype));
-  }
-}
-
-void check_range(std::span<const float> values, std::int64_t item_size) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i] >= 0 && values[i] <= 1) continue;
-    fail("image {} holds {}; floats must lie in [0, 1]", static_cast<std::int64_t>(i) / item_size, values[i]);
-  }
-}
-
 }  // namespace
 
 struct ArrayDataset::Checked {
   DatasetInfo info;
-  Array images;
-  float unit = 255;
+  Pixels pixels;
   std::vector<std::int32_t> factor_values;
 
-  Checked(std::string name, Array given, const Array& factors, std::vector<std::string> factor_names,
-          std::int64_t test_size) {
-    if (given.rank() != 3 && given.rank() != 4)
-      fail("images have shape {}; (n, H, W) or (n, H, W, C) is needed", shape_text(given.shape));
-    const auto& s = given.shape;
-    if (element_count(s, given.dtype) == 0) fail("there are no images: the shape is {}", shape_text(s));
-    info = {std::move(name), s[0], s[1], s[2], given.rank() == 4 ? s[3] : 1, {}, test_size};
-    images = stored_images(std::move(given));
-    if (images.dtype == Dtype::f32) {
-      check_range(images.as<float>(), info.height * info.width * info.channels);
-    } else if (std::ranges::max(images.as<std::uint8_t>()) <= 1) {
-      unit = 1;
-    }
+  Checked(std::string name, Array images, const Array& factors, std::vector<std::string> factor_names,
+          std::int64_t test_size, const PixelOptions& options)
+      : pixels(make_pixels(std::move(images), options)) {
+    const auto& s = pixels.images.shape;
+    info = {.name = std::move(name),
+            .size = s[0],
+            .height = s[1],
+            .width = s[2],
+            .channels = s[3],
+            .factors = {},
+            .test_size = test_size,
+            .stored = pixels.stored,
+            .scale = pixels.scale,
+            .lowest = pixels.lowest,
+            .highest = pixels.highest};
     if (!factors.data.empty() || factors.rank() != 0) take_factors(factors, std::move(factor_names));
   }
 
@@ -77,14 +58,15 @@ struct ArrayDataset::Checked {
 };
 
 ArrayDataset::ArrayDataset(std::string name, Array images, const Array& factor_values,
-                           std::vector<std::string> factor_names, std::int64_t test_size)
-    : ArrayDataset(
-          Checked(std::move(name), std::move(images), factor_values, std::move(factor_names), test_size)) {}
+                           std::vector<std::string> factor_names, std::int64_t test_size,
+                           const PixelOptions& pixels)
+    : ArrayDataset(Checked(std::move(name), std::move(images), factor_values, std::move(factor_names),
+                           test_size, pixels)) {}
 
 ArrayDataset::ArrayDataset(Checked checked)
     : Dataset(std::move(checked.info)),
-      images_(std::move(checked.images)),
-      unit_(checked.unit),
+      images_(std::move(checked.pixels.images)),
+      divisor_(checked.pixels.divisor),
       factor_values_(std::move(checked.factor_values)) {}
 
 void ArrayDataset::gather(std::span<const std::int64_t> items, float* images) const {
@@ -95,7 +77,7 @@ void ArrayDataset::gather(std::span<const std::int64_t> items, float* images) co
     if (images_.dtype == Dtype::f32) {
       std::memcpy(images, from, static_cast<std::size_t>(count) * sizeof(float));
     } else {
-      for (std::int64_t i = 0; i < count; ++i) images[i] = static_cast<float>(from[i]) / unit_;
+      for (std::int64_t i = 0; i < count; ++i) images[i] = static_cast<float>(from[i]) / divisor_;
     }
     images += count;
   }
@@ -106,6 +88,10 @@ void ArrayDataset::gather_factors(std::span<const std::int64_t> items, std::int6
   for (const std::int64_t item : items)
     for (std::int64_t k = 0; k < width; ++k)
       *indices++ = factor_values_[static_cast<std::size_t>(item * width + k)];
+}
+
+std::uint32_t ArrayDataset::checksum() const {
+  return extend_checksum(extend_checksum(0, images_.data), std::as_bytes(std::span(factor_values_)));
 }
 
 }  // namespace cuelbo

@@ -10,6 +10,8 @@
 namespace cuelbo {
 namespace {
 
+constexpr std::array<std::string_view, 3> names{"none", "threshold", "dynamic"};
+
 void draw(float* image, std::int64_t item_size, std::int64_t item, kernels::PhiloxKey key,
           std::uint32_t epoch) {
   for (std::int64_t i = 0; i < item_size; i += 4) {
@@ -26,13 +28,14 @@ void draw(float* image, std::int64_t item_size, std::int64_t item, kernels::Phil
 }  // namespace
 
 Binarize parse_binarize(std::string_view name) {
-  constexpr std::array<std::string_view, 3> names{"none", "threshold", "dynamic"};
   const auto found = std::ranges::find(names, name);
   if (found == names.end())
     usage_fail("binarize is '{}'; it must be one of {}{}", name, fmt::join(names, ", "),
                did_you_mean(name, names));
   return static_cast<Binarize>(found - names.begin());
 }
+
+std::string to_string(Binarize how) { return std::string(names[static_cast<std::size_t>(how)]); }
 
 void binarize(std::span<const std::int64_t> items, float* images, std::int64_t item_size, Binarize how,
               std::uint64_t seed, std::uint32_t epoch) {
@@ -44,6 +47,23 @@ void binarize(std::span<const std::int64_t> items, float* images, std::int64_t i
     for (std::int64_t n = 0; n < count; ++n)
       draw(images + n * item_size, item_size, items[static_cast<std::size_t>(n)], key, epoch);
   }
+}
+
+BinarizedDataset::BinarizedDataset(std::shared_ptr<const Dataset> base, Binarize how, std::uint64_t seed)
+    : Dataset(base->info()), base_(std::move(base)), how_(how), seed_(seed) {}
+
+void BinarizedDataset::gather(std::span<const std::int64_t> items, float* images) const {
+  gather_epoch(items, images, 0);
+}
+
+void BinarizedDataset::gather_epoch(std::span<const std::int64_t> items, float* images,
+                                    std::uint32_t epoch) const {
+  base_->gather_epoch(items, images, epoch);
+  binarize(items, images, item_size(), how_, seed_, epoch);
+}
+
+void BinarizedDataset::gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const {
+  base_->gather_factors(items, indices);
 }
 
 }  // namespace cuelbo

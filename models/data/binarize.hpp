@@ -2,23 +2,45 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+
+#include "models/data/dataset.hpp"
 
 namespace cuelbo {
 
 enum class Binarize {
   none,
   threshold,  // 1 from 0.5 on
-  dynamic,    // Bernoulli draws of the grey values, new in every epoch (Salakhutdinov & Murray 2008)
+  // Bernoulli draws of the grey values (Salakhutdinov & Murray 2008): training draws anew in every epoch, every
+  // other reader sees the draw of epoch 0
+  dynamic,
 };
 
 // "none", "threshold", "dynamic". UsageError for anything else.
 Binarize parse_binarize(std::string_view name);
+std::string to_string(Binarize how);
 
 // In place, images (items, item_size) in [0, 1]. A draw depends on the seed, the epoch, the item and the
 // pixel alone.
 void binarize(std::span<const std::int64_t> items, float* images, std::int64_t item_size, Binarize how,
               std::uint64_t seed, std::uint32_t epoch);
+
+// Another data set's images as zeros and ones.
+class BinarizedDataset final : public Dataset {
+ public:
+  BinarizedDataset(std::shared_ptr<const Dataset> base, Binarize how, std::uint64_t seed);
+  void gather(std::span<const std::int64_t> items, float* images) const override;
+  void gather_epoch(std::span<const std::int64_t> items, float* images, std::uint32_t epoch) const override;
+  void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const override;
+  std::uint32_t checksum() const override { return base_->checksum(); }
+
+ private:
+  std::shared_ptr<const Dataset> base_;
+  Binarize how_;
+  std::uint64_t seed_;
+};
 
 }  // namespace cuelbo

@@ -1,5 +1,7 @@
 #include "models/data/dataset.hpp"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 
@@ -40,6 +42,16 @@ void SubsetDataset::gather_factors(std::span<const std::int64_t> items, std::int
   const auto width = static_cast<std::int64_t>(factors().size());
   translated(items, items_,
              [&](auto piece, std::int64_t at) { base_->gather_factors(piece, indices + at * width); });
+}
+
+std::uint32_t SubsetDataset::checksum() const {
+  return extend_checksum(base_->checksum(), std::as_bytes(std::span(items_)));
+}
+
+std::uint32_t extend_checksum(std::uint32_t checksum, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return checksum;  // zlib takes a null pointer for a wish to begin anew
+  return static_cast<std::uint32_t>(
+      crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace cuelbo

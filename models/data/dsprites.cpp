@@ -123,8 +123,12 @@ DatasetInfo dsprites_info() {
   for (int i = 0; i < 32; ++i) pos_x.values.push_back(i / 31.0);
   Factor pos_y = pos_x;
   pos_y.name = "posY";
-  return {
-      "dSprites (regenerated)", dsprites_size, side, side, 1, {shape, scale, orientation, pos_x, pos_y}, 0};
+  return {.name = "dSprites (regenerated)",
+          .size = dsprites_size,
+          .height = side,
+          .width = side,
+          .channels = 1,
+          .factors = {shape, scale, orientation, pos_x, pos_y}};
 }
 
 }  // namespace
@@ -161,6 +165,15 @@ void Dsprites::gather_factors(std::span<const std::int64_t> items, std::int64_t*
     const DspritesFactors f = dsprites_factors(item);
     for (const std::int64_t index : {f.shape, f.scale, f.orientation, f.pos_x, f.pos_y}) *indices++ = index;
   }
+}
+
+std::uint32_t Dsprites::checksum() const {
+  std::uint32_t checksum = 0;
+  for (std::int64_t item = 0; item < dsprites_size; item += 737) {
+    const DspritesBits bits = render_dsprite(dsprites_factors(item));
+    checksum = extend_checksum(checksum, std::as_bytes(std::span(bits)));
+  }
+  return checksum;
 }
 
 }  // namespace cuelbo

@@ -45,6 +45,7 @@ class Dsprites final : public Dataset {
   Dsprites();
   void gather(std::span<const std::int64_t> items, float* images) const override;
   void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const override;
+  std::uint32_t checksum() const override;  // of a thousand images all over the data set
 };
 
 }  // namespace cuelbo

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "models/data/dataset.hpp"
+#include "models/data/pixels.hpp"
 
 namespace cuelbo {
 
@@ -14,6 +15,7 @@ struct FileOptions {
   std::string
       array;  // which array of an .npz, or which data set of a folder with several; empty: the only one
   bool transpose = false;  // swap height and width, as EMNIST needs it
+  PixelOptions pixels = {};
 };
 
 // A folder with the IDX files of MNIST or of a data set made like it: train-images-idx3-ubyte and, if they are there,

@@ -13,16 +13,18 @@ void append(Array& array, const Array& more) {
   array.shape[0] += more.shape[0];
 }
 
-Array transposed(const Array& images) {
-  if (images.rank() < 3) return images;  // ArrayDataset refuses it
+// Axis `first` changes places with the next one.
+Array transposed(const Array& images, std::size_t first) {
+  if (images.rank() < first + 2 || images.data.empty()) return images;  // ArrayDataset refuses it
   Array result = images;
-  const auto height = static_cast<std::size_t>(images.shape[1]),
-             width = static_cast<std::size_t>(images.shape[2]);
-  std::swap(result.shape[1], result.shape[2]);
-  const std::size_t pixels = static_cast<std::size_t>(images.shape[0]) * height * width;
-  const std::size_t pixel_bytes = pixels == 0 ? 0 : images.data.size() / pixels;
+  const auto height = static_cast<std::size_t>(images.shape[first]),
+             width = static_cast<std::size_t>(images.shape[first + 1]);
+  std::swap(result.shape[first], result.shape[first + 1]);
+  std::size_t outer = 1;
+  for (std::size_t k = 0; k < first; ++k) outer *= static_cast<std::size_t>(images.shape[k]);
+  const std::size_t pixel_bytes = images.data.size() / (outer * height * width);
   std::byte* to = result.data.data();
-  for (std::size_t image = 0; image < pixels; image += height * width)
+  for (std::size_t image = 0; image < outer * height * width; image += height * width)
     for (std::size_t x = 0; x < width; ++x)
       for (std::size_t y = 0; y < height; ++y, to += pixel_bytes)
         std::memcpy(to, &images.data[(image + y * width + x) * pixel_bytes], pixel_bytes);
@@ -47,9 +49,11 @@ void add_test_split(LabelledImages& train, const LabelledImages& test) {
 }
 
 std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& options) {
-  if (options.transpose) found.images = transposed(found.images);
-  auto dataset = std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
-                                                std::move(found.factor_names), found.test_size);
+  const std::size_t height = options.pixels.layout == Layout::nchw && found.images.rank() == 4 ? 2 : 1;
+  if (options.transpose) found.images = transposed(found.images, height);
+  auto dataset =
+      std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
+                                     std::move(found.factor_names), found.test_size, options.pixels);
   dataset->add_notes(std::move(found.notes));
   if (!found.class_names.empty()) dataset->name_values(0, std::move(found.class_names));
   return dataset;

@@ -85,9 +85,7 @@ void Loader::make_batch(std::int64_t step) {
   std::copy_n(order_.begin() + begin, size, to.items.begin());
   to.batch = {step, epoch, std::span<const std::int64_t>(to.items).first(static_cast<std::size_t>(size)),
               to.images};
-  dataset_->gather(to.batch.items, to.images);
-  binarize(to.batch.items, to.images, dataset_->item_size(), options_.binarize, options_.seed,
-           static_cast<std::uint32_t>(epoch));
+  dataset_->gather_epoch(to.batch.items, to.images, static_cast<std::uint32_t>(epoch));
 }
 
 void Loader::order_epoch(std::int64_t epoch) {

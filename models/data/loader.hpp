@@ -14,7 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "models/data/binarize.hpp"
 #include "models/data/dataset.hpp"
 
 namespace cuelbo {
@@ -24,8 +23,7 @@ struct LoaderOptions {
   std::uint64_t seed = 1;
   bool shuffle = true;    // a new order every epoch; else the items' own
   bool drop_last = true;  // leaves out the incomplete batch at an epoch's end
-  Binarize binarize = Binarize::none;
-  int prefetch = 3;  // batches in the ring, the consumer's included; at least 2
+  int prefetch = 3;       // batches in the ring, the consumer's included; at least 2
 };
 
 struct Batch {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
+#include "models/data/describe.hpp"
 #include "models/data/dsprites.hpp"
 #include "models/data/image_files.hpp"
 #include "models/data/where.hpp"
@@ -28,7 +30,9 @@ const std::string& needed_path(const DataConfig& config) {
 }
 
 FileOptions file_options(const DataConfig& config) {
-  return {.array = config.array, .transpose = config.transpose};
+  return {.array = config.array,
+          .transpose = config.transpose,
+          .pixels = {.scale = config.scale, .scale_of = config.scale_of, .layout = config.layout}};
 }
 
 std::shared_ptr<const Dataset> open_fashion_mnist(const DataConfig& config) {
@@ -65,10 +69,49 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
              fmt::join(names, ", "));
 }
 
+bool holds_idx_files(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (auto entry = std::filesystem::recursive_directory_iterator(folder, error);
+       !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry.depth() > 2) entry.disable_recursion_pending();
+    const std::string name = entry->path().filename().string();
+    if (name.find("ubyte") != std::string::npos) return true;
+  }
+  return false;
+}
+
+// Of a regular file: what is read from a pipe cannot be read again.
+std::string format_of(const std::filesystem::path& path) {
+  std::array<char, 4> start{};
+  std::ifstream(path, std::ios::binary).read(start.data(), start.size());
+  const std::string_view bytes(start.data(), start.size());
+  if (bytes.starts_with("\x1f\x8b") || bytes.starts_with(std::string_view("\0\0\x08", 3))) return "idx";
+  if (bytes.starts_with("\x89PNG") || bytes.starts_with("\xff\xd8\xff")) return "images";
+  return "npy";
+}
+
 }  // namespace
 
-std::shared_ptr<const Dataset> open_dataset(const DataConfig& config) {
-  return filter(open_whole(config), config.where);
+DataConfig data_at(const std::string& name_or_path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(name_or_path, error);
+  if (!exists(status) && (name_or_path == "dsprites" || name_or_path == "fashion-mnist"))
+    return {.name = name_or_path};
+  DataConfig config{.name = "npy", .path = name_or_path};
+  if (is_directory(status)) config.name = holds_idx_files(name_or_path) ? "idx" : "images";
+  if (is_regular_file(status)) config.name = format_of(name_or_path);
+  return config;
+}
+
+std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed) {
+  if (config.layout != Layout::automatic && config.name != "npy")
+    usage_fail("data.layout is for arrays (data.name = \"npy\"); the axes of {} are known", config.name);
+  std::shared_ptr<const Dataset> dataset = filter(open_whole(config), config.where);
+  if (config.binarize == Binarize::none) return dataset;
+  if (dataset->info().lowest < 0 || dataset->info().highest > 1)
+    fail("data.binarize = \"{}\" needs pixels in [0, 1], but those of {} are in {}",
+         to_string(config.binarize), dataset->name(), range_text(*dataset));
+  return std::make_shared<BinarizedDataset>(std::move(dataset), config.binarize, seed);
 }
 
 }  // namespace cuelbo

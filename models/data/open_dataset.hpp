@@ -7,6 +7,7 @@
 
 #include "models/data/binarize.hpp"
 #include "models/data/dataset.hpp"
+#include "models/data/pixels.hpp"
 #include "models/data/split.hpp"
 
 namespace cuelbo {
@@ -20,11 +21,18 @@ struct DataConfig {
   double validation_fraction = 0.05;
   double test_fraction = 0.05;
   Binarize binarize = Binarize::none;
+  std::optional<double> scale = std::nullopt;  // as PixelOptions
+  Layout layout = Layout::automatic;           // of npy only
+  ScaleOf scale_of = ScaleOf::any;             // not a key: of images that are not the run's own
 };
 
-// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the
-// files hold.
-std::shared_ptr<const Dataset> open_dataset(const DataConfig& config);
+// The images exactly as a model sees them: scaled, selected, binarized. `seed` is that of the run, for what is drawn.
+// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the files hold.
+std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed = 1);
+
+// The data.name of what a path names: a data set that needs no path, or the format of a file or folder. `config.path`
+// becomes the path, unless it is a name.
+DataConfig data_at(const std::string& name_or_path);
 
 inline Split make_split(const Dataset& dataset, const DataConfig& config, std::uint64_t seed) {
   return make_split(dataset, config.validation_fraction, config.test_fraction, seed);

@@ -55,6 +55,8 @@ int run_report(const ReportOptions& options) {
                     .checkpoint_step = run.loaded.state.step};
   try {
     report.gallery = make_gallery(run, open_run_data(run));
+  } catch (const ChangedError&) {
+    throw;
   } catch (const Error& error) {  // the data may have moved; curves and figures are still worth a page
     report.gallery_missing = error.what();
     note("no pictures: {}", error.what());

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "models/data/binarize.hpp"
 #include "models/data/dsprites.hpp"
 #include "models/data/random.hpp"
 #include "tests/support/error_checks.hpp"
@@ -41,6 +42,10 @@ std::vector<Copy> batches(const std::shared_ptr<const Dataset>& dataset, const L
   return copies;
 }
 
+std::shared_ptr<const Dataset> binarized(std::shared_ptr<const Dataset> dataset, std::uint64_t seed) {
+  return std::make_shared<BinarizedDataset>(std::move(dataset), Binarize::dynamic, seed);
+}
+
 TEST(Loader, EveryEpochIsAnotherPermutation) {
   const auto dataset = small_dataset(20);
   const auto all = batches(dataset, {.batch_size = 5, .seed = 3}, 12);
@@ -70,18 +75,30 @@ TEST(Loader, ImagesBelongToTheirItems) {
 }
 
 TEST(Loader, TheSeedAloneDecides) {
-  const auto dataset = small_dataset(50);
-  const auto reference = batches(dataset, {.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic}, 20);
+  const auto dataset = binarized(small_dataset(50), 9);
+  const auto reference = batches(dataset, {.batch_size = 8, .seed = 9}, 20);
   for (const int prefetch : {2, 3, 7})
-    EXPECT_EQ(batches(dataset,
-                      {.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic, .prefetch = prefetch}, 20),
-              reference);
-  EXPECT_NE(batches(dataset, {.batch_size = 8, .seed = 10, .binarize = Binarize::dynamic}, 20), reference);
+    EXPECT_EQ(batches(dataset, {.batch_size = 8, .seed = 9, .prefetch = prefetch}, 20), reference);
+  EXPECT_NE(batches(dataset, {.batch_size = 8, .seed = 10}, 20), reference);
+  EXPECT_NE(batches(binarized(small_dataset(50), 10), {.batch_size = 8, .seed = 9}, 20), reference);
+}
+
+TEST(Loader, DrawsAnewInEveryEpochAndReadersSeeTheFirst) {
+  const auto dataset = binarized(small_dataset(50), 9);
+  const auto all = batches(dataset, {.batch_size = 50, .shuffle = false}, 3);
+  EXPECT_NE(all[1].images, all[0].images);
+  EXPECT_NE(all[2].images, all[1].images);
+  for (const float x : all[0].images) ASSERT_TRUE(x == 0 || x == 1) << x;
+  std::vector<float> read(all[0].images.size());
+  for (int again = 0; again < 2; ++again) {
+    dataset->gather(all_items(50), read.data());
+    EXPECT_EQ(read, all[0].images);
+  }
 }
 
 TEST(Loader, ResumesAtAnyStep) {
-  const auto dataset = small_dataset(50);
-  const LoaderOptions options{.batch_size = 8, .seed = 9, .binarize = Binarize::dynamic};
+  const auto dataset = binarized(small_dataset(50), 9);
+  const LoaderOptions options{.batch_size = 8, .seed = 9};
   const auto reference = batches(dataset, options, 20);
   for (const int first : {1, 5, 6, 7, 13})
     EXPECT_EQ(batches(dataset, options, 20 - first, first),
@@ -133,7 +150,7 @@ TEST(Loader, ABatchStaysUntilTheNext) {
 // Fails when it comes to one item.
 class FailingDataset final : public Dataset {
  public:
-  FailingDataset() : Dataset({"failing", 12, 1, 1, 1, {}, 0}) {}
+  FailingDataset() : Dataset({.name = "failing", .size = 12, .height = 1, .width = 1, .channels = 1}) {}
   void gather(std::span<const std::int64_t> items, float* images) const override {
     for (const std::int64_t item : items) {
       if (item == 7) fail("item {} is broken", item);
@@ -141,6 +158,7 @@ class FailingDataset final : public Dataset {
     }
   }
   void gather_factors(std::span<const std::int64_t>, std::int64_t*) const override {}
+  std::uint32_t checksum() const override { return 0; }
 };
 
 TEST(Loader, AnErrorOfTheThreadReachesTheConsumerInItsTurn) {

@@ -1,0 +1,43 @@
+// From stored arrays to pixels: the order of the axes and the scale. An array that may mean two things is refused
+// with the way to say which.
+#pragma once
+
+#include <optional>
+
+#include "engine/io/array.hpp"
+
+namespace cuelbo {
+
+enum class Layout {
+  automatic,  // nhwc, but a shape that looks like another order is an error
+  nhwc,       // (n, H, W, C), whatever it looks like
+  nchw,       // (n, C, H, W)
+};
+
+// Which stored pixels a scale is for.
+enum class ScaleOf { any, integers, floats, booleans };
+ScaleOf scale_of(Dtype stored);
+
+struct PixelOptions {
+  // The stored value that becomes 1. None: 255 for uint8, or 1 if it holds only 0 and 1 (a mask); 1 for bool and
+  // floats, which must lie in [0, 1]; an error for other integers.
+  std::optional<double> scale;
+  // A model was trained on pixels of this kind. Others have no scale then, and a uint8 that holds only 0 and 1 is an
+  // error: one image alone would tell something else than a file of them.
+  ScaleOf scale_of = ScaleOf::any;
+  Layout layout = Layout::automatic;
+};
+
+struct Pixels {
+  Array images;              // (n, H, W, C): u8, to be divided by `divisor`, or f32, which are scaled already
+  Dtype stored = Dtype::u8;  // type in the file
+  double scale = 1;          // stored values are divided by it; 1 for bool, where any non-zero byte is 1
+  float divisor = 1;         // what the u8 elements are divided by
+  float lowest = 0, highest = 0;  // of the pixels, after scaling
+};
+
+// `images` is (n, H, W) or (n, H, W, C), or in the order that the layout says. Error: another shape, no elements, NaN
+// or Inf, or what PixelOptions refuses; it names the image.
+Pixels make_pixels(Array images, const PixelOptions& options);
+
+}  // namespace cuelbo

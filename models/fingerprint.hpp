@@ -1,0 +1,27 @@
+// What a run was trained on and with what configuration. Checkpoints carry it, and whoever uses a run again compares.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/config.hpp"
+#include "models/data/dataset.hpp"
+
+namespace cuelbo {
+
+struct Fingerprint {
+  std::string config;  // a line "key = value" for each key that results depend on
+  std::int64_t items = 0, height = 0, width = 0, channels = 0;  // of the data set
+  Dtype stored = Dtype::boolean;                                // type of the pixels in the file
+  std::string checksum;                                         // Dataset::checksum, 8 hexadecimal digits
+
+  bool empty() const { return checksum.empty(); }  // of a checkpoint by an older program
+};
+
+Fingerprint make_fingerprint(const RunConfig& config, const Dataset& dataset);
+
+// What differs, in words: "seed is 4, it was 3". Empty when nothing does, or when there is no fingerprint.
+std::string config_changes(const Fingerprint& trained, const RunConfig& now);
+std::string data_changes(const Fingerprint& trained, const Dataset& now);
+
+}  // namespace cuelbo

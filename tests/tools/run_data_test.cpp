@@ -1,0 +1,344 @@
+// A run, its data and its configuration: every command sees the images that training saw, or says why not.
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using RunData = TinyTest;
+using Shape = std::vector<std::int64_t>;
+
+// 80 images of 8×8, a bar each, in two grey values.
+Array bars(std::uint8_t bright, std::uint8_t dark) {
+  constexpr std::int64_t count = 80, side = 8;
+  std::vector<std::uint8_t> pixels(count * side * side, dark);
+  for (std::int64_t n = 0; n < count; ++n)
+    for (std::int64_t i = 0; i < side; ++i) {
+      const std::int64_t place = n / 2 % side, row = n % 2 == 0 ? place : i, column = n % 2 == 0 ? i : place;
+      pixels[static_cast<std::size_t>((n * side + row) * side + column)] = bright;
+    }
+  return make_array({count, side, side}, pixels);
+}
+
+void replace_in(const std::filesystem::path& path, const std::string& from, const std::string& to) {
+  std::ifstream in(path);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  in.close();
+  const std::size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from << " is not in\n" << text;
+  text.replace(at, from.size(), to);
+  std::ofstream(path) << text;
+}
+
+class BinarizedRun : public TinyTest {
+ protected:
+  // Trains on `images`, and gives everything that the commands say about the run.
+  void make(const std::string& name, const Array& images, const std::vector<std::string>& more) const {
+    std::filesystem::create_directory(path(name));
+    write_npy(path(name) / "images.npy", images);
+    std::vector<std::string> settings{"--set", "data.path=" + name + "/images.npy"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    train(name + "/run", settings);
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"evaluate", name + "/run"},
+          {"report", name + "/run"},
+          {"traverse", name + "/run", "-o", name + "/grid.png"},
+          {"encode", name + "/run", "-i", name + "/images.npy", "-o", name + "/codes.npz"}}) {
+      const Outcome outcome = run(command);
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+    }
+  }
+  nlohmann::json evaluation(const std::string& name) const {
+    return nlohmann::json::parse(content(name + "/run/evaluation.json"));
+  }
+  double last_validation_elbo(const std::string& name) const {
+    double elbo = std::nan("");
+    std::istringstream log(content(name + "/run/log.jsonl"));
+    for (std::string line; std::getline(log, line);)
+      if (const auto record = nlohmann::json::parse(line); record.at("kind") == "validation")
+        elbo = record.at("elbo");
+    return elbo;
+  }
+};
+
+TEST_F(BinarizedRun, ThresholdIsTheSameAsThresholdingByHand) {
+  make("grey", bars(178, 77), {"--set", "data.binarize=threshold"});
+  make("hand", bars(255, 0), {});
+  const double validation = last_validation_elbo("grey");
+  EXPECT_EQ(validation, last_validation_elbo("hand"));
+  nlohmann::json grey = evaluation("grey"), hand = evaluation("hand");
+  EXPECT_EQ(grey.at("binarize"), "threshold");
+  EXPECT_EQ(hand.at("binarize"), "none");
+  EXPECT_NEAR(grey.at("elbo").get<double>(), validation, 3);  // grey values would be off by a hundred nats
+  grey.erase("binarize");
+  hand.erase("binarize");
+  EXPECT_EQ(grey, hand);
+  for (const char* file :
+       {"/codes.npz", "/grid.png", "/run/pictures/reconstructions.png", "/run/pictures/traversals.png"})
+    EXPECT_TRUE(content("grey" + std::string(file)) == content("hand" + std::string(file))) << file;
+  EXPECT_THAT(run({"evaluate", "grey/run"}).out, HasSubstr("0 and 1 by a threshold of 0.5"));
+  EXPECT_THAT(run({"evaluate", "hand/run"}).out, HasSubstr("as they are"));
+}
+
+TEST_F(BinarizedRun, DynamicIsOneFixedDrawOutsideOfTraining) {
+  make("grey", bars(178, 77), {"--set", "data.binarize=dynamic"});
+  const nlohmann::json first = evaluation("grey");
+  EXPECT_EQ(first.at("binarize"), "dynamic");
+  const Outcome again = run({"evaluate", "grey/run"});
+  EXPECT_THAT(again.out, HasSubstr("one fixed draw with the seed 3"));
+  EXPECT_EQ(evaluation("grey"), first);
+  EXPECT_NEAR(first.at("elbo").get<double>(), last_validation_elbo("grey"), 5);
+  make("other", bars(178, 77), {"--set", "data.binarize=dynamic", "--seed", "4"});
+  EXPECT_NE(evaluation("other").at("log_likelihood"), first.at("log_likelihood"));
+}
+
+TEST_F(RunData, TheShapeIsPrinted) {
+  write_npy(path("color.npy"), make_array(Dtype::u8, {60, 16, 16, 3}));
+  const std::vector<std::string> color{"train",   "tiny.toml", "--output", "color",
+                                       "--steps", "1",         "--set",    "data.path=color.npy"};
+  EXPECT_THAT(run(color).err, HasSubstr("60 images of 16×16 with 3 channels"));
+  EXPECT_THAT(run({"train", "tiny.toml"}).err,
+              HasSubstr("80 images of 8×8 with 1 channel, uint8 divided by 255"));
+}
+
+TEST_F(RunData, ChannelsFirstAreRefusedOrTransposed) {
+  std::vector<std::uint8_t> pixels;
+  for (int i = 0; i < 60 * 3 * 16 * 16; ++i) pixels.push_back(static_cast<std::uint8_t>(i * 37 % 251));
+  write_npy(path("first.npy"), make_array({60, 3, 16, 16}, pixels));
+  std::vector<std::string> command{"train",   "tiny.toml", "--output", "run",
+                                   "--steps", "1",         "--set",    "data.path=first.npy"};
+  EXPECT_TRUE(fails(run(command), 1, "images.transpose(0, 2, 3, 1)"));
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+  command.insert(command.end(), {"--set", "data.layout=nchw"});
+  EXPECT_THAT(run(command).err, HasSubstr("60 images of 16×16 with 3 channels"));
+  // Its codes are those of the transposed file.
+  std::vector<std::uint8_t> last;
+  for (std::size_t n = 0; n < 60; ++n)
+    for (std::size_t p = 0; p < 256; ++p)
+      for (std::size_t c = 0; c < 3; ++c) last.push_back(pixels[(n * 3 + c) * 256 + p]);
+  write_npy(path("last.npy"), make_array({60, 16, 16, 3}, last));
+  ASSERT_TRUE(succeeds(run({"encode", "run", "-i", "first.npy", "-o", "a.npz"})));
+  ASSERT_TRUE(succeeds(run({"encode", "run", "-i", "last.npy", "-o", "b.npz", "--set", "data.layout=auto"})));
+  EXPECT_EQ(content("a.npz"), content("b.npz"));
+  command.back() = "data.layout=nhwc";
+  command[3] = "insisting";
+  EXPECT_THAT(run(command).err, HasSubstr("60 images of 3×16 with 16 channels"));
+}
+
+// A dark image among bright ones has the codes that it has alone.
+TEST_F(RunData, TheScaleBelongsToTheRun) {
+  Array images = bars(230, 20);
+  std::fill_n(images.data.begin(), 64, std::byte{1});  // nothing brighter than 1/255
+  write_npy(path("images.npy"), images);
+  train();
+  EXPECT_THAT(content("model/config.toml"), HasSubstr("scale = 255.0\n"));
+  Array alone = images;
+  alone.data.resize(64);
+  alone.shape[0] = 1;
+  write_npy(path("alone.npy"), alone);
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "alone.npy", "-o", "alone.npz"})));
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "company.npz"})));
+  const Array one = NpzReader(path("alone.npz")).read("mean"),
+              all = NpzReader(path("company.npz")).read("mean");
+  EXPECT_TRUE(std::equal(one.data.begin(), one.data.end(), all.data.begin()));
+  // A run on masks takes no brighter file for a mask, unless it is told the scale of that file.
+  write_npy(path("mask.npy"), bars(1, 0));
+  train("mask", {"--set", "data.path=mask.npy"});
+  EXPECT_THAT(content("mask/config.toml"), HasSubstr("scale = 1.0\n"));
+  write_npy(path("bytes.npy"), bars(255, 0));
+  EXPECT_TRUE(fails(run({"encode", "mask", "-i", "bytes.npy", "-o", "c.npz"}), 1, "set data.scale"));
+  ASSERT_TRUE(succeeds(run({"encode", "mask", "-i", "mask.npy", "-o", "a.npz"})));
+  ASSERT_TRUE(succeeds(run({"encode", "mask", "-i", "bytes.npy", "-o", "b.npz", "--set", "data.scale=255"})));
+  EXPECT_EQ(content("a.npz"), content("b.npz"));
+}
+
+TEST_F(RunData, AStatedScaleTakesImagesOutsideOfZeroToOne) {
+  std::vector<std::int16_t> values;
+  for (const std::byte x : bars(230, 20).data)
+    values.push_back(static_cast<std::int16_t>(10 * static_cast<int>(x) - 1000));
+  write_npy(path("images.npy"), make_array({80, 8, 8}, values));
+  const std::vector<std::string> train{"train", "tiny.toml", "--output", "model"};
+  const auto with = [&](const std::vector<std::string>& settings) {
+    std::vector<std::string> command = train;
+    for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
+    return run(command);
+  };
+  EXPECT_TRUE(fails(with({}), 1, "images are int16"));
+  EXPECT_TRUE(fails(with({"data.scale=1000"}), 1, "decoder.likelihood = \"bernoulli\" needs [0, 1]"));
+  EXPECT_TRUE(fails(with({"data.scale=1000"}), 1, "[-0.8, 1.3] (int16 divided by 1000)"));
+  EXPECT_TRUE(fails(with({"data.scale=1000", "data.binarize=threshold", "decoder.likelihood=gaussian"}), 1,
+                    "data.binarize = \"threshold\" needs pixels in [0, 1]"));
+  EXPECT_FALSE(std::filesystem::exists(path("model")));
+  const Outcome outcome = with({"data.scale=1000", "decoder.likelihood=gaussian"});
+  EXPECT_TRUE(succeeds(outcome));
+  EXPECT_THAT(outcome.err, HasSubstr("int16 divided by 1000"));
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
+  EXPECT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"})));
+}
+
+TEST_F(RunData, ARelativePathMeansTheSameFileFromEverywhere) {
+  train();
+  EXPECT_THAT(content("model/config.toml"), HasSubstr("path = \"" + path("images.npy").string() + "\""));
+  ASSERT_TRUE(succeeds(run({"evaluate", "model"})));
+  const std::string first = content("model/evaluation.json");
+  // Another file of the same name in another folder is not taken for it.
+  std::filesystem::create_directory(path("elsewhere"));
+  write_npy(path("elsewhere/images.npy"), bars(10, 200));
+  ASSERT_TRUE(succeeds(cuelbo({"evaluate", "../model"}, path("elsewhere"))));
+  EXPECT_EQ(content("model/evaluation.json"), first);
+}
+
+// Everything that reads the data of a run.
+const std::vector<std::vector<std::string>> readers{{"evaluate", "model"},
+                                                    {"traverse", "model", "-o", "grid.png"},
+                                                    {"report", "model"},
+                                                    {"train", "--resume", "model", "--steps", "60"}};
+
+TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
+  train();
+  const Array good = read_npy(path("images.npy"));
+  const auto refused = [&](const Array& images, const std::string& message) {
+    write_npy(path("images.npy"), images);
+    const std::string config = content("model/config.toml");
+    for (const auto& reader : readers)
+      EXPECT_TRUE(fails(run(reader), 1, "the data of 'model' was changed after training: " + message))
+          << reader[0];
+    EXPECT_FALSE(std::filesystem::exists(path("grid.png")));
+    EXPECT_FALSE(std::filesystem::exists(path("model/evaluation.json")));
+    EXPECT_FALSE(std::filesystem::exists(path("model/report.html")));
+  };
+  Array other = good;
+  other.data.back() = std::byte{21};  // the least change
+  refused(other, "80 images of 8×8 with 1 channel as before, but with other pixels");
+  Array fewer = good;
+  fewer.data.resize(79 * 64);
+  fewer.shape[0] = 79;
+  refused(fewer, "there are 79 images of 8×8 with 1 channel, there were 80 images of 8×8");
+  Array flat = good;
+  flat.shape = {80, 4, 16};
+  write_npy(path("images.npy"), flat);
+  for (const auto& reader : readers)
+    EXPECT_TRUE(fails(run(reader), 1,
+                      reader[0] == "train"
+                          ? "there are 80 images of 4×16 with 1 channel, there were 80 images of 8×8"
+                          : "images are 4x16x1 (height, width, channels), the model takes 8x8x1"))
+        << reader[0];
+  std::vector<float> floats = good.as_f32();
+  for (float& x : floats) x /= 255;
+  refused(make_array(good.shape, floats), "the images are float32, they were uint8");
+
+  write_npy(path("images.npy"), other);
+  for (std::vector<std::string> reader : readers) {
+    reader.emplace_back("--accept-changes");
+    const Outcome outcome = run(reader);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out + outcome.err, HasSubstr("note: changed after training: 80 images")) << reader[0];
+  }
+  // Going on makes it the run's data.
+  EXPECT_TRUE(succeeds(run({"train", "--resume", "model", "--steps", "70"})));
+}
+
+TEST_F(RunData, AChangedFactorIsAChange) {
+  const Array images = read_npy(path("images.npy"));
+  const auto write = [&](std::int64_t last) {
+    std::vector<std::int64_t> factors(80, 1);
+    factors.back() = last;
+    write_npz(path("images.npz"), {{"images", images}, {"factors", make_array({80, 1}, factors)}});
+  };
+  write(0);
+  train("model", {"--set", "data.path=images.npz"});
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
+  write(1);
+  EXPECT_TRUE(fails(run({"evaluate", "model"}), 1, "with other pixels or factors"));
+}
+
+TEST_F(RunData, AMovedDataFileMayBeNamedAnew) {
+  train();
+  std::filesystem::rename(path("images.npy"), path("moved.npy"));
+  EXPECT_TRUE(fails(run({"evaluate", "model"}), 1, "images.npy"));
+  replace_in(path("model/config.toml"), "images.npy", "moved.npy");
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
+}
+
+TEST_F(RunData, AConfigThatWasEditedIsRefusedByAllWhoUseTheRun) {
+  train();
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"})));
+  std::vector<std::vector<std::string>> users = readers;
+  users.insert(users.end(), {{"encode", "model", "-i", "images.npy", "-o", "new.npz"},
+                             {"decode", "model", "-i", "codes.npz", "-o", "new.npy"},
+                             {"export", "model", "-o", "new.safetensors"}});
+  const std::string good = content("model/config.toml");
+  const auto refused = [&](const std::string& from, const std::string& to, const std::string& message) {
+    std::ofstream(path("model/config.toml")) << good;
+    replace_in(path("model/config.toml"), from, to);
+    for (const auto& user : users)
+      EXPECT_TRUE(fails(run(user), 1, "model/config.toml' was changed after training: " + message))
+          << user[0];
+  };
+  refused("seed = 3", "seed = 4", "seed is 4, it was 3; restore it");
+  refused("test_fraction = 0.2", "test_fraction = 0.3", "data.test_fraction is 0.3, it was 0.2");
+  refused("likelihood = \"bernoulli\"", "likelihood = \"gaussian\"",
+          "decoder.likelihood is \"gaussian\", it was \"bernoulli\"");
+  std::ofstream(path("model/config.toml")) << good;
+  // One user is enough for the other keys.
+  users = {{"evaluate", "model"}};
+  refused("activation = \"relu\"", "activation = \"tanh\"",
+          "encoder.activation is \"tanh\", it was \"relu\"");
+  refused("validation_fraction = 0.2", "validation_fraction = 0.1",
+          "data.validation_fraction is 0.1, it was 0.2");
+  refused("binarize = \"none\"", "binarize = \"threshold\"",
+          "data.binarize is \"threshold\", it was \"none\"");
+  refused("scale = 255.0", "scale = 256.0", "data.scale is 256.0, it was 255.0");
+  refused("scale = 255.0\n", "", "data.scale is \"auto\", it was 255.0");
+  refused("temperature = 0.66", "temperature = 0.5",
+          "latent.0 is { name = \"kind\", discrete = 3, temperature = 0.5 }");
+  refused("name = \"form\"", "name = \"shape\"", "latent.2 is { name = \"shape\", gaussian = 3 }");
+  refused("between_group_tc = 2.0", "between_group_tc = 3.0",
+          "objective.between_group_tc is 3.0, it was 2.0");
+  refused("precision = \"fp32\"", "precision = \"bf16\"", "precision is \"bf16\", it was \"fp32\"");
+  refused("batch_size = 16", "batch_size = 8", "data.batch_size is 8, it was 16");
+
+  std::ofstream(path("model/config.toml")) << good;
+  replace_in(path("model/config.toml"), "seed = 3", "seed = 4");
+  const Outcome outcome = run({"evaluate", "model", "--accept-changes"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out + outcome.err, HasSubstr("note: changed after training: seed is 4, it was 3"));
+
+  // What does not change results may be changed.
+  std::ofstream(path("model/config.toml")) << good;
+  for (const auto& [from, to] :
+       std::vector<std::pair<std::string, std::string>>{{"steps = 40", "steps = 50"},
+                                                        {"log_every = 10", "log_every = 5"},
+                                                        {"validate_every = 20", "validate_every = 10"},
+                                                        {"device = \"auto\"", "device = \"cpu\""},
+                                                        {"threads = 0", "threads = 1"},
+                                                        {"seed = 3", "# mine\nseed = 3"}})
+    replace_in(path("model/config.toml"), from, to);
+  for (const auto& reader : readers) EXPECT_TRUE(succeeds(run(reader))) << reader[0];
+}
+
+TEST_F(RunData, ABatchLargerThanTheDataNamesTheKey) {
+  Array three = bars(230, 20);
+  three.data.resize(3 * 64);
+  three.shape[0] = 3;
+  write_npy(path("images.npy"), three);
+  EXPECT_TRUE(
+      fails(run({"train", "tiny.toml", "--output", "m", "--set", "data.batch_size=8"}), 2,
+            "data.batch_size is 8, but 1 of 3 images are left to train on (1 to validate, 1 to test)"));
+}
+
+}  // namespace
+}  // namespace cuelbo::test
