@@ -1,5 +1,6 @@
 // From the schema of the configuration to a JSON Schema, which editors of TOML and scripts understand.
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -15,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 Json number_of(const char* type, const Range& range) {
   const auto bound = [](double x) {
-    return x == std::floor(x) ? Json(static_cast<std::int64_t>(x)) : Json(x);
+    return x == std::floor(x) && std::abs(x) < 1e15 ? Json(static_cast<std::int64_t>(x)) : Json(x);
   };
   Json json{{"type", type}};
   if (std::isfinite(range.least))
@@ -38,6 +39,9 @@ Json type_of(const T&, const Range& range) {
   return number_of("integer", range);
 }
 Json type_of(double, const Range& range) { return number_of("number", range); }
+Json type_of(const std::optional<double>&, const Range& range) {
+  return {{"oneOf", {number_of("number", range), Json{{"enum", Json::array({"auto"})}}}}};
+}
 Json type_of(bool, Names) { return {{"type", "boolean"}}; }
 Json type_of(const std::string&, Names names) {
   return names.empty() ? Json{{"type", "string"}} : Json{{"enum", names}};
