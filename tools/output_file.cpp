@@ -23,6 +23,12 @@ std::string lower(std::string text) {
   return text;
 }
 
+// Of the file that an output becomes: the target of a link, which may be missing yet.
+fs::path real_folder(const fs::path& output) {
+  std::error_code error;
+  return fs::weakly_canonical(output, error).parent_path();
+}
+
 bool is_same(const fs::path& a, const fs::path& b) {
   std::error_code error;
   return fs::equivalent(a, b, error) && !error;
@@ -35,6 +41,7 @@ OutputFile::OutputFile(std::string name, std::string_view suffix) : name_(std::m
     // A folder is refused when it is written, as what it is.
     if (std::error_code error; !fs::is_directory(name_, error) && !lower(name_).ends_with(suffix))
       usage_fail("-o '{}': the name must end in {}, the format that is written", name_, suffix);
+    refuse_checkpoints();
     return;
   }
   if (suffix != ".json" && suffix != ".html" && isatty(STDOUT_FILENO) == 1)
@@ -44,23 +51,27 @@ OutputFile::OutputFile(std::string name, std::string_view suffix) : name_(std::m
   path_ = *directory_ / ("output" + std::string(suffix));
 }
 
+void OutputFile::refuse_checkpoints() const {
+  const fs::path folder = real_folder(name_), run = folder.parent_path();
+  if (std::error_code error; folder.filename() == "checkpoint" && fs::exists(run / "config.toml", error))
+    usage_fail("-o '{}' is among the checkpoints of the run '{}': name another place", name_, run.string());
+}
+
 void OutputFile::check_writable() const { const AtomicFile attempt(path_); }
 
 void OutputFile::refuse_input(const std::string& input) const {
   std::error_code error;
   if (name_ == "-" || input.empty()) return;
   if (is_same(name_, input)) usage_fail("-o '{}' is the input '{}': name another file", name_, input);
-  if (!fs::is_directory(input, error)) return;
-  for (fs::path folder = fs::weakly_canonical(name_, error).parent_path(); folder.has_relative_path();
-       folder = folder.parent_path())
+  if (!lower(name_).ends_with(".png") || !fs::is_directory(input, error)) return;
+  for (fs::path folder = real_folder(name_); folder.has_relative_path(); folder = folder.parent_path())
     if (is_same(folder, input))
       usage_fail("-o '{}' is inside the input '{}': name another place", name_, input);
 }
 
 void OutputFile::refuse_inputs_of(const RunDirectory& run) const {
-  refuse_input(run.file("checkpoint"));
   const DataConfig& data = run.config().data;
-  // Other folders hold files with names of their own, beside which an output does no harm.
+  // In other folders a picture is not taken for one of the data set.
   if (std::error_code error; data.name == "images" || !fs::is_directory(data.path, error))
     refuse_input(data.path);
 }

@@ -16,15 +16,14 @@ namespace cuelbo {
 class OutputFile {
  public:
   // `suffix` is the format that is written, as in ".npz". "-" means standard output. Throws UsageError for another
-  // suffix, and for standard output that is a terminal or holds JSON already.
+  // suffix, for a place among the checkpoints of any run, and for standard output that is a terminal or holds JSON.
   OutputFile(std::string name, std::string_view suffix);
 
   // Throws Error if the file cannot be written. Whoever computes for long asks before.
   void check_writable() const;
-  // Throws UsageError if the file is `input` or inside it, by whatever name.
+  // Throws UsageError if the file is `input`, by whatever name, or a picture inside that folder.
   void refuse_input(const std::string& input) const;
-  // The same for what a run was made of: its checkpoints and its data.
-  void refuse_inputs_of(const RunDirectory& run) const;
+  void refuse_inputs_of(const RunDirectory& run) const;  // the same for its data
 
   // Where to write. With "-", a temporary file that finish() copies to standard output.
   const std::string& path() const { return path_; }
@@ -34,6 +33,8 @@ class OutputFile {
   void report(const std::string& what, Fields fields) const;
 
  private:
+  void refuse_checkpoints() const;
+
   std::string name_, path_;
   std::optional<TemporaryDirectory> directory_;
 };

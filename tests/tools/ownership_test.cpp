@@ -117,17 +117,28 @@ TEST_F(Ownership, AnOutputIsNoInput) {
   refuses({"decode", "model", "-i", "codes.npz", "-o", "codes.npz"}, "must end in .npy");
   // A run's checkpoints, and what would be taken for one of them.
   refuses({"export", "model", "-o", "model/checkpoint/best.safetensors"},
-          "inside the input 'model/checkpoint'");
-  refuses({"export", "model", "-o", "model/checkpoint/step-00000099.safetensors"}, "inside the input");
-  refuses({"export", "model", "-o", "here/model/checkpoint/step-00000040.safetensors"}, "inside the input");
+          "is among the checkpoints of the run '");
+  refuses({"export", "model", "-o", "model/checkpoint/step-00000099.safetensors"}, "among the checkpoints");
+  refuses({"export", "model", "-o", "here/model/checkpoint/step-00000040.safetensors"},
+          "among the checkpoints");
   write_npz(path("call.npz"), {{"a", make_array({4}, std::vector<float>(4))}});
   refuses({"kernels", "run", "add", "--device", "cpu", "--shape", "count=4", "--random", "-i", "call.npz",
            "-o", "here/call.npz"},
           "is the input 'call.npz'");
+  refuses({"export", "model", "-o", "copy/checkpoint/best.safetensors"}, "among the checkpoints");
   // Its data.
   fs::copy_file(path("images.npy"), path("other.npy"));
   refuses({"decode", "model", "-i", "codes.npz", "-o", "here/images.npy"}, "is the input '");
   EXPECT_EQ(run({"decode", "model", "-i", "codes.npz", "-o", "decoded.npy"}).code, 0);  // may be repeated
+  // A folder of pictures, which a new picture would join; other files may lie there.
+  fs::create_directory(path("photos"));
+  ASSERT_EQ(run({"traverse", "model", "-o", "photos/a.png"}).code, 0);
+  fs::copy_file(path("photos/a.png"), path("photos/z.png"));
+  train("wide", {"--set", "data.name=images", "--set", "data.path=photos", "--set", "data.test_fraction=0",
+                 "--set", "data.validation_fraction=0", "--set", "data.batch_size=2"});
+  refuses({"traverse", "wide", "-o", "photos/b.png"}, "is inside the input '");
+  refuses({"traverse", "wide", "-o", "here/photos/a.png"}, "is inside the input '");
+  EXPECT_EQ(cuelbo({"encode", "../wide", "-i", ".", "-o", "codes.npz"}, path("photos")).code, 0);
 }
 
 TEST_F(Ownership, TheSuffixIsTheFormat) {

@@ -34,6 +34,15 @@ class Stopping : public TinyTest {
     return step;
   }
 
+  // Returns when a file that holds something is in the folder.
+  void wait_for_content(const std::string& folder) const {
+    while (true) {
+      std::error_code error;  // files come and go
+      for (const auto& entry : fs::recursive_directory_iterator(path(folder), error))
+        if (entry.is_regular_file(error) && entry.file_size(error) > 0 && !error) return;
+    }
+  }
+
   // TensorBoard's file without what depends on the clock.
   std::string events(const std::string& run) const {
     for (const std::string& name : directory_content(path(run)))
@@ -178,21 +187,14 @@ TEST_F(Stopping, AnEndedCommandLeavesNoTemporaryFiles) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) {
     RunningCuelbo running({"data", "dsprites", "-o", "out/data.npz"}, directory_.path(),
                           {.script = R"(ulimit -c 0; exec "$0" "$@")"});
-    while (directory_content(path("out")).empty()) {
-    }
+    wait_for_content("out");
     running.signal(signal);
     EXPECT_EQ(running.wait().code, -signal);
     EXPECT_TRUE(directory_content(path("out")).empty()) << signal;
   }
   RunningCuelbo piped({"data", "dsprites", "-o", "-"}, directory_.path(),
                       {.script = R"(TMPDIR=tmp exec "$0" "$@")"});
-  const auto writes = [&] {
-    for (const auto& entry : fs::recursive_directory_iterator(path("tmp")))
-      if (entry.is_regular_file()) return true;
-    return false;
-  };
-  while (!writes()) {
-  }
+  wait_for_content("tmp");
   piped.signal(SIGTERM);
   EXPECT_EQ(piped.wait().code, -SIGTERM);
   EXPECT_TRUE(directory_content(path("tmp")).empty());
@@ -202,8 +204,7 @@ TEST_F(Stopping, AKilledCommandsTemporaryFilesGoWithTheNextOne) {
   fs::create_directory(path("out"));
   {
     RunningCuelbo running({"data", "dsprites", "-o", "out/data.npz"}, directory_.path());
-    while (directory_content(path("out")).empty()) {
-    }
+    wait_for_content("out");
     running.signal(SIGKILL);
     running.wait();
   }
