@@ -151,7 +151,9 @@ fi
 
 printf '\n'
 printf '%s\n' "${timings[@]}"
-((${#missing_isas[@]} == 0)) || printf 'not executed here: %s\n' "$(printf ', %s' "${missing_isas[@]}" | cut -c3-)"
+in_words() { printf ', %s' "$@" | cut -c3-; }
+((${#usable_isas[@]} == 0)) || printf 'executed: %s\n' "$(in_words "${usable_isas[@]}")"
+((${#missing_isas[@]} == 0)) || printf 'not executed here: %s\n' "$(in_words "${missing_isas[@]}")"
 printf '%d tests passed, %d skipped, %d failed; %d stages, %d failed' \
   "$passed" "$skipped" "$failed" "$stages" "${#failures[@]}"
 ((${#failures[@]} == 0)) || printf ' (%s)' "${failures[*]}"

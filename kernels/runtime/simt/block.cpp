@@ -11,6 +11,7 @@
 #endif
 
 #include "kernels/runtime/simt/coordinates.hpp"
+#include "kernels/runtime/simt/poison.hpp"
 #include "kernels/runtime/simt/shared_memory.hpp"
 
 constinit thread_local uint3 threadIdx{~0U, 0, 0}, blockIdx{~0U, 0, 0};
@@ -83,7 +84,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
   blockDim = task.block;
   gridDim = task.grid;
   const std::span<std::byte> statics = static_shared_memory();
-  std::ranges::fill(statics, std::byte{poison});
+  poison_static_shared_memory(statics);
   if (observer != nullptr)
     observer->begin_block(*this, block_index, {static_cast<std::byte*>(shared_), task.shared_bytes}, statics);
 #if defined(__SANITIZE_ADDRESS__)
@@ -335,7 +336,11 @@ void BlockRunner::complete_warp(int warp) {
 
 bool BlockRunner::try_complete(int warp, unsigned mask, WarpCall::Perform perform) {
   WarpCall* calls[warp_size] = {};
-  for (int lane = 0; lane < warp_size; ++lane) {
+  // Begins with the lane that comes next, which is most likely still missing.
+  const int step = task_->order == ThreadOrder::reverse ? warp_size - 1 : 1;
+  int lane = running_ % warp_size;
+  for (int n = 0; n < warp_size; ++n) {
+    lane = (lane + step) % warp_size;
     if ((mask >> lane & 1) == 0) continue;
     const int t = warp * warp_size + lane;
     if (t >= count_) continue;
@@ -347,9 +352,8 @@ bool BlockRunner::try_complete(int warp, unsigned mask, WarpCall::Perform perfor
   }
   perform(calls, mask);
   if (observer != nullptr) observer->warp_operation(warp, mask);
-  for (int lane = 0; lane < warp_size; ++lane)
-    if (calls[lane] != nullptr)
-      threads_[static_cast<std::size_t>(warp * warp_size + lane)].state = State::ready;
+  for (int i = 0; i < warp_size; ++i)
+    if (calls[i] != nullptr) threads_[static_cast<std::size_t>(warp * warp_size + i)].state = State::ready;
   // The first thread in order goes on first, so that warps drift as far apart as barriers let them: that is what shows a
   // missing one. Threads in front of this warp's wait, or they would be running.
   cursor_ = task_->order == ThreadOrder::forward   ? warp * warp_size
