@@ -69,12 +69,16 @@ void RunDirectory::set_steps(std::int64_t steps) {
   config_.training.steps = steps;
 }
 
-void RunDirectory::begin() {
+void RunDirectory::mark() {
   if (lock_ == nullptr) lock_ = std::make_shared<RunLock>(path_, RunLock::Missing::refuse);
+  lock_->keep();
+}
+
+void RunDirectory::begin() {
+  mark();
+  create_directories(file(folder));
   if (!config_is_written_) write_file(file(config_name), to_toml(config_));
   config_is_written_ = true;
-  lock_->keep();
-  create_directories(file(folder));
 }
 
 bool RunDirectory::is_marked() const {
@@ -97,6 +101,8 @@ void RunDirectory::check_unused() const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename();
+    std::error_code ignored;
+    if (entry.is_directory(ignored) && fs::is_empty(entry.path(), ignored)) continue;
     if (std::ranges::find(written_names, name) != written_names.end() ||
         name.starts_with("events.out.tfevents."))
       fail("'{}' holds '{}', which is not a run's and would be replaced: choose another --output", path_,
@@ -126,11 +132,16 @@ std::vector<std::string> RunDirectory::checkpoints() const {
 }
 
 void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best) {
-  if (lock_ != nullptr) path_ = lock_->directory();
-  create_directories(file(folder));
+  while (true) {
+    if (lock_ != nullptr) path_ = lock_->directory();
+    try {
+      write_checkpoints(parameters, info, best);
+      break;
+    } catch (const Error&) {
+      if (lock_ == nullptr || lock_->directory() == path_) throw;  // otherwise it was renamed just now
+    }
+  }
   const std::string directory = file(folder) + "/";
-  if (best) write_checkpoint(directory + best_name, parameters, info);
-  write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
   const std::vector<std::string> names = checkpoints();
   std::error_code error;  // an old checkpoint that cannot be removed does no harm
   for (std::size_t i = kept_checkpoints; i < names.size(); ++i) fs::remove(directory + names[i], error);
@@ -138,6 +149,13 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
   for (const auto& entry : fs::directory_iterator(directory, error))
     if (entry.path().filename().string().find(".safetensors.partial-") != std::string::npos)
       fs::remove(entry.path(), error);
+}
+
+void RunDirectory::write_checkpoints(ParameterSet& parameters, const CheckpointInfo& info, bool best) const {
+  create_directories(file(folder));
+  const std::string directory = file(folder) + "/";
+  if (best) write_checkpoint(directory + best_name, parameters, info);
+  write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {

@@ -26,8 +26,10 @@ class RunDirectory {
   // An existing run, to go on with: like open(), and locks it.
   static RunDirectory resume(const std::string& path);
 
-  void set_steps(std::int64_t steps);  // how far to go; begin() stores it
+  void set_steps(std::int64_t steps);        // how far to go; begin() stores it
   void set_config(const RunConfig& config);  // begin() stores it
+  // From now on the directory is a run's, even if training fails.
+  void mark();
   // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
   void begin();
   // False where the file system has no locks, so that nothing keeps a second process away.
@@ -51,7 +53,8 @@ class RunDirectory {
  private:
   RunDirectory(std::string path, RunConfig config) : path_(std::move(path)), config_(std::move(config)) {}
   std::vector<std::string> checkpoints() const;  // file names, newest first, best left out
-  bool is_marked() const;                        // a run was begun here, or is being begun
+  void write_checkpoints(ParameterSet& parameters, const CheckpointInfo& info, bool best) const;
+  bool is_marked() const;  // a run was begun here, or is being begun
   void check_is_run() const;
   void check_unused() const;
 

@@ -124,6 +124,7 @@ class Trainer {
         log_(run.path(), resumed_ ? state_.step : -1, events.logged),
         loader_(dataset_, split_.train, {.batch_size = config_.batch_size, .seed = config_.seed},
                 state_.step) {
+    run_.begin();
     if (!resumed_) log_.run(description());
     announce();
   }
@@ -171,7 +172,7 @@ class Trainer {
   TrainingState begin(bool accept_changes) {
     const TrainingState state = resume(accept_changes);
     if (run_.config().data.scale != config_.data.scale) run_.set_config(config_);
-    run_.begin();
+    run_.mark();
     return state;
   }
 

@@ -55,8 +55,21 @@ bool is_stale(const std::filesystem::path& temporary, std::string_view process) 
   return free;
 }
 
+// The temporary name without what tells processes apart. File systems allow 255 bytes.
+std::string temporary_prefix(const std::filesystem::path& path) {
+  constexpr std::size_t longest = 255 - 32;
+  std::string name = path.filename();
+  if (name.size() > longest) {
+    std::size_t end = longest;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80)
+      --end;  // not inside a UTF-8 character
+    name.resize(end);
+  }
+  return name.append(partial);
+}
+
 void remove_stale(const std::filesystem::path& path) {
-  const std::string prefix = path.filename().native() + std::string(partial);
+  const std::string prefix = temporary_prefix(path);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory_of(path), error)) {
     const std::string name = entry.path().filename();
@@ -90,8 +103,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(follow_links(std::mov
 
 void AtomicFile::create_temporary() {
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
-    temporary_ = path_;
-    temporary_ += fmt::format("{}{}-{}", partial, getpid(), attempt);
+    temporary_ = directory_of(path_) / fmt::format("{}{}-{}", temporary_prefix(path_), getpid(), attempt);
     listed_.emplace(temporary_, TemporaryPath::Kind::file);
     descriptor_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ >= 0 || (errno == EEXIST && attempt < 1000)) continue;

@@ -162,8 +162,10 @@ TEST_F(OwnedRun, SomebodysFilesAreNotReplaced) {
     EXPECT_EQ(snapshot(directory_.path()), before);
     fs::remove_all(folder);
   }
-  // Files with other names may stay where they are.
+  // Files with other names may stay where they are, and a checkpoint folder may be on another disk.
   fs::create_directory(path("job"));
+  fs::create_directory(path("disk"));
+  fs::create_directory_symlink(path("disk"), path("job/checkpoint"));
   write_file(path("job/slurm-1.out"), "");
   EXPECT_EQ(train_quietly(RunDirectory::create(path("job"), config())), TrainingOutcome::finished);
 }
@@ -202,6 +204,17 @@ TEST_F(OwnedRun, AFurtherGoalIsStoredWhenTrainingBegins) {
   run.set_steps(30);
   EXPECT_EQ(train_quietly(run), TrainingOutcome::finished);
   EXPECT_EQ(RunDirectory::open(path()).config().training.steps, 30);
+}
+
+TEST_F(OwnedRun, AFurtherGoalIsNotStoredIfTrainingCannotBegin) {
+  train_until(RunDirectory::create(path(), config()), 6);
+  fs::remove(path() / "log.jsonl");
+  fs::create_directory(path() / "log.jsonl");
+  const auto before = snapshot(path());
+  RunDirectory run = RunDirectory::resume(path());
+  run.set_steps(30);
+  EXPECT_TRUE(fails_with([&] { train_quietly(run); }, "log.jsonl"));
+  EXPECT_EQ(snapshot(path()), before);
 }
 
 TEST_F(OwnedRun, ReadingWritesNothing) {

@@ -67,6 +67,19 @@ TEST(AtomicFile, KeepsTheOrderOfSmallAndLargePieces) {
   EXPECT_EQ(text_of(directory / "a"), expected);
 }
 
+TEST(AtomicFile, TakesNamesOfAnyLength) {
+  const test::TemporaryDirectory directory;
+  for (const std::size_t length : {200U, 230U, 255U}) {
+    for (const std::string& letter : {std::string("x"), std::string("ä")}) {
+      std::string name;
+      while (name.size() + letter.size() <= length) name += letter;
+      write_file(directory / name, "new");
+      EXPECT_EQ(text_of(directory / name), "new");
+    }
+  }
+  EXPECT_EQ(directory_content(directory.path()).size(), 6U);
+}
+
 TEST(AtomicFile, ObeysUmask) {
   const test::TemporaryDirectory directory;
   const mode_t before = umask(027);
