@@ -37,11 +37,14 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
     target_include_directories(cuelbo_simt_options SYSTEM INTERFACE ${cuelbo_library_includes})
     target_compile_definitions(cuelbo_simt_options INTERFACE CUELBO_HAVE_CUDA_LIBRARIES=1)
   endif()
+  # For faults in kernels: a large frame may not leap over the guard of a stack, and addr2line takes the file of an inlined
+  # call in DWARF 5 for another one (binutils 2.40).
+  set(cuelbo_simt_faults -fstack-clash-protection -gdwarf-4)
   # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which stands in for ThreadSanitizer's
   # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
-  # addr2line takes the file of an inlined call in DWARF 5 for another one (binutils 2.40).
-  set(cuelbo_simt_instrumented -O1 -g1 -gdwarf-4 -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0 -fno-tree-sra
-                               -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
+  # Of divisions by zero, the compiler would turn some into others that do not trap.
+  set(cuelbo_simt_instrumented -O1 -g1 ${cuelbo_simt_faults} -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0
+                               -fsanitize=integer-divide-by-zero -fno-sanitize-recover=integer-divide-by-zero -fno-tree-sra -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
 
   # cuelbo_simt_objects(<name> SOURCES <source>… OPTIONS <compiler option>…)
   function(cuelbo_simt_objects name)
@@ -50,7 +53,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
     target_link_libraries(${name} PRIVATE cuelbo_simt_options)
     target_compile_options(${name} PRIVATE -Wno-unknown-pragmas -Wno-maybe-uninitialized ${arg_OPTIONS})
   endfunction()
-  cuelbo_sources(simt_runtime kernels/runtime/simt kernels/runtime/simt/checked)
+  cuelbo_sources(simt_runtime kernels/runtime/simt "kernels/runtime/simt/(checked|source)")
   if(NOT CUELBO_HAVE_CUDA_LIBRARIES)
     list(FILTER simt_runtime EXCLUDE REGEX "/simt/libraries/")
   endif()
@@ -59,7 +62,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   # g++ ignores `#pragma unroll`; this unrolls what a kernel expects to be unrolled. It cannot follow what a tile holds.
   cuelbo_simt_objects(cuelbo_simt_runtime SOURCES ${simt_runtime})
   cuelbo_simt_objects(cuelbo_simt_kernels SOURCES ${simt_kernels}
-                      OPTIONS --param=max-completely-peeled-insns=4000 --param=max-completely-peel-times=64)
+                      OPTIONS ${cuelbo_simt_faults} --param=max-completely-peeled-insns=4000 --param=max-completely-peel-times=64)
 
   # cuelbo_simt_library(<name> <objects>…). Of an inline function the linker keeps the first copy: the runtime comes first,
   # so that its own accesses are never announced.

@@ -3,7 +3,8 @@
 
 set(source_device ${cuelbo_cuda_device})
 list(FILTER source_device EXCLUDE REGEX "/kernel_tables\\.cpp$")
-add_library(cuelbo_source_runtime STATIC ${source_device} "${PROJECT_SOURCE_DIR}/engine/cuda/no_kernels/kernel_tables.cpp"
+cuelbo_sources(source_functions kernels/runtime/simt/source)
+add_library(cuelbo_source_runtime STATIC ${source_device} ${source_functions} "${PROJECT_SOURCE_DIR}/engine/cuda/no_kernels/kernel_tables.cpp"
             "${PROJECT_BINARY_DIR}/generated/simt/kernels/runtime/libraries.cpp")
 set_target_properties(cuelbo_source_runtime PROPERTIES ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_include_directories(cuelbo_source_runtime PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -14,7 +15,7 @@ set(source_symbols "${PROJECT_BINARY_DIR}/generated/source_module.map")
 file(CONFIGURE OUTPUT "${source_symbols}" CONTENT "{ global: cuelbo_device_module; cuelbo_source_launch; local: *; };\n")
 
 separate_arguments(source_flags UNIX_COMMAND "${CMAKE_CXX_FLAGS}")
-set(source_compile ${source_flags} -std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections -w ${cuelbo_simt_instrumented}
+set(source_compile ${source_flags} -std=c++20 -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections ${cuelbo_simt_instrumented}
                    "-I${PROJECT_SOURCE_DIR}" -isystem "${CUELBO_CUDA_INCLUDE}" -DCUELBO_SIMT=1)
 # The runtime is linked first: of an inline function the linker keeps the first copy, and the runtime's is not instrumented.
 foreach(option IN LISTS source_compile)

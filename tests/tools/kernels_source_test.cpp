@@ -1,6 +1,7 @@
 // `cuelbo kernels profile --source`: kernels that somebody else wrote.
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -140,6 +141,77 @@ TEST_F(KernelsSource, FindsFaultsAtTheirLine) {
               HasSubstr("mine.cu:5: block (0, 0, 0), thread (63, 0, 0): write of 4 bytes outside"));
 }
 
+// What ends a program on a CPU is found at its line, and the program goes on to say so. Each run compiles its kernel, so the
+// kinds that tests/kernels/simt tries are not all here.
+TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
+  const std::string file = write(
+      "static int host = [] { exit(3); return 1; }(); __device__ int depth(volatile int* x, int n) {\n"
+      "  volatile int here[32]; here[n % 32] = n;\n"
+      "  return *x == 1 ? n : depth(x, n + 1) + here[0];\n"
+      "}\n"
+      "__global__ void all(int* x, int which) {\n"
+      "  int i = threadIdx.x + blockDim.x * threadIdx.y;\n"
+      "  __syncthreads();\n"
+      "  switch (which) {\n"
+      "    case 0: x[i] = i % x[i]; break;\n"
+      "    case 1: x[i] = (-2147483647 - 1) / (x[i] - 1); break;\n"
+      "    case 2: x[i] = depth(x, 0); break;\n"
+      "    case 3: assert(x[i] == 1); break;\n"
+      "    case 4: __trap();\n"
+      "    case 5: exit(0);\n"
+      "    case 6: while (x[i] == 0) { x[i] = 0; }\n"
+      "    case 7: all<<<1, 1>>>(x, 0);\n"
+      "  }\n"
+      "}\n");
+  const struct {
+    const char *which, *line, *text;
+  } faults[] = {
+      {"0", "9", "integer division by zero; a GPU does not stop here, its result is unspecified"},
+      {"1", "10", "integer division of the smallest number by -1, whose result does not fit"},
+      {"2", "", "the thread's stack of 1024 KiB is used up: by recursion, or by large local arrays"},
+      {"3", "12", "the assertion 'x[i] == 1' does not hold"},
+      {"4", "13", "__trap()"},
+      {"5", "14", "exit(), which is a function of the host"},
+      {"7", "16", "a launch by a kernel; dynamic parallelism is not executed on the CPU"},
+      {"6", "15", "the block still runs after 1000000 steps (--loop-limit): a loop without end"},
+  };
+  for (const auto& fault : faults) {
+    const Outcome outcome =
+        profile(file, "all", "1", "8,4", std::string("i32[32]=zeros out; i32=") + fault.which,
+                {"--loop-limit", "1000000"});
+    EXPECT_TRUE(fails(outcome, 1, fault.text)) << fault.which;
+    EXPECT_THAT(outcome.err, HasSubstr(fmt::format("mine.cu:{}", fault.line)));
+    EXPECT_THAT(outcome.err, HasSubstr(": block (0, 0, 0), thread (0, 0, 0): "));
+  }
+}
+
+TEST_F(KernelsSource, NumbersAreNotNarrowed) {
+  const std::string file =
+      write("__global__ void k(int* x, unsigned char n, float f) {\n  x[0] = n + (int)f;\n}\n");
+  const auto error = [&](const std::string& args, const std::string& block,
+                         std::vector<std::string> more = {}) {
+    const Outcome outcome = profile(file, "k", "1", block, args, std::move(more));
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(error("i32[1]; u8=300; f32=1", "1"),
+              HasSubstr("--args: 'u8=300': 300 is outside the range of u8, 0 to 255"));
+  EXPECT_THAT(error("", "2048"), HasSubstr("--block: X is 2048; at most 1024 is possible"));
+  EXPECT_THAT(error("", "64,32"), HasSubstr("64×32×1 are 2048 threads; a block has at most 1024"));
+  EXPECT_THAT(error("", "1,1,65"), HasSubstr("Z is 65; at most 64 is possible"));
+  EXPECT_THAT(error("", "1", {"--shared", "300000"}),
+              HasSubstr("--shared is 300000; it must be at least 0 and at most 232448"));
+  EXPECT_EQ(run({"kernels", "profile", "--source", file, "--kernel", "k", "--grid", "1,65536"}).code, 2);
+  // The kernel's parameters do not narrow what --args gives either.
+  EXPECT_TRUE(
+      fails(profile(file, "k", "1", "1", "i32[1]; i32=300; f32=1"), 1, "changes value from ‘300’ to ‘44’"));
+  TemporaryDirectory out;
+  const Outcome outcome =
+      profile(file, "k", "1", "1", "i32[1] out; i32=200; i32=55", {"-o", (out / "y.npz").string()});
+  ASSERT_TRUE(succeeds(outcome));
+  EXPECT_EQ(read_npz(out / "y.npz").at("argument 1").as<int>()[0], 255);
+}
+
 TEST_F(KernelsSource, SaysWhatIsWrong) {
   const std::string file = write("__global__ void k(float* x) {\n  x[0] = 1\n}\n");
   const auto error = [&](const std::string& kernel, const std::string& grid, const std::string& args,
@@ -150,7 +222,7 @@ TEST_F(KernelsSource, SaysWhatIsWrong) {
   };
   EXPECT_THAT(error("kk", "1", "f32[1]", 2), HasSubstr("has no kernel 'kk' (did you mean 'k'?)"));
   EXPECT_THAT(error("k", "0", "f32[1]", 2), HasSubstr("--grid"));
-  EXPECT_THAT(error("k", "1", "f32[]", 2), HasSubstr("--args"));
+  EXPECT_THAT(error("k", "1", "f32[]", 2), HasSubstr("--args: 'f32[]': '' is not a number"));
   EXPECT_THAT(error("k", "1", "f32[1]", 1), HasSubstr("mine.cu:2:11: error: expected ‘;’"));
   write("__global__ void k(float* x) {\n  x[0] = 1;\n}\n");
   EXPECT_THAT(error("k", "1", "i32[1]", 1), HasSubstr("--kernel k --args: error: cannot convert"));

@@ -53,6 +53,14 @@ double Visit::number(const char* name, double standard) {
   return used_[name] = found == shape_.end() ? standard : found->second;
 }
 
+double Visit::fits(const char* name, double value, double most, double least_above_zero) {
+  if (std::abs(value) > most)
+    usage_fail("{}={}: it must lie between {:.6g} and {:.6g}", name, value, -most, most);
+  if (value != 0 && std::abs(value) <= least_above_zero / 2)
+    usage_fail("{}={}: it would become 0; the least number above 0 is {:.6g}", name, value, least_above_zero);
+  return value;
+}
+
 double Visit::whole(const char* name, double standard, double least, double most) {
   const double value = number(name, standard);
   if (value != std::floor(value) || value < least)

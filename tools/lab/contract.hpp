@@ -85,17 +85,19 @@ class Visit {
   Visit(const Shape& shape, const std::map<std::string, void*>* addresses)
       : shape_(shape), addresses_(addresses) {}
 
-  // A size is a whole number from `least` on, a factor any finite number. UsageError for any other value.
+  // A size is a whole number from `least` on, a factor any finite number that its type holds. UsageError for any other value.
   template <class T>
   void size(const char* name, T& member, double standard, double least = 0) {
     if constexpr (std::is_enum_v<T>) {
       static_assert(std::is_same_v<T, kernels::Activation>);
       member = static_cast<T>(whole(name, standard, 0, 4));
     } else if constexpr (std::is_integral_v<T>) {
-      const double most = std::is_same_v<T, std::int64_t> ? 0x1p53 : std::numeric_limits<T>::max();
+      // Whole numbers up to here are exact in a double.
+      const double most = std::is_same_v<T, std::int64_t> ? 0x1p53 - 1 : std::numeric_limits<T>::max();
       member = static_cast<T>(whole(name, standard, least, most));
     } else {
-      member = static_cast<T>(number(name, standard));
+      using Limits = std::numeric_limits<T>;
+      member = static_cast<T>(fits(name, number(name, standard), Limits::max(), Limits::denorm_min()));
     }
   }
   bool option(const char* name, bool standard) { return whole(name, standard ? 1 : 0, 0, 1) != 0; }
@@ -125,6 +127,7 @@ class Visit {
   const Shape& used() const { return used_; }  // every size with its value
 
  private:
+  static double fits(const char* name, double value, double most, double least_above_zero);
   double whole(const char* name, double standard, double least, double most);
   void* add(Buffer buffer);
 

@@ -29,11 +29,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double most_shared_bytes = 227 << 10;  // of a block, on any GPU
+
 struct ProfileOptions {
   std::string kernel, shape, gpu = "h100";
   std::string source, source_kernel, arguments, output;  // of a user's file
   std::vector<unsigned> grid{1}, block{1};
   std::size_t shared_bytes = 0;
+  std::uint64_t loop_limit = 100'000'000;
   std::string code;  // file
   DeviceOptions device{.name = "simt-checked"};
   std::uint64_t seed = 1;
@@ -83,25 +86,41 @@ int profile_variant(const ProfileOptions& options) {
   return exit_done;
 }
 
-std::array<unsigned, 3> sizes(const std::vector<unsigned>& given, const char* option) {
-  std::array<unsigned, 3> result{1, 1, 1};
+using Sizes = std::array<unsigned, 3>;
+
+Sizes sizes(const std::vector<unsigned>& given, const Sizes& most, const char* option) {
+  Sizes result{1, 1, 1};
   if (given.empty() || given.size() > 3 || std::ranges::find(given, 0U) != given.end())
     usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
   std::ranges::copy(given, result.begin());
+  for (std::size_t i = 0; i < result.size(); ++i)
+    if (result[i] > most[i])
+      usage_fail("{}: {} is {}; at most {} is possible", option, "XYZ"[i], result[i], most[i]);
   return result;
+}
+
+// The limits of every GPU.
+void set_sizes(const ProfileOptions& options, lab::SourceLaunch& launch) {
+  constexpr std::uint64_t most_threads = 1024;
+  launch.grid = sizes(options.grid, {0x7fffffff, 0xffff, 0xffff}, "--grid");
+  launch.block = sizes(options.block, {1024, 1024, 64}, "--block");
+  const std::uint64_t threads = std::uint64_t{launch.block[0]} * launch.block[1] * launch.block[2];
+  if (threads > most_threads)
+    usage_fail("--block: {} are {} threads; a block has at most {}", fmt::join(launch.block, "×"), threads,
+               most_threads);
+  launch.shared_bytes = options.shared_bytes;
 }
 
 int profile_source(const ProfileOptions& options) {
   check_output_beside_results(options.output, ".npz", options.source);
   if (!options.kernel.empty()) usage_fail("'{}': a kernel of --source is named by --kernel", options.kernel);
   if (options.source_kernel.empty()) usage_fail("--source: --kernel NAME is missing");
-  const lab::SourceLaunch launch{.file = options.source,
-                                 .kernel = options.source_kernel,
-                                 .grid = sizes(options.grid, "--grid"),
-                                 .block = sizes(options.block, "--block"),
-                                 .shared_bytes = options.shared_bytes,
-                                 .arguments = lab::parse_source_arguments(options.arguments),
-                                 .seed = options.seed};
+  lab::SourceLaunch launch{.file = options.source,
+                           .kernel = options.source_kernel,
+                           .loop_limit = options.loop_limit,
+                           .arguments = lab::parse_source_arguments(options.arguments),
+                           .seed = options.seed};
+  set_sizes(options, launch);
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   lab::SourceProfile result = lab::profile_source(launch);
   const lab::CompilerReport compiled = lab::compile_source(launch, gpu);
@@ -150,7 +169,11 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
               std::tuple("--block", &options.block, "Threads of a block, likewise")})
           limit_to(command.add_option(name, *sizes, description)->delimiter(','), at_least(1),
                    largest<unsigned>);
-        add_number(command, "--shared", options.shared_bytes, at_least(0), "Bytes of dynamic shared memory");
+        add_number(command, "--shared", options.shared_bytes, at_least(0, most_shared_bytes),
+                   "Bytes of dynamic shared memory");
+        add_number(command, "--loop-limit", options.loop_limit, at_least(0),
+                   "Steps of a block after which a loop counts as endless; 0: never")
+            ->capture_default_str();
         command.add_option("--args", options.arguments,
                            "The kernel's arguments, as in \"f32[1024] out; f32[1024]=random; i32=1024\"");
         command.add_option("-o,--output", options.output,

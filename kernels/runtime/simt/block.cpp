@@ -11,6 +11,7 @@
 #endif
 
 #include "kernels/runtime/simt/coordinates.hpp"
+#include "kernels/runtime/simt/faults.hpp"
 #include "kernels/runtime/simt/poison.hpp"
 #include "kernels/runtime/simt/shared_memory.hpp"
 
@@ -42,16 +43,19 @@ std::string to_string(const Finding& finding) {
          to_string(finding.thread) + ": " + finding.text;
 }
 
-BlockRunner::BlockRunner() = default;
-BlockRunner::~BlockRunner() = default;
-
 BlockRunner& BlockRunner::current() { return *static_cast<BlockRunner*>(running_block); }
+BlockRunner* BlockRunner::of_running_kernel() {
+  BlockRunner* const runner = running_block == &no_block ? nullptr : &current();
+  return runner == nullptr || runner->active_ == &runner->main_ ? nullptr : runner;
+}
 
 bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
+  catch_faults();
+  const Watchdog watchdog(task.code_limit != 0);
   task_ = &task;
   block_index_ = block_index;
   count_ = live_ = static_cast<int>(task.block.x * task.block.y * task.block.z);
-  arrived_ = cursor_ = 0;
+  arrived_ = cursor_ = running_ = 0;
   failed_ = false;
   if (std::ssize(threads_) < count_) threads_.resize(static_cast<std::size_t>(count_));
   for (int t = 0; t < count_; ++t) {
@@ -62,7 +66,7 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
     thread.uncommitted = 0;
     thread.between_code = false;
   }
-  running_ = 0;
+  entries_before_ = entries_;
   lockstep_ = observer != nullptr && observer->in_lockstep();
   if (lockstep_) entered_.assign(static_cast<std::size_t>(warps()), {});
   random_.seed(task.seed ^ (block_index.x + 0x9e3779b97f4a7c15U * (block_index.y + 65536U * block_index.z)));
@@ -94,20 +98,17 @@ bool BlockRunner::run(const BlockTask& task, uint3 block_index) {
                             shared_storage_.data() + shared_storage_.size() - shared - task.shared_bytes);
 #endif
 
+  active_ = &main_;
   void* const before = std::exchange(running_block, this);
   running_ = next_runnable();
-  active_ = &main_;
-  Fiber& first = free_fiber();
-  leave(first);
+  leave(free_fiber());
   running_block = before;
   if (observer != nullptr) observer->end_block();
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_UNPOISON_MEMORY_REGION(shared_storage_.data(), shared_storage_.size());
 #endif
-  if (failed_) {  // the stacks of threads that wait for ever
-    free_fibers_.clear();
-    fibers_.clear();
-  }
+  if (failed_) free_fibers_.clear();
+  if (failed_) fibers_.clear();  // the stacks of threads that wait for ever
   return !failed_;
 }
 

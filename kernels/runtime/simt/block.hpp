@@ -64,12 +64,14 @@ struct BlockTask {
   std::size_t shared_bytes = 0;
   ThreadOrder order = ThreadOrder::forward;
   std::uint64_t seed = 0;
+  // Pieces of straight code that its threads may enter together, so that endless loops end; 0: any number.
+  std::uint64_t code_limit = 0;
 };
 
 class BlockRunner {
  public:
-  BlockRunner();
-  ~BlockRunner();
+  BlockRunner() = default;
+  ~BlockRunner() = default;
   BlockRunner(const BlockRunner&) = delete;
   BlockRunner& operator=(const BlockRunner&) = delete;
 
@@ -80,6 +82,7 @@ class BlockRunner {
   // ---- for the running thread
 
   static BlockRunner& current();
+  static BlockRunner* of_running_kernel();  // null: the calling OS thread is in no kernel
   CUELBO_NOT_OBSERVED void* shared_memory() const { return shared_; }
   void barrier(Location where);
   void warp_operation(WarpCall& call);
@@ -92,6 +95,7 @@ class BlockRunner {
   void commit_async_copies();
   void wait_async_copies(std::size_t groups_left);
   [[noreturn]] void fail(Location where, std::string what);
+  const Fiber& stack() const { return *active_; }
   // It begins a piece of straight code, with this frame; in lockstep, when it is its lane's turn.
   void enter_code(const void* code, const void* frame);
   uint3 index_of(int t) const;  // threadIdx of the t-th thread
@@ -169,8 +173,8 @@ class BlockRunner {
   Finding finding_;
 
   bool lockstep_ = false;
-  std::uint64_t entries_ = 0;
-  std::vector<CodeEntry> entered_;  // by the first lane of each warp
+  std::uint64_t entries_ = 0, entries_before_ = 0;  // into pieces of straight code; when the block began
+  std::vector<CodeEntry> entered_;                  // by the first lane of each warp
 
   std::vector<std::byte> shared_storage_;
   void* shared_ = nullptr;

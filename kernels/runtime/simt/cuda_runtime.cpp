@@ -256,7 +256,8 @@ class Runtime {
                          .block = launch.block,
                          .shared_bytes = launch.shared_bytes,
                          .order = order_,
-                         .seed = seed_};
+                         .seed = seed_,
+                         .code_limit = launch.code_limit};
     const std::int64_t blocks = std::int64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
     const auto nth_block = block_order(blocks);
     std::mutex finding_mutex;

@@ -19,8 +19,8 @@ namespace cuelbo::simt {
 
 namespace {
 
-// Kernels keep tiles in registers, so stacks are shallow; pages that are never touched cost nothing.
-constexpr std::size_t stack_bytes = std::size_t{256} << 10;
+// A thread of a GPU may have 512 KiB of local memory, and frames are larger here. Pages that are never touched cost nothing.
+constexpr std::size_t stack_bytes = std::size_t{1} << 20;
 
 // What begin() has to know: a fiber's first instruction has no arguments.
 [[maybe_unused]] thread_local Fiber* switching_from = nullptr;  // by the sanitizers
@@ -99,6 +99,10 @@ Fiber::~Fiber() {
   if (mapping_ != nullptr) ASAN_UNPOISON_MEMORY_REGION(bottom_, size_);
 #endif
   if (mapping_ != nullptr) munmap(mapping_, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + stack_bytes);
+}
+
+bool Fiber::guards(const void* address) const {
+  return mapping_ != nullptr && address >= mapping_ && address < bottom_;
 }
 
 void Fiber::begin() {

@@ -27,6 +27,8 @@ class Fiber {
     return mapping_ == nullptr ? std::span<const std::byte>()
                                : std::span(static_cast<const std::byte*>(bottom_), size_);
   }
+  // Whether the address lies in the guard page: the stack is used up.
+  bool guards(const void* address) const;
 
  private:
   struct Context;  // registers, where no assembly serves

@@ -3,10 +3,18 @@
 #include <tuple>
 
 #include "kernels/runtime/simt/block.hpp"
+#include "kernels/runtime/simt/faults.hpp"
 
 namespace cuelbo::simt {
 
 void BlockRunner::enter_code(const void* code, const void* frame) {
+  ++entries_;
+  if (task_->code_limit != 0) {
+    Watchdog::come_to_code();
+    if (entries_ - entries_before_ > task_->code_limit)
+      fail(calling_line(), "the block still runs after " + std::to_string(task_->code_limit) +
+                               " steps (--loop-limit): a loop without end, or a wait for what runs after it");
+  }
   if (!lockstep_) return;
   const OutsideKernel outside(*this);
   Thread& thread = threads_[static_cast<std::size_t>(running_)];
@@ -14,7 +22,7 @@ void BlockRunner::enter_code(const void* code, const void* frame) {
   thread.next = {
       .code = reinterpret_cast<std::uintptr_t>(code),
       .depth = static_cast<std::size_t>(stack.data() + stack.size() - static_cast<const std::byte*>(frame)),
-      .time = ++entries_};
+      .time = entries_};
   thread.between_code = true;
   let_others_run();
   thread.between_code = false;

@@ -24,6 +24,7 @@ struct KernelLaunch {
   std::shared_ptr<const void> arguments;
   dim3 grid, block;
   std::size_t shared_bytes = 0;
+  std::uint64_t code_limit = 0;  // of each block, see BlockTask
   const void* kernel = nullptr;  // its address, which is its identity
 };
 

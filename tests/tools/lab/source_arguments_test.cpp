@@ -1,13 +1,18 @@
 // What --args says of the arguments of a user's kernel.
 #include "tools/lab/source/arguments.hpp"
 
+#include <cstring>
+
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "engine/error.hpp"
 
 namespace cuelbo::lab {
 namespace {
 
+using testing::AllOf;
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -35,23 +40,98 @@ TEST(SourceArguments, AreArraysAndScalars) {
   EXPECT_EQ(a[2].buffer.fill.kind, Fill::Kind::constant);
   EXPECT_EQ(a[2].buffer.fill.scale, 0);
   EXPECT_FALSE(a[3].array);
-  EXPECT_EQ(a[3].value, "1024");
+  EXPECT_EQ(a[3].value, "static_cast<int>(1024LL)");
   EXPECT_EQ(a[4].type, "float");
-  EXPECT_EQ(a[4].value, "-0.5");
+  EXPECT_EQ(a[4].value, "-0.5F");
   EXPECT_TRUE(parse_source_arguments("").empty());
 }
 
 TEST(SourceArguments, SayWhatIsWrong) {
-  EXPECT_THAT(refusal("f33[2]"), HasSubstr("'f33' is no type"));
-  EXPECT_THAT(refusal("f32[2"), HasSubstr("'f32[2' is not understood"));
-  EXPECT_THAT(refusal("f32[0]"), HasSubstr("from 1 on"));
-  EXPECT_THAT(refusal("f32[1.5]"), HasSubstr("whole number"));
-  EXPECT_THAT(refusal("f32[n]"), HasSubstr("'n' is no number"));
-  EXPECT_THAT(refusal("f32[2]=rnadom"), HasSubstr("'rnadom' is no number"));
+  EXPECT_THAT(refusal("f33[2]"), HasSubstr("'f33' is not a type"));
+  EXPECT_THAT(refusal("f32[2"), HasSubstr("--args: 'f32[2': this is not understood"));
+  EXPECT_THAT(refusal("f32[0]"), HasSubstr("at least 1"));
+  EXPECT_THAT(refusal("f32[1.5]"), HasSubstr("1.5 is not a whole number"));
+  EXPECT_THAT(refusal("f32[n]"), HasSubstr("'n' is not a number"));
+  EXPECT_THAT(refusal("f32[2]=rnadom"), HasSubstr("'rnadom' is not a number"));
   EXPECT_THAT(refusal("f32"), HasSubstr("is not understood"));
-  EXPECT_THAT(refusal("i32=0.5"), HasSubstr("whole numbers"));
+  EXPECT_THAT(refusal("i32=0.5"), HasSubstr("0.5 is not a whole number"));
   EXPECT_THAT(refusal("f32x4=1"), HasSubstr("is not understood"));
-  EXPECT_THAT(refusal("f32=nan"), HasSubstr("is no number"));
+  EXPECT_THAT(refusal("f32=nan"), HasSubstr("'nan' is not a number"));
+}
+
+// The ends of every type are taken as they are; what lies beyond them is refused, in arrays and scalars alike.
+TEST(SourceArguments, AreNeverNarrowed) {
+  const struct {
+    const char *type, *least, *most, *below, *above;
+  } ranges[] = {
+      {"u8", "0", "255", "-1", "256"},
+      {"i8", "-128", "127", "-129", "128"},
+      {"u16", "0", "65535", "-1", "65536"},
+      {"i16", "-32768", "32767", "-32769", "32768"},
+      {"u32", "0", "4294967295", "-1", "4294967296"},
+      {"i32", "-2147483648", "2147483647", "-2147483649", "2147483648"},
+      {"u64", "0", "18446744073709551615", "-1", "18446744073709551616"},
+      {"i64", "-9223372036854775808", "9223372036854775807", "-9223372036854775809", "9223372036854775808"},
+      {"f32", "-3.4028234e38", "3.4028234e38", "-3.5e38", "1e39"},
+      {"f64", "-1.7976931348623157e308", "1.7976931348623157e308", "-1e309", "1e999"},
+  };
+  for (const auto& range : ranges) {
+    for (const std::string form : {"=", "[4]="}) {
+      const std::string argument = range.type + form;
+      EXPECT_EQ(refusal(argument + range.least), "no error") << argument << range.least;
+      EXPECT_EQ(refusal(argument + range.most), "no error") << argument << range.most;
+      for (const std::string value : {range.below, range.above})
+        EXPECT_THAT(refusal(argument + value), HasSubstr("--args: '" + argument + value + "': " + value +
+                                                         " is outside the range of " + range.type))
+            << argument << value;
+    }
+  }
+  EXPECT_THAT(refusal("u8=300"), HasSubstr("300 is outside the range of u8, 0 to 255"));
+  EXPECT_THAT(refusal("i32[4]=0.5"),
+              HasSubstr("0.5 is not a whole number; i32 holds -2147483648 to 2147483647"));
+  EXPECT_THAT(refusal("u8=1e3"), HasSubstr("1e3 is outside the range of u8"));
+  EXPECT_THAT(refusal("i32=1e999"), HasSubstr("1e999 is outside the range of i32"));
+  EXPECT_THAT(refusal("u64=1e300"), HasSubstr("1e300 is outside the range of u64"));
+  EXPECT_THAT(refusal("i64=9.1e15"), HasSubstr("write all of its digits"));
+  EXPECT_THAT(refusal("f32=1e-60"), HasSubstr("1e-60 would become 0 in f32"));
+  for (const std::string text :
+       {"", "1x", "0x", "0xg", "--1", "+1", "1 2", "1,5", "0b1", "inf", "-inf", "NAN", "1e"})
+    for (const std::string type : {"i32=", "f32=", "u64[2]=", "f64[2]="})
+      EXPECT_THAT(refusal(type + text),
+                  AnyOf(HasSubstr("is not a number"), HasSubstr("is outside the range")))
+          << type << text;
+}
+
+TEST(SourceArguments, HoldTheNumbersAsWritten) {
+  const auto value = [](const std::string& text) { return parse_source_arguments(text).front().value; };
+  EXPECT_EQ(value("i32=010"), "static_cast<int>(10LL)");
+  EXPECT_EQ(value("i32=1e6"), "static_cast<int>(1000000LL)");
+  EXPECT_EQ(value("u32=0xFFffFFff"), "static_cast<unsigned>(4294967295ULL)");
+  EXPECT_EQ(value("i32=-2147483648"), "static_cast<int>(-2147483647LL - 1)");
+  EXPECT_EQ(value("i64=9007199254740993"), "static_cast<long long>(9007199254740993LL)");
+  EXPECT_EQ(value("f32=16777217"), "16777216.0F");
+  EXPECT_EQ(value("f64=0.1"), "0.1");
+  const auto element = parse_source_arguments("i64[2]=9007199254740993").front().element;
+  std::int64_t held = 0;
+  ASSERT_EQ(element.size(), sizeof held);
+  std::memcpy(&held, element.data(), sizeof held);
+  EXPECT_EQ(held, 9007199254740993);
+}
+
+TEST(SourceArguments, HaveCountsThatFit) {
+  EXPECT_EQ(parse_source_arguments("f32[1e3]").front().buffer.count(), 1000);
+  EXPECT_THAT(refusal("f32[-1]"), HasSubstr("-1 elements; there must be at least 1"));
+  EXPECT_THAT(refusal("f32[99999999999999999999]"), HasSubstr("is outside the range of a count"));
+  EXPECT_THAT(refusal("f64x4[4611686018427387904]"), HasSubstr("--args: 'f64x4[4611686018427387904]'"));
+  EXPECT_THAT(refusal("f32[1000000000000000]"), HasSubstr("GiB of memory"));
+  // Each fits, the two together do not.
+  const std::string half = std::to_string(sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE) / 5 * 3);
+  EXPECT_EQ(refusal("u8[" + half + "]"), "no error");
+  EXPECT_THAT(refusal("u8[" + half + "]; u8[" + half + "]"), HasSubstr("GiB of memory"));
+  EXPECT_EQ(refusal("u8[256]=index"), "no error");
+  EXPECT_THAT(refusal("u8[257]=index"), HasSubstr("the last index, 256, is more than u8 can hold"));
+  EXPECT_THAT(refusal("i8[1000]=index"), HasSubstr("up to 127"));
+  EXPECT_THAT(refusal("f32[16777218]=index"), HasSubstr("up to 16777216"));
 }
 
 }  // namespace

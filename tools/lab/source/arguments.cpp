@@ -1,11 +1,10 @@
 #include "tools/lab/source/arguments.hpp"
 
 #include <array>
-#include <charconv>
-#include <cmath>
 
 #include "engine/error.hpp"
 #include "tools/lab/source/code.hpp"
+#include "tools/lab/source/number.hpp"
 
 namespace cuelbo::lab {
 
@@ -30,16 +29,7 @@ constexpr std::array types{
 
 constexpr const char* form =
     "TYPE[COUNT], TYPE[COUNT]=random|zeros|ones|index|NUMBER, either with ' out' behind it, or TYPE=NUMBER; "
-    "TYPE is f32, "
-    "f64, i8, i16, i32, i64, u8, u16, u32 or u64, of arrays also with x2 or x4 behind it";
-
-double number(std::string_view text, std::string_view argument) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
-    usage_fail("--args: '{}': '{}' is no number; expected is {}", argument, text, form);
-  return value;
-}
+    "TYPE is f32, f64, i8, i16, i32, i64, u8, u16, u32 or u64, of arrays also with x2 or x4 behind it";
 
 bool whole(Dtype dtype) { return dtype != Dtype::f32 && dtype != Dtype::f64; }
 
@@ -48,75 +38,87 @@ Fill random_fill(Dtype dtype) {
   return whole(dtype) ? Fill{.kind = Fill::Kind::integers, .scale = 100} : Fill{};
 }
 
-Fill fill_of(std::string_view how, Dtype dtype, std::string_view argument) {
-  if (how == "random") return random_fill(dtype);
-  if (how == "zeros") return {.kind = Fill::Kind::constant, .scale = 0};
-  if (how == "ones") return {.kind = Fill::Kind::constant, .scale = 1};
-  if (how == "index") return {.kind = Fill::Kind::index};
-  return {.kind = Fill::Kind::constant, .scale = number(how, argument)};
+void fill(SourceArgument& argument, std::string_view how, const Type& type) {
+  Buffer& buffer = argument.buffer;
+  if (how == "random") return;
+  if (how == "zeros" || how == "ones") {
+    buffer.fill = {.kind = Fill::Kind::constant, .scale = how == "ones" ? 1.0 : 0.0};
+  } else if (how == "index") {
+    buffer.fill = {.kind = Fill::Kind::index};
+    const auto last = static_cast<std::uint64_t>(buffer.count()) - 1;
+    if (last > largest_index(type.dtype))
+      fail("the last index, {}, is more than {} can hold; it counts exactly up to {}", last, type.name,
+           largest_index(type.dtype));
+  } else {
+    argument.element = parse_number(how, type.dtype, type.name).bytes;
+  }
+}
+
+SourceArgument parse_array(std::string_view text, const Type& type, std::int64_t lanes, std::size_t index) {
+  const auto wrong = [&] { fail("this is not understood; the form is {}", form); };
+  const std::size_t close = text.find(']');
+  if (close == std::string_view::npos) wrong();
+  const std::int64_t count = parse_count(trim(text.substr(1, close - 1)));
+  if (count > (std::int64_t{1} << 58)) fail("{} elements are more than any memory holds", count);
+  SourceArgument argument{
+      .type = lanes == 1 ? std::string(type.cpp) : fmt::format("{}{}", type.vector, lanes),
+      .array = true,
+      .buffer = {.name = fmt::format("argument {}", index + 1),
+                 .role = Role::input,
+                 .type = type.dtype,
+                 .dims = {count * lanes},
+                 .fill = random_fill(type.dtype)}};
+  std::string_view rest = trim(text.substr(close + 1));
+  bool out = false;
+  if (rest == "out" || rest.ends_with(" out")) {
+    out = true;
+    rest = trim(rest.substr(0, rest.size() - 3));
+  }
+  if (rest.starts_with('=')) {
+    fill(argument, trim(rest.substr(1)), type);
+    if (out) argument.buffer.role = Role::updated;
+  } else if (!rest.empty()) {
+    wrong();
+  } else if (out) {
+    argument.buffer.role = Role::output;
+  }
+  return argument;
 }
 
 SourceArgument parse_argument(std::string_view text, std::size_t index) {
   const std::size_t name_end = std::min(text.find_first_of("[=x "), text.size());
   const auto* type = types.begin();
   while (type != types.end() && type->name != text.substr(0, name_end)) ++type;
-  if (type == types.end())
-    usage_fail("--args: '{}': '{}' is no type; expected is {}", text, text.substr(0, name_end), form);
-  SourceArgument argument{.type = std::string(type->cpp)};
+  if (type == types.end()) fail("'{}' is not a type; the form is {}", text.substr(0, name_end), form);
   std::string_view rest = text.substr(name_end);
   std::int64_t lanes = 1;
   if (rest.starts_with("x2") || rest.starts_with("x4")) {
     lanes = rest[1] - '0';
-    argument.type = fmt::format("{}{}", type->vector, lanes);
     rest.remove_prefix(2);
   }
-  const auto wrong = [&] { usage_fail("--args: '{}' is not understood; expected is {}", text, form); };
-  if (rest.starts_with('[')) {
-    const std::size_t close = rest.find(']');
-    if (close == std::string_view::npos) wrong();
-    const double count = number(trim(rest.substr(1, close - 1)), text);
-    if (count < 1 || count != std::floor(count) || count > 0x1p40)
-      usage_fail("--args: '{}': an array has a whole number of elements, from 1 on", text);
-    rest = trim(rest.substr(close + 1));
-    argument.array = true;
-    argument.buffer = {.name = fmt::format("argument {}", index + 1),
-                       .role = Role::input,
-                       .type = type->dtype,
-                       .dims = {static_cast<std::int64_t>(count) * lanes},
-                       .fill = random_fill(type->dtype)};
-    bool out = false;
-    if (rest == "out" || rest.ends_with(" out")) {
-      out = true;
-      rest = trim(rest.substr(0, rest.size() - 3));
-    }
-    if (rest.starts_with('=')) {
-      argument.buffer.fill = fill_of(trim(rest.substr(1)), type->dtype, text);
-      if (out) argument.buffer.role = Role::updated;
-    } else if (!rest.empty()) {
-      wrong();
-    } else if (out) {
-      argument.buffer.role = Role::output;
-    }
-  } else {
-    if (!rest.starts_with('=') || lanes != 1) wrong();
-    const std::string_view value = trim(rest.substr(1));
-    const double parsed = number(value, text);
-    if (whole(type->dtype) && parsed != std::floor(parsed))
-      usage_fail("--args: '{}': {} holds whole numbers", text, type->name);
-    argument.value = value;
-  }
-  return argument;
+  if (rest.starts_with('[')) return parse_array(rest, *type, lanes, index);
+  if (!rest.starts_with('=') || lanes != 1) fail("this is not understood; the form is {}", form);
+  SourceArgument scalar{.type = std::string(type->cpp)};
+  scalar.value = parse_number(trim(rest.substr(1)), type->dtype, type->name).code;
+  return scalar;
 }
 
 }  // namespace
 
 std::vector<SourceArgument> parse_source_arguments(const std::string& text) {
   std::vector<SourceArgument> arguments;
+  std::uint64_t bytes = 0;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(';', begin), text.size());
     const std::string_view one = trim(std::string_view(text).substr(begin, end - begin));
-    if (!one.empty()) arguments.push_back(parse_argument(one, arguments.size()));
     begin = end + 1;
+    if (one.empty()) continue;
+    try {
+      arguments.push_back(parse_argument(one, arguments.size()));
+      if (arguments.back().array) check_fits_in_memory(bytes += arguments.back().buffer.bytes());
+    } catch (const Error& error) {
+      usage_fail("--args: '{}': {}", one, error.what());
+    }
   }
   return arguments;
 }

@@ -43,19 +43,27 @@ void check_kernel(const std::string& kernel, const std::string& text, const fs::
                did_you_mean(name, names), fmt::join(names, ", "));
 }
 
+// The launch. In front of it stands a plain call, in which the compiler sees the numbers that a parameter would change.
 std::string launch_function(const std::string& kernel, const std::vector<SourceArgument>& arguments) {
-  std::string passed;
+  std::vector<std::string> values;
   int arrays = 0;
   for (const SourceArgument& argument : arguments)
-    passed += argument.array ? fmt::format(", static_cast<{}*>(call.arrays[{}])", argument.type, arrays++)
-                             : fmt::format(", static_cast<{}>({})", argument.type, argument.value);
+    values.push_back(argument.array
+                         ? fmt::format("static_cast<{}*>(call.arrays[{}])", argument.type, arrays++)
+                         : argument.value);
   return fmt::format(
-      "\n#line 1 \"--kernel {0} --args\"\n"
-      "extern \"C\" [[gnu::visibility(\"default\")]] void {1}(const ::cuelbo::simt::SourceCall& call) {{ "
-      "::cuelbo::simt::configure(::cuelbo::simt::to_dim3(call.grid), ::cuelbo::simt::to_dim3(call.block), "
-      "call.shared_bytes, static_cast<cudaStream_t>(call.stream))"
-      "([=](auto... arguments) {{ {0}(arguments...); }}{2}); }}\n",
-      kernel, simt::source_launch_symbol, passed);
+      "\n#pragma GCC diagnostic push\n"
+      "#pragma GCC diagnostic error \"-Woverflow\"\n"
+      "#pragma GCC diagnostic error \"-Wfloat-conversion\"\n"
+      "#pragma GCC diagnostic error \"-Wsign-conversion\"\n"
+      "#line 1 \"--kernel {0} --args\"\n"
+      "[[maybe_unused]] static void {1}_as_given(const ::cuelbo::simt::SourceCall& call) {{ {0}({2}); }}\n"
+      "#pragma GCC diagnostic pop\n"
+      "extern \"C\" [[gnu::visibility(\"default\")]] const char* {1}(const ::cuelbo::simt::SourceCall& call) "
+      "{{ ::cuelbo::simt::configure(call)([=](auto... arguments) {{ {0}(arguments...); }}{3}{2}); "
+      "const cudaError_t error = cudaGetLastError(); "
+      "return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }}\n",
+      kernel, simt::source_launch_symbol, fmt::join(values, ", "), values.empty() ? "" : ", ");
 }
 
 // The first error of the compiler, which names the user's file and line, or of the linker.
@@ -87,6 +95,14 @@ void run_compiler(const Json& options, const char* step, const std::vector<std::
   if (done.code != 0) fail("{}", first_error(done.err));
 }
 
+// Of variables of the host, which would run when the module is loaded: they may exit, print or throw. What the compiler adds
+// for its instrumentation has a priority, and with that a section of its own.
+void drop_initialisers(const fs::path& object) {
+  const ProgramOutput done = run_program({"objcopy", "--remove-section=.init_array", object.string()});
+  if (done.code != 0)
+    fail("--source needs objcopy of the binutils: {}", done.err.substr(0, done.err.find('\n')));
+}
+
 void write_text(const fs::path& file, const std::string& text) {
   std::ofstream out(file, std::ios::binary);
   if (!(out << text).flush()) fail("cannot write '{}'", file.string());
@@ -103,11 +119,12 @@ SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
   const Json options = build_options();
   const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";
   write_text(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n#line 1 {}\n{}{}",
-                                 Json(fs::absolute(file).string()).dump(), rewrite_cuda(text, file.string()),
-                                 launch_function(kernel, arguments)));
+                                 Json(fs::absolute(file).lexically_normal().string()).dump(),
+                                 rewrite_cuda(text, file.string()), launch_function(kernel, arguments)));
   const fs::path object = directory_ / "source.o";
   run_compiler(options, "compile",
                {"-I" + fs::absolute(file).parent_path().string(), "-c", source, "-o", object});
+  drop_initialisers(object);
   run_compiler(options, "link", {"-shared", object, "-o", library});
 
   module_ = &load_device_module(library, file.string());

@@ -18,6 +18,7 @@ struct SourceLaunch {
   std::string kernel;  // with template arguments, if it has any
   std::array<unsigned, 3> grid{1, 1, 1}, block{1, 1, 1};
   std::size_t shared_bytes = 0;
+  std::uint64_t loop_limit = 0;  // steps of a block, see BlockTask::code_limit
   std::vector<SourceArgument> arguments;
   std::uint64_t seed = 1;
 };

@@ -1,5 +1,10 @@
-// What g++ -fsanitize=thread calls for each access of a kernel. There is nothing else of ThreadSanitizer.
+// What g++ -fsanitize=thread calls for each access of a kernel, and -fsanitize=integer-divide-by-zero for each division by
+// zero. There is nothing else of the sanitizers.
+#include <csignal>
+#include <cstdlib>
+
 #include "kernels/runtime/simt/checked/checker.hpp"
+#include "kernels/runtime/simt/faults.hpp"
 
 namespace cuelbo::simt::checked {
 
@@ -74,6 +79,20 @@ void __tsan_vptr_read(void** address) {
 }
 void __tsan_vptr_update(void** address, void*) {
   aligned<Kind::write, sizeof(void*)>(static_cast<void*>(address), FRAME);
+}
+
+struct DivisionData {
+  const char* file;
+  std::uint32_t line, column;
+  const void* type;
+};
+[[noreturn]] void __ubsan_handle_divrem_overflow_abort(const DivisionData* division, std::uintptr_t,
+                                                       std::uintptr_t) {
+  using namespace cuelbo::simt;
+  if (BlockRunner* const runner = BlockRunner::of_running_kernel())
+    runner->fail({division->file, static_cast<int>(division->line)}, divided_by_zero);
+  std::raise(SIGFPE);
+  std::abort();
 }
 
 }  // extern "C"

@@ -11,9 +11,9 @@
 #include <map>
 #include <memory>
 
-#include "kernels/runtime/simt/checked/module.hpp"
 #include "kernels/runtime/simt/checked/profiler.hpp"
 #include "kernels/runtime/simt/checked/shadow_memory.hpp"
+#include "kernels/runtime/simt/module.hpp"
 #include "kernels/runtime/simt/observer.hpp"
 
 namespace cuelbo::simt::checked {

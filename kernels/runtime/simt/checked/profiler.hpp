@@ -8,8 +8,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "kernels/runtime/simt/checked/module.hpp"
 #include "kernels/runtime/simt/checked/shadow_memory.hpp"
+#include "kernels/runtime/simt/module.hpp"
 #include "kernels/runtime/simt/profile.hpp"
 
 namespace cuelbo::simt::checked {

@@ -85,6 +85,10 @@ unsigned __match_any_sync(unsigned mask, T value, CUELBO_HERE) {
   return operands.equal;
 }
 
+[[noreturn]] inline void __trap(CUELBO_HERE) {
+  ::cuelbo::simt::BlockRunner::current().fail(where, "__trap()");
+}
+
 #undef CUELBO_HERE
 
 inline void __threadfence_system() { __threadfence(); }

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstdio>
 #include <cstdlib>
 
 #include <cuda_runtime.h>
 
 #include "kernels/runtime/cuda.hpp"
+#include "kernels/runtime/simt/faults.hpp"
 #include "kernels/runtime/simt/source/call.hpp"
 #include "kernels/runtime/simt/source/device_functions.hpp"
 
@@ -15,14 +17,31 @@ namespace cuelbo::simt {
 
 // configure(grid, block, …)(kernel, arguments…) is kernel<<<grid, block, …>>>(arguments…); the kernel may be any function
 // object, so that a template's parameters are deduced where nvcc would.
-inline auto configure(dim3 grid, dim3 block, std::size_t shared_bytes = 0, cudaStream_t stream = nullptr) {
-  return [=]<class Kernel, class... Arguments>(const Kernel& kernel, const Arguments&... arguments) {
-    enqueue(
-        {.grid = grid, .block = block, .shared_bytes = shared_bytes},
-        [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
-  };
-}
+struct Configuration {
+  KernelLaunch launch;
+  cudaStream_t stream = nullptr;
 
-inline dim3 to_dim3(const std::array<unsigned, 3>& sizes) { return {sizes[0], sizes[1], sizes[2]}; }
+  template <class Kernel, class... Arguments>
+  void operator()(const Kernel& kernel, const Arguments&... arguments) const {
+    if (BlockRunner* const runner = BlockRunner::of_running_kernel())
+      runner->fail(calling_line(), "a launch by a kernel; dynamic parallelism is not executed on the CPU");
+    enqueue(launch, [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
+  }
+};
+inline Configuration configure(dim3 grid, dim3 block, std::size_t shared_bytes = 0,
+                               cudaStream_t stream = nullptr) {
+  return {.launch = {.grid = grid, .block = block, .shared_bytes = shared_bytes}, .stream = stream};
+}
+inline Configuration configure(const SourceCall& call) {
+  const auto size = [](const std::array<unsigned, 3>& s) { return dim3(s[0], s[1], s[2]); };
+  // Whoever launches a kernel with more than 48 KiB asks for them first.
+  cudaFuncSetAttribute(static_cast<const void*>(nullptr), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                       static_cast<int>(call.shared_bytes));
+  return {.launch = {.grid = size(call.grid),
+                     .block = size(call.block),
+                     .shared_bytes = call.shared_bytes,
+                     .code_limit = call.code_limit},
+          .stream = static_cast<cudaStream_t>(call.stream)};
+}
 
 }  // namespace cuelbo::simt

@@ -8,7 +8,7 @@
 
 #include "kernels/runtime/simt/block.hpp"
 
-namespace cuelbo::simt::checked {
+namespace cuelbo::simt {
 
 // Shared memory, or the guard that g++ puts beside a static array of class type and asks, though its constructor does
 // nothing: what a kernel does to guards is not its own doing.
@@ -34,4 +34,7 @@ Module this_module();
 // that it was inlined into. By addr2line, which reads the debug information; without it, module and offset stand in.
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites);
 
-}  // namespace cuelbo::simt::checked
+// Of return addresses, innermost first, the innermost line in this module that is neither the runtime's nor a system header's.
+Location source_line(std::span<const std::uintptr_t> addresses);
+
+}  // namespace cuelbo::simt

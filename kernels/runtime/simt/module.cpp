@@ -1,4 +1,4 @@
-#include "kernels/runtime/simt/checked/module.hpp"
+#include "kernels/runtime/simt/module.hpp"
 
 #include <link.h>
 
@@ -9,12 +9,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <sstream>
 #include <string_view>
 
-namespace cuelbo::simt::checked {
+namespace cuelbo::simt {
 
 namespace {
 
@@ -111,25 +113,13 @@ Location chosen(const std::vector<Location>& frames, Location otherwise) {
   return otherwise;
 }
 
-}  // namespace
-
-Module this_module() {
-  Module module;
-  dl_iterate_phdr(look_at, &module);
-  module.path = std::filesystem::canonical(module.path).string();
-  module.shared = shared_variables(module.path);
-  return module;
-}
-
-std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites) {
+// file:line of the frames of each address, innermost first; empty where the debug information has none.
+std::vector<std::vector<Location>> frames_of(const Module& module, std::span<const std::uint32_t> sites) {
   std::string command = "addr2line -a -i -e " + quoted(module.path);
-  std::vector<Location> lines;
-  for (const std::uint32_t site : sites) {
-    lines.push_back({.file = keep(module.path + "+" + hexadecimal(site))});
+  for (const std::uint32_t site : sites)
     command += ' ' + hexadecimal(site - 1);  // the call, not what follows it
-  }
   std::vector<std::vector<Location>> frames(sites.size());
-  std::size_t next = 0;  // 0x… of an address, then file:line of its frames, innermost first
+  std::size_t next = 0;  // 0x… of an address, then its frames
   std::istringstream output(output_of(command + " 2>/dev/null"));
   for (std::string line; std::getline(output, line);) {
     if (line.starts_with("0x")) {
@@ -144,8 +134,50 @@ std::vector<Location> source_lines(const Module& module, std::span<const std::ui
     const std::string file = std::filesystem::path(line.substr(0, colon)).lexically_normal().string();
     frames[next - 1].push_back({.file = keep(file), .line = number});
   }
-  for (std::size_t i = 0; i < sites.size(); ++i) lines[i] = chosen(frames[i], lines[i]);
+  return frames;
+}
+
+Location without_line(const Module& module, std::uint32_t site) {
+  return {.file = keep(module.path + "+" + hexadecimal(site))};
+}
+
+}  // namespace
+
+Module this_module() {
+  Module module;
+  dl_iterate_phdr(look_at, &module);
+  module.path = std::filesystem::canonical(module.path).string();
+  module.shared = shared_variables(module.path);
+  return module;
+}
+
+std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites) {
+  const auto frames = frames_of(module, sites);
+  std::vector<Location> lines;
+  for (std::size_t i = 0; i < sites.size(); ++i)
+    lines.push_back(chosen(frames[i], without_line(module, sites[i])));
   return lines;
 }
 
-}  // namespace cuelbo::simt::checked
+Location source_line(std::span<const std::uintptr_t> addresses) {
+  static std::mutex mutex;  // blocks run on several OS threads
+  static const Module module = this_module();
+  static std::map<std::vector<std::uint32_t>, Location>
+      known;  // each thread of a grid may end at the same place
+  std::vector<std::uint32_t> sites;
+  for (const std::uintptr_t address : addresses)
+    for (const std::span<const std::byte> segment : module.read_only)
+      if (address - reinterpret_cast<std::uintptr_t>(segment.data()) <= segment.size())
+        sites.push_back(static_cast<std::uint32_t>(address - module.base));
+  if (sites.empty()) return {.file = "somewhere in the kernel"};
+  const std::scoped_lock lock(mutex);
+  if (const auto found = known.find(sites); found != known.end()) return found->second;
+  // What a header of the system or the runtime does, somebody called it to do.
+  for (const std::vector<Location>& frames : frames_of(module, sites))
+    for (const Location& frame : frames)
+      if (!of_the_runtime(frame.file) && !std::string_view(frame.file).starts_with("/usr/"))
+        return known[sites] = frame;
+  return known[sites] = without_line(module, sites.front());
+}
+
+}  // namespace cuelbo::simt

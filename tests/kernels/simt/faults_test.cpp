@@ -1,0 +1,67 @@
+// Faults of the processor in kernels end the block with a finding, and no others are touched.
+#include <csignal>
+
+#include "tests/kernels/simt/faulting_kernels.hpp"
+
+namespace cuelbo::kernels {
+namespace {
+
+class SimtFaults : public testing::TestWithParam<simt::ThreadOrder> {
+ protected:
+  SimtFaults() { simt::set_order(GetParam(), 3); }
+  ~SimtFaults() override { simt::set_order(simt::ThreadOrder::forward, 0); }
+};
+INSTANTIATE_TEST_SUITE_P(Orders, SimtFaults,
+                         testing::Values(simt::ThreadOrder::forward, simt::ThreadOrder::reverse,
+                                         simt::ThreadOrder::random));
+
+TEST_P(SimtFaults, AreFindings) {
+  for (const FaultCase& fault : cases_for(GetParam()))
+    EXPECT_THAT(finding_of(fault), is_found(fault)) << fault.name;
+}
+
+__global__ void write_to(int* address) {
+  if (threadIdx.x == 5) *address = 1;
+}
+TEST_P(SimtFaults, AddressesWithoutMemoryAreFindings) {
+  const auto found = [](std::uintptr_t address) {
+    launch(write_to, 1, 32, 0, {}, reinterpret_cast<int*>(address));
+    const auto finding = simt::take_finding();
+    return finding ? to_string(*finding) : "nothing";
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(found(0), HasSubstr("thread (5, 0, 0): access to address 0, where no memory is"));
+  EXPECT_THAT(found(0x10), HasSubstr("thread (5, 0, 0): access to address 0x10, where no memory is"));
+  EXPECT_THAT(found(std::uintptr_t{1} << 60), HasSubstr("access to an address that no memory can have"));
+}
+
+// All blocks fault, on all threads of the pool: the first one is reported, and the next launch works.
+__global__ void divide_everywhere(int* x, int by) { x[place()] = 100 / by; }
+TEST_P(SimtFaults, OfAllBlocksTheFirstIsReported) {
+  int* x = nullptr;
+  cudaMalloc(reinterpret_cast<void**>(&x), 64 * 32 * sizeof(int));
+  launch(divide_everywhere, 64, 32, 0, {}, x, 0);
+  const auto finding = simt::take_finding();
+  ASSERT_TRUE(finding);
+  EXPECT_EQ(finding->block.x, 0U);
+  launch(divide_everywhere, 64, 32, 0, {}, x, 3);
+  EXPECT_FALSE(simt::take_finding());
+  std::vector<int> host(std::size_t{64} * 32);
+  cudaMemcpy(host.data(), x, host.size() * sizeof(int), cudaMemcpyDeviceToHost);
+  for (const int value : host) EXPECT_EQ(value, 33);
+  cudaFree(x);
+}
+
+void fault_on_the_host() {
+  launch(write_to, 1, 1, 0, {}, static_cast<int*>(nullptr));
+  simt::take_finding();
+  *static_cast<volatile int*>(nullptr) = 1;
+}
+TEST(SimtFaultsDeathTest, OfTheHostAreNotTouched) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(fault_on_the_host(), testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_EXIT(std::abort(), testing::KilledBySignal(SIGABRT), "");
+}
+
+}  // namespace
+}  // namespace cuelbo::kernels
