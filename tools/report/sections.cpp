@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "engine/shell_quoted.hpp"
 #include "tools/report/chart.hpp"
 #include "tools/report/html.hpp"
 
@@ -125,7 +126,8 @@ std::string validation_figures(const ReportData& report) {
       "active units.</p>\n",
       figures, validated ? "the validation split" : "a training batch",
       steps.steps.empty() ? "–" : whole(steps.steps.back()), html::escape(report.config.objective.estimator),
-      whole(number_in(log.run(), "train_items")), report.config.batch_size, html::escape(report.directory));
+      whole(number_in(log.run(), "train_items")), report.config.batch_size,
+      html::escape(shell_quoted(report.directory)));
 }
 
 // " · weight 3": the term's coefficient in the objective, and where it starts when it moves.
@@ -204,16 +206,18 @@ std::string curves(const ReportData& report) {
 }
 
 std::string reproduction(const ReportData& report) {
-  const std::string directory = html::escape(report.directory);
+  std::string again = report.directory;
+  while (again.size() > 1 && again.ends_with('/')) again.pop_back();
+  again = html::escape(shell_quoted(again + "-again"));
   return fmt::format(
       "<section><h2>Reproduce</h2><p>The same config, seed and instruction set give the same model to the "
       "bit, on any number "
       "of threads. Save the config below as <code>config.toml</code>, or take it from the run "
       "directory.</p>\n"
-      "<pre class=\"commands\">cuelbo train config.toml --output {0}-again\ncuelbo evaluate "
-      "{0}-again\ncuelbo report {0}-again</pre>\n"
+      "<pre class=\"commands\">cuelbo train config.toml --output {0}\ncuelbo evaluate "
+      "{0}\ncuelbo report {0}</pre>\n"
       "<details><summary>config.toml</summary><pre>{1}</pre></details></section>\n",
-      directory, html::escape(to_toml(report.config)));
+      again, html::escape(to_toml(report.config)));
 }
 
 }  // namespace cuelbo
