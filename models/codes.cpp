@@ -4,6 +4,7 @@
 
 #include "engine/error.hpp"
 #include "kernels/runtime/floating_point.hpp"
+#include "models/latent_names.hpp"
 #include "models/programs.hpp"
 
 namespace cuelbo {
@@ -36,7 +37,8 @@ Codes encode(Device& device, ParameterSet& parameters, const Hfvae& model, const
   if (count == 0) fail("there is nothing to encode");
   EncodeProgram encoder(device, parameters, model, encode_batch, /*constant_parameters=*/true);
   std::vector<float> images(static_cast<std::size_t>(encode_batch * dataset.item_size()));
-  Codes codes{.items = count, .dims = dims};
+  Codes codes{
+      .items = count, .dims = dims, .mean = {}, .logvar = {}, .z = {}, .names = column_names(model.tree())};
   std::vector<float> logits, relaxed;
 
   for (std::int64_t begin = 0; begin < count; begin += encode_batch) {

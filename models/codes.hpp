@@ -16,6 +16,7 @@ namespace cuelbo {
 struct Codes {
   std::int64_t items = 0, dims = 0;
   std::vector<float> mean, logvar, z;  // (items, dims)
+  std::vector<std::string> names;      // of the columns, "form.4"; empty if a file has none
   struct Discrete {
     std::string name;
     std::int64_t classes = 0;
@@ -24,7 +25,7 @@ struct Codes {
   std::vector<Discrete> discrete;
 };
 
-// codes.npz as interface documents it: mean, logvar, optionally z (else drawn from `seed`), logits_<group>, z_<group>.
+// codes.npz: mean, logvar, optionally z (else drawn from `seed`), logits_<group>, z_<group>, and names of the columns.
 // Error: missing or misshapen arrays, NaN or Inf, naming file, array and row.
 Codes read_codes(const std::string& path, std::uint64_t seed);
 void write_codes(const std::string& path, const Codes& codes);

@@ -1,4 +1,4 @@
-// codes.npz: mean, logvar, z, and logits_<group>, z_<group> of discrete groups.
+// codes.npz: mean, logvar, z, the names of their columns, and logits_<group>, z_<group> of discrete groups.
 #include <cmath>
 
 #include "engine/error.hpp"
@@ -10,7 +10,7 @@ namespace cuelbo {
 
 namespace {
 
-constexpr std::string_view logits_prefix = "logits_";
+constexpr std::string_view logits_prefix = "logits_", names_array = "names";
 
 std::vector<float> read_matrix(const NpzReader& archive, const std::string& path, const std::string& name,
                                std::int64_t rows, std::int64_t columns) {
@@ -61,6 +61,9 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
     for (std::size_t i = 0; i < codes.z.size(); ++i)
       codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
   }
+  if (archive.contains(names_array) && archive.is_text(names_array))
+    codes.names = archive.read_text(names_array);
+  if (std::ssize(codes.names) != codes.dims) codes.names.clear();  // of something else
   for (const std::string& name : archive.names()) {
     if (!name.starts_with(logits_prefix)) continue;
     Codes::Discrete group{.name = name.substr(logits_prefix.size())};
@@ -74,17 +77,18 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
 }
 
 void write_codes(const std::string& path, const Codes& codes) {
-  std::map<std::string, Array> arrays;
+  NpzWriter writer(path);
   const std::vector<std::int64_t> shape{codes.items, codes.dims};
-  arrays.emplace("mean", make_array(shape, codes.mean));
-  arrays.emplace("logvar", make_array(shape, codes.logvar));
-  if (!codes.z.empty()) arrays.emplace("z", make_array(shape, codes.z));
+  writer.add("mean", make_array(shape, codes.mean));
+  writer.add("logvar", make_array(shape, codes.logvar));
+  if (!codes.z.empty()) writer.add("z", make_array(shape, codes.z));
+  if (!codes.names.empty()) writer.add_text(std::string(names_array), codes.names);
   for (const Codes::Discrete& group : codes.discrete) {
     const std::vector<std::int64_t> table{codes.items, group.classes};
-    arrays.emplace("logits_" + group.name, make_array(table, group.logits));
-    if (!group.z.empty()) arrays.emplace("z_" + group.name, make_array(table, group.z));
+    writer.add("logits_" + group.name, make_array(table, group.logits));
+    if (!group.z.empty()) writer.add("z_" + group.name, make_array(table, group.z));
   }
-  write_npz(path, std::move(arrays));
+  writer.commit();
 }
 
 }  // namespace cuelbo

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.hpp"
+#include "models/latent_names.hpp"
 
 namespace cuelbo {
 
@@ -25,6 +26,11 @@ std::vector<float> model_codes(const Codes& codes, const GroupTree& tree, CodeVa
   if (codes.dims != dims) fail("the codes have {} Gaussian dimensions, the model has {}", codes.dims, dims);
   if (codes.discrete.size() != tree.classes().size())
     fail("the codes have {} discrete groups, the model has {}", codes.discrete.size(), tree.classes().size());
+  const std::vector<std::string> names = column_names(tree);
+  for (std::size_t d = 0; d < codes.names.size(); ++d)
+    if (codes.names[d] != names[d])
+      fail("column {} of the codes is '{}', that of the model is '{}': the codes are of another model", d,
+           codes.names[d], names[d]);
   std::vector<float> result(static_cast<std::size_t>(codes.items * width), 0.0F);
 
   const std::vector<float>& gaussian = value == CodeValue::sample ? codes.z : codes.mean;

@@ -154,8 +154,47 @@ void Hfvae::build(ParameterSet& parameters) {
   decoder_.push_back(make_layer(parameters, output, "decoder.output", shape, Activation::identity));
   const Shape expected{image_.height, image_.width, image_.channels};
   if (decoder_.back().out != expected)
-    usage_fail("the decoder makes images of {}, but the data has {}: change its layers",
-               to_string(decoder_.back().out), to_string(expected));
+    usage_fail("the decoder makes images of {}, but the data has {}: {}", to_string(decoder_.back().out),
+               to_string(expected), decoder_advice());
+}
+
+// A layer's output height for an input height; widths alike.
+std::int64_t Hfvae::decoded_extent(std::size_t from, std::int64_t extent) const {
+  for (std::size_t i = from; i < decoder_.size(); ++i) {
+    const LayerConfig& layer = decoder_[i].config;
+    if (layer.kind == LayerConfig::Kind::conv_transpose)
+      extent = (extent - 1) * layer.stride - 2 * layer.padding + layer.kernel + layer.output_padding;
+  }
+  return extent;
+}
+
+std::string Hfvae::decoder_advice() const {
+  const auto has_reshape = [](const Layer& layer) { return !layer.config.reshape.empty(); };
+  const auto last = std::find_if(decoder_.rbegin(), decoder_.rend(), has_reshape);
+  if (last == decoder_.rend()) return "change decoder.layers";
+  const auto index = static_cast<std::size_t>(decoder_.rend() - last) - 1;
+  const std::int64_t channels = last->config.reshape[2];
+  std::int64_t below = 0, above = 0;
+  // The extent that becomes `wanted`, or 0 when none does; then the nearest that can be made are below and above.
+  const auto extent_for = [&](std::int64_t wanted) -> std::int64_t {
+    for (std::int64_t extent = 1;; ++extent) {
+      const std::int64_t made = decoded_extent(index + 1, extent);
+      if (made == wanted) return extent;
+      if (made > wanted) {
+        above = made;
+        return 0;
+      }
+      below = made;
+    }
+  };
+  std::int64_t wanted = image_.height;
+  const std::int64_t height = extent_for(wanted);
+  const std::int64_t width = height > 0 ? extent_for(wanted = image_.width) : 0;
+  if (height > 0 && width > 0)
+    return fmt::format("--set 'decoder.layers.{}={{linear = {}, reshape = [{}, {}, {}]}}' fits", index,
+                       height * width * channels, height, width, channels);
+  return fmt::format("its layers can make {}{}, not {}; change their kernels and strides, or the images",
+                     below > 0 ? fmt::format("{} or ", below) : "", above, wanted);
 }
 
 Tensor Hfvae::apply(Program& program, const Layer& layer, Tensor x, bool training) const {

@@ -50,6 +50,8 @@ class Hfvae {
     Activation activation = Activation::identity;
   };
   void build(ParameterSet& parameters);
+  std::int64_t decoded_extent(std::size_t from, std::int64_t extent) const;
+  std::string decoder_advice() const;  // how the decoder would make the images of the data
   Layer make_layer(ParameterSet& parameters, const LayerConfig& config, std::string name, const Shape& in,
                    Activation activation) const;
   Tensor apply(Program& program, const Layer& layer, Tensor x, bool training) const;

@@ -1,13 +1,20 @@
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "models/data/dsprites.hpp"
-#include "models/data/where.hpp"
+#include "engine/error.hpp"
+#include "models/data/describe.hpp"
+#include "models/data/open_dataset.hpp"
 #include "models/data/write_npz.hpp"
+#include "models/run_directory.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
+#include "tools/open_run.hpp"
 #include "tools/output.hpp"
 #include "tools/output_file.hpp"
 
@@ -15,38 +22,156 @@ namespace cuelbo {
 
 namespace {
 
-struct DspritesOptions {
-  std::string output, where;
+struct DataOptions {
+  std::string source, output, where;
+  std::vector<std::string> settings;
+  bool describe = false;
 };
 
-int run_dsprites(const DspritesOptions& options) {
+// Of a run, a config file, a preset, or images without a model.
+RunConfig config_of(const DataOptions& options) {
+  const std::filesystem::path path = options.source;
+  std::error_code error;
+  RunConfig config;
+  if (std::filesystem::is_regular_file(path / "config.toml", error)) {
+    config = RunDirectory::open(options.source).config();
+  } else if (path.extension() == ".toml" ||
+             std::ranges::find(presets(), options.source, &Preset::name) != presets().end()) {
+    config = load_config(options.source);
+  } else {
+    config = load_config(std::string(presets().front().name));  // for a model, which makes the config whole
+    config.seed = RunConfig{}.seed;
+    config.data = data_at(options.source);
+  }
+  std::vector<std::string> settings = options.settings;
+  if (!options.where.empty()) settings.push_back("data.where=" + options.where);
+  return with_settings(config, settings);
+}
+
+// How many items have each value of a factor.
+std::vector<std::vector<std::int64_t>> value_counts(const Dataset& dataset) {
+  std::vector<std::vector<std::int64_t>> counts;
+  for (const Factor& factor : dataset.factors()) counts.emplace_back(factor.values.size(), 0);
+  std::vector<std::int64_t> indices(counts.size());
+  for (std::int64_t item = 0; item < dataset.size(); ++item) {
+    dataset.gather_factors({&item, 1}, indices.data());
+    for (std::size_t k = 0; k < counts.size(); ++k) ++counts[k][static_cast<std::size_t>(indices[k])];
+  }
+  return counts;
+}
+
+std::string factor_text(const Factor& factor, const std::vector<std::int64_t>& counts) {
+  constexpr std::int64_t shown = 12;
+  if (factor.size() > shown)
+    return fmt::format("{} values from {:.4g} to {:.4g}", factor.size(), factor.values.front(),
+                       factor.values.back());
+  std::vector<std::string> values;
+  for (std::size_t i = 0; i < factor.values.size(); ++i)
+    values.push_back(fmt::format(
+        "{} ({})", i < factor.labels.size() ? factor.labels[i] : fmt::format("{:.4g}", factor.values[i]),
+        counts[i]));
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
+void describe(const Dataset& dataset, const RunConfig& config) {
+  const DatasetInfo& info = dataset.info();
+  const Split split = make_split(dataset, config.data, config.seed);
+  const auto counts = value_counts(dataset);
+  const std::string checksum = fmt::format("{:08x}", dataset.checksum());
+  if (json_wanted()) {
+    std::vector<Fields> factors;
+    for (std::size_t k = 0; k < counts.size(); ++k)
+      factors.push_back({{"name", dataset.factors()[k].name},
+                         {"values", dataset.factors()[k].values},
+                         {"labels", dataset.factors()[k].labels},
+                         {"counts", counts[k]}});
+    return print_json(Fields{{"name", dataset.name()},
+                             {"items", dataset.size()},
+                             {"height", dataset.height()},
+                             {"width", dataset.width()},
+                             {"channels", dataset.channels()},
+                             {"stored", std::string(dtype_name(info.stored))},
+                             {"scale", info.scale.value_or(1)},
+                             {"lowest", static_cast<double>(info.lowest)},
+                             {"highest", static_cast<double>(info.highest)},
+                             {"binarize", to_string(config.data.binarize)},
+                             {"factors", factors},
+                             {"train_items", std::ssize(split.train)},
+                             {"validation_items", std::ssize(split.validation)},
+                             {"test_items", std::ssize(split.test)},
+                             {"seed", static_cast<std::int64_t>(config.seed)},
+                             {"checksum", checksum}});
+  }
+  const auto row = [](const std::string& name, const std::string& value) {
+    fmt::print("{:<12}{}\n", name, value);
+  };
+  row("name", dataset.name());
+  row("images", image_text(dataset));
+  row("pixels", fmt::format("{}, in {}{}", scale_text(dataset), range_text(dataset),
+                            config.data.binarize == Binarize::none ? "" : " before binarization"));
+  row("binarize", to_string(config.data.binarize));
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    row(k == 0 ? "factors" : "",
+        fmt::format("{}: {}", dataset.factors()[k].name, factor_text(dataset.factors()[k], counts[k])));
+  if (counts.empty()) row("factors", "none");
+  row("split", fmt::format("{} to train on, {} to validate, {} to test (seed {}{})", split.train.size(),
+                           split.validation.size(), split.test.size(), config.seed,
+                           info.test_size > 0 ? "; the test split is the data set's own" : ""));
+  row("checksum", checksum);
+}
+
+// Beside a description, which is the result then, what was written is a note.
+void write(const Dataset& dataset, const RunConfig& config, const DataOptions& options) {
   OutputFile output(options.output, ".npz");
+  if (!config.data.path.empty()) output.refuse_input(config.data.path);
   output.check_writable();
-  const std::shared_ptr<const Dataset> dataset = filter(std::make_shared<Dsprites>(), options.where);
-  write_npz(output.path(), *dataset);
+  write_npz(output.path(), dataset);
   output.finish();
-  output.report(fmt::format("{} images of {}x{}, {} factors", dataset->size(), dataset->height(),
-                            dataset->width(), dataset->factors().size()),
-                {{"items", dataset->size()},
-                 {"height", dataset->height()},
-                 {"width", dataset->width()},
-                 {"factors", std::ssize(dataset->factors())}});
+  const std::string text = fmt::format("{}, {} factors", image_text(dataset), dataset.factors().size());
+  if (options.describe)
+    note("{}: {}", options.output, text);
+  else
+    output.report(text, {{"items", dataset.size()},
+                         {"height", dataset.height()},
+                         {"width", dataset.width()},
+                         {"channels", dataset.channels()},
+                         {"factors", std::ssize(dataset.factors())}});
+  if (dataset.info().lowest < 0 || dataset.info().highest > 1)
+    note("note: its pixels are in {}: data.scale = 1 reads them as they are", range_text(dataset));
+}
+
+int run_data(const DataOptions& options) {
+  if (options.output.empty() && !options.describe) usage_fail("data: give -o FILE.npz, --describe, or both");
+  if (options.describe && options.output == "-")
+    usage_fail("data: --describe needs standard output: give -o FILE.npz");
+  const RunConfig config = config_of(options);
+  const std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
+  print_notes(*dataset);
+  if (options.describe) describe(*dataset, config);
+  if (!options.output.empty()) write(*dataset, config, options);
   return exit_done;
 }
 
 }  // namespace
 
 void add_data(CLI::App& app, Run& run) {
-  CLI::App* data = app.add_subcommand("data", "Write a data set as a file");
-  data->require_subcommand(1);
-  add_command<DspritesOptions>(
-      *data, run, "dsprites", "dSprites, rendered from its factors, as .npz with images and factors",
-      [](CLI::App& command, DspritesOptions& options) {
-        command.add_option("-o,--output", options.output, "The .npz to write; - for standard output")
+  add_command<DataOptions>(
+      app, run, "data", "Write or describe a data set exactly as a model sees it",
+      [](CLI::App& command, DataOptions& options) {
+        command
+            .add_option(
+                "SOURCE", options.source,
+                "A data set's name (dsprites, fashion-mnist), a file or folder of images, a config file, a "
+                "preset, or a run directory")
             ->required();
+        command.add_option("-o,--output", options.output,
+                           "The .npz to write: images, and factors with their names; - for standard output");
+        command.add_flag("--describe", options.describe,
+                         "Print count, shape, scale, range, factors, split and checksum");
         command.add_option("--where", options.where, "Selection by factors, as in shape=heart,scale>0.6");
+        add_data_settings(command, options.settings);
       },
-      run_dsprites);
+      run_data);
 }
 
 }  // namespace cuelbo

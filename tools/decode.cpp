@@ -72,7 +72,7 @@ void add_decode(CLI::App& app, Run& run) {
             ->required();
         command
             .add_option("-o,--output", options.output,
-                        "The .npy to write, float32 (n, H, W[, C]); - for standard output")
+                        "The .npy to write, float32 (n, H, W[, C]) in the model's scale; - for standard output")
             ->required();
         add_seed_option(command, options.seed, "Seed of z where the file has none");
       },

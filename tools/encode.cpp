@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "models/codes.hpp"
+#include "models/latent_names.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
@@ -40,8 +41,10 @@ int run_encode(const EncodeOptions& options) {
   output.report(fmt::format("codes of {} images, {} Gaussian dimensions, {} discrete groups", codes.items,
                             codes.dims, codes.discrete.size()),
                 {{"items", codes.items},
+                 {"columns", codes.names},
                  {"gaussian_dimensions", codes.dims},
                  {"discrete_groups", std::ssize(codes.discrete)}});
+  note("columns of mean, logvar and z: {}", column_summary(loaded.model->tree()));
   return exit_done;
 }
 

@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view magic = "\x93NUMPY";
 constexpr std::uint64_t max_header_bytes = 1 << 16;
 constexpr std::size_t max_rank = 32;
+constexpr std::size_t max_text = 4096;       // characters of a text
+constexpr std::int64_t max_texts = 1 << 20;  // in an array
 
 struct NpyType {
   std::string_view descr;
@@ -41,7 +43,37 @@ class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : rest_(text) {}
 
+  struct Text {
+    std::size_t characters = 0;  // of each element
+    bool unicode = false, big_endian = false;
+    std::int64_t count = 0;
+  };
+
+  Text parse_text() {
+    parse_literal();
+    Text text{.unicode = descr_->find('U') == 1, .big_endian = descr_->starts_with('>')};
+    const std::string_view digits = descr_->substr(std::min<std::size_t>(2, descr_->size()));
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), text.characters);
+    const bool is_text = (text.unicode || descr_->find('S') == 1) && error == std::errc() &&
+                         end == digits.data() + digits.size() && text.characters <= max_text;
+    if (!is_text || shape_->size() != 1 || (*shape_)[0] < 0 || (*shape_)[0] > max_texts)
+      fail("dtype '{}' of shape {} is not a list of texts", *descr_, shape_text(*shape_));
+    text.count = (*shape_)[0];
+    return text;
+  }
+
   NpyHeader parse() {
+    parse_literal();
+    NpyHeader header{dtype_from(*descr_), std::move(*shape_)};
+    const auto longer_than_one =
+        std::count_if(header.shape.begin(), header.shape.end(), [](auto n) { return n != 1; });
+    header.fortran_order = *fortran_order_ && longer_than_one > 1;
+    header.big_endian = descr_->starts_with('>') && dtype_size(header.dtype) > 1;
+    return header;
+  }
+
+ private:
+  void parse_literal() {
     expect('{');
     while (!accept('}')) {
       const std::string_view key = quoted();
@@ -61,15 +93,8 @@ class HeaderParser {
       }
     }
     if (!descr_ || !fortran_order_ || !shape_) malformed();
-    NpyHeader header{dtype_from(*descr_), std::move(*shape_)};
-    const auto longer_than_one =
-        std::count_if(header.shape.begin(), header.shape.end(), [](auto n) { return n != 1; });
-    header.fortran_order = *fortran_order_ && longer_than_one > 1;
-    header.big_endian = descr_->starts_with('>') && dtype_size(header.dtype) > 1;
-    return header;
   }
 
- private:
   [[noreturn]] static void malformed() { fail("the npy header is malformed"); }
 
   void skip_space() {
@@ -227,6 +252,58 @@ std::vector<std::byte> in_c_order(const NpyHeader& header, const std::vector<std
   return result;
 }
 
+// The header of an array whose elements have the type `descr`.
+std::string header_of(std::string_view descr, std::span<const std::int64_t> shape) {
+  std::string literal =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr, shape_text(shape));
+  constexpr std::size_t prefix = 10, alignment = 64;
+  literal.append(alignment - (prefix + literal.size() + 1) % alignment, ' ');
+  literal += '\n';
+  if (literal.size() > 0xffff) fail("an array of {} dimensions is too much for a npy header", shape.size());
+  std::string header(magic);
+  header +=
+      {'\x01', '\x00', static_cast<char>(literal.size() & 0xff), static_cast<char>(literal.size() >> 8)};
+  return header + literal;
+}
+
+// What is not UTF-8 becomes U+FFFD.
+std::u32string to_utf32(std::string_view text) {
+  std::u32string points;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = lead < 0x80       ? 1
+                               : lead >> 5 == 6  ? 2
+                               : lead >> 4 == 14 ? 3
+                               : lead >> 3 == 30 ? 4
+                                                 : 0;
+    char32_t point = length < 2 ? lead : lead & (0x7fU >> length);
+    bool valid = length > 0 && i + length <= text.size();
+    for (std::size_t k = 1; valid && k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      valid = next >> 6 == 2;
+      point = point << 6 | (next & 0x3fU);
+    }
+    points += valid ? point : U'\ufffd';
+    i += valid ? length : 1;
+  }
+  return points;
+}
+
+void append_utf8(std::string& text, char32_t point) {
+  if (point > 0x10ffff) point = U'\ufffd';
+  if (point < 0x80) {
+    text += static_cast<char>(point);
+  } else if (point < 0x800) {
+    text += {static_cast<char>(0xc0 | point >> 6), static_cast<char>(0x80 | (point & 0x3f))};
+  } else if (point < 0x10000) {
+    text += {static_cast<char>(0xe0 | point >> 12), static_cast<char>(0x80 | (point >> 6 & 0x3f)),
+             static_cast<char>(0x80 | (point & 0x3f))};
+  } else {
+    text += {static_cast<char>(0xf0 | point >> 18), static_cast<char>(0x80 | (point >> 12 & 0x3f)),
+             static_cast<char>(0x80 | (point >> 6 & 0x3f)), static_cast<char>(0x80 | (point & 0x3f))};
+  }
+}
+
 }  // namespace
 
 NpyHeader read_npy_header(const ByteSource& source, std::optional<std::uint64_t> stream_bytes) {
@@ -270,18 +347,44 @@ std::string npy_header(Dtype dtype, std::span<const std::int64_t> shape) {
   const auto type =
       std::find_if(npy_types.begin(), npy_types.end(), [&](const NpyType& t) { return t.dtype == dtype; });
   if (type == npy_types.end()) fail("numpy has no {}; convert to float32", dtype_name(dtype));
-  std::string literal =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", type->descr, shape_text(shape));
-  constexpr std::size_t prefix = 10, alignment = 64;
-  literal.append(alignment - (prefix + literal.size() + 1) % alignment, ' ');
-  literal += '\n';
-  if (literal.size() > 0xffff) fail("an array of {} dimensions is too much for a npy header", shape.size());
-  std::string header(magic);
-  header +=
-      {'\x01', '\x00', static_cast<char>(literal.size() & 0xff), static_cast<char>(literal.size() >> 8)};
-  return header + literal;
+  return header_of(type->descr, shape);
 }
 
+std::string npy_text(std::span<const std::string> texts) {
+  std::vector<std::u32string> wide;
+  std::size_t characters = 1;
+  for (const std::string& text : texts) {
+    wide.push_back(to_utf32(text));
+    characters = std::max(characters, wide.back().size());
+  }
+  const std::int64_t count = std::ssize(texts);
+  std::string result = header_of(fmt::format("<U{}", characters), {&count, 1});
+  for (std::u32string& text : wide) {
+    text.resize(characters);  // with zeros
+    for (const char32_t c : text)
+      for (int shift = 0; shift < 32; shift += 8) result += static_cast<char>(c >> shift & 0xff);
+  }
+  return result;
+}
+
+std::vector<std::string> read_npy_text(const ByteSource& source, std::optional<std::uint64_t>) {
+  std::uint64_t header_end = 0;
+  const std::string literal = header_literal(source, header_end);
+  const HeaderParser::Text header = HeaderParser(literal).parse_text();
+  const std::size_t width = header.unicode ? 4 : 1;
+  const auto bytes =
+      read_bytes(source, static_cast<std::uint64_t>(header.count) * header.characters * width, "the texts");
+  std::vector<std::string> texts(static_cast<std::size_t>(header.count));
+  const std::byte* from = bytes.data();
+  for (std::string& text : texts)
+    for (std::size_t c = 0; c < header.characters; ++c, from += width) {
+      char32_t point = 0;
+      for (std::size_t i = 0; i < width; ++i)
+        point = point << 8 | static_cast<char32_t>(from[header.big_endian ? i : width - 1 - i]);
+      if (point != 0) append_utf8(text, header.unicode ? point : point & 0xff);
+    }
+  return texts;
+}
 void write_npy(const std::filesystem::path& path, const Array& array) {
   AtomicFile file(path);
   file.write(npy_header(array.dtype, array.shape));

@@ -33,6 +33,12 @@ NpyHeader read_npy_header(const ByteSource& source, std::optional<std::uint64_t>
 // Header and elements; nothing may follow them.
 Array read_npy(const ByteSource& source, std::optional<std::uint64_t> stream_bytes);
 
+// A list of texts as numpy stores it, fixed-width Unicode ("<U7"), header included; numpy reads it without pickle.
+std::string npy_text(std::span<const std::string> texts);
+
+// The texts of a one-dimensional Unicode or byte string array, as UTF-8. Error: anything else.
+std::vector<std::string> read_npy_text(const ByteSource& source, std::optional<std::uint64_t> stream_bytes);
+
 // The bytes in front of the elements. Error: bfloat16, which numpy does not have.
 std::string npy_header(Dtype dtype, std::span<const std::int64_t> shape);
 

@@ -35,6 +35,8 @@ class NpzReader {
   // Error for a name that is not there: lists those that are.
   NpyHeader header(std::string_view name) const;
   Array read(std::string_view name) const;
+  std::vector<std::string> read_text(std::string_view name) const;  // of an array of text
+  bool is_text(std::string_view name) const;
 
  private:
   struct Archive;
@@ -44,6 +46,7 @@ class NpzReader {
 // Whether the next bytes of the file are those of a zip archive.
 bool starts_like_zip(InputFile& file);
 
+// All arrays but those of text.
 std::map<std::string, Array> read_npz(const std::filesystem::path& path);
 
 // Makes an array while it is written: called for consecutive pieces, each a whole number of items of the
@@ -57,6 +60,7 @@ class NpzWriter {
   ~NpzWriter();
 
   void add(std::string name, Array array);
+  void add_text(std::string name, std::span<const std::string> texts);
   void add(std::string name, Dtype dtype, std::vector<std::int64_t> shape, ArrayProducer producer);
   void commit();
 

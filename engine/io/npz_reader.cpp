@@ -183,10 +183,25 @@ Array NpzReader::read(std::string_view name) const {
   });
 }
 
+std::vector<std::string> NpzReader::read_text(std::string_view name) const {
+  return archive_->with_member(
+      name, [](const ByteSource& source, std::uint64_t bytes) { return read_npy_text(source, bytes); });
+}
+
+bool NpzReader::is_text(std::string_view name) const {
+  try {
+    static_cast<void>(read_text(name));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::map<std::string, Array> read_npz(const std::filesystem::path& path) {
   const NpzReader archive(path);
   std::map<std::string, Array> arrays;
-  for (const std::string& name : archive.names()) arrays.emplace(name, archive.read(name));
+  for (const std::string& name : archive.names())
+    if (!archive.is_text(name)) arrays.emplace(name, archive.read(name));
   return arrays;
 }
 

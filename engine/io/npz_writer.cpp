@@ -124,6 +124,13 @@ void NpzWriter::add(std::string name, Array array) {
   members_.push_back(std::move(member));
 }
 
+void NpzWriter::add_text(std::string name, std::span<const std::string> texts) {
+  auto member = std::make_unique<Member>();
+  member->name = std::move(name);
+  member->header = npy_text(texts);
+  members_.push_back(std::move(member));
+}
+
 void NpzWriter::add(std::string name, Dtype dtype, std::vector<std::int64_t> shape, ArrayProducer producer) {
   auto member = std::make_unique<Member>();
   member->name = std::move(name);

@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::array<std::string_view, 3> names{"none", "threshold", "dynamic"};
 
+DatasetInfo binarized(DatasetInfo info) {
+  info.binarized = true;
+  return info;
+}
+
 void draw(float* image, std::int64_t item_size, std::int64_t item, kernels::PhiloxKey key,
           std::uint32_t epoch) {
   for (std::int64_t i = 0; i < item_size; i += 4) {
@@ -50,7 +55,7 @@ void binarize(std::span<const std::int64_t> items, float* images, std::int64_t i
 }
 
 BinarizedDataset::BinarizedDataset(std::shared_ptr<const Dataset> base, Binarize how, std::uint64_t seed)
-    : Dataset(base->info()), base_(std::move(base)), how_(how), seed_(seed) {}
+    : Dataset(binarized(base->info())), base_(std::move(base)), how_(how), seed_(seed) {}
 
 void BinarizedDataset::gather(std::span<const std::int64_t> items, float* images) const {
   gather_epoch(items, images, 0);

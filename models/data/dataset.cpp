@@ -38,6 +38,13 @@ void SubsetDataset::gather(std::span<const std::int64_t> items, float* images) c
              [&](auto piece, std::int64_t at) { base_->gather(piece, images + at * item_size()); });
 }
 
+void SubsetDataset::gather_epoch(std::span<const std::int64_t> items, float* images,
+                                 std::uint32_t epoch) const {
+  translated(items, items_, [&](auto piece, std::int64_t at) {
+    base_->gather_epoch(piece, images + at * item_size(), epoch);
+  });
+}
+
 void SubsetDataset::gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const {
   const auto width = static_cast<std::int64_t>(factors().size());
   translated(items, items_,

@@ -34,6 +34,7 @@ struct DatasetInfo {
   Dtype stored = Dtype::boolean;
   std::optional<double> scale = std::nullopt;  // the stored value that became 1
   float lowest = 0, highest = 1;               // of the pixels, before binarization
+  bool binarized = false;
 };
 
 class Dataset {
@@ -90,6 +91,7 @@ class SubsetDataset final : public Dataset {
  public:
   SubsetDataset(std::shared_ptr<const Dataset> base, std::vector<std::int64_t> items);
   void gather(std::span<const std::int64_t> items, float* images) const override;
+  void gather_epoch(std::span<const std::int64_t> items, float* images, std::uint32_t epoch) const override;
   void gather_factors(std::span<const std::int64_t> items, std::int64_t* indices) const override;
   std::uint32_t checksum() const override;
 

@@ -124,6 +124,10 @@ class NpzImages {
       if (!is_integer(found.factors.dtype))
         fail("array '{}' is {}; factors are integers from 0", name, dtype_name(found.factors.dtype));
       used_.push_back(member);
+      if (const Member* names = find("factor_names"); names != nullptr && archive_.is_text(names->name)) {
+        found.factor_names = archive_.read_text(names->name);
+        used_.push_back(names);
+      }
       return true;
     }
     return false;

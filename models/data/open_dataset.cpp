@@ -16,6 +16,9 @@
 namespace cuelbo {
 namespace {
 
+constexpr std::array<std::string_view, 6> dataset_names{"dsprites", "mnist", "fashion-mnist",
+                                                        "idx",      "npy",   "images"};
+
 // Where Debian's package puts it.
 constexpr const char* fashion_mnist_folder = "/usr/share/datasets/fashion-mnist";
 
@@ -52,6 +55,8 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
       usage_fail("data.path is not used by dsprites, which is rendered; data.name = \"npy\" reads a file");
     if (!config.array.empty() || config.transpose)
       usage_fail("data.array and data.transpose are not used by dsprites, which is rendered");
+    if (config.scale && config.scale_of == ScaleOf::any)
+      usage_fail("data.scale is not used by dsprites, which is rendered as 0 and 1");
     return std::make_shared<Dsprites>();
   }
   const FileOptions options = file_options(config);
@@ -63,10 +68,8 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
   }
   if (config.name == "npy") return load_npy(needed_path(config), options);
   if (config.name == "images") return load_pictures(needed_path(config), options);
-  constexpr std::array<std::string_view, 6> names{"dsprites", "mnist", "fashion-mnist",
-                                                  "idx",      "npy",   "images"};
-  usage_fail("data.name is '{}'{}; it must be one of {}", config.name, did_you_mean(config.name, names),
-             fmt::join(names, ", "));
+  usage_fail("data.name is '{}'{}; it must be one of {}", config.name,
+             did_you_mean(config.name, dataset_names), fmt::join(dataset_names, ", "));
 }
 
 bool holds_idx_files(const std::filesystem::path& folder) {
@@ -95,7 +98,7 @@ std::string format_of(const std::filesystem::path& path) {
 DataConfig data_at(const std::string& name_or_path) {
   std::error_code error;
   const auto status = std::filesystem::status(name_or_path, error);
-  if (!exists(status) && (name_or_path == "dsprites" || name_or_path == "fashion-mnist"))
+  if (!exists(status) && std::ranges::find(dataset_names, name_or_path) != dataset_names.end())
     return {.name = name_or_path};
   DataConfig config{.name = "npy", .path = name_or_path};
   if (is_directory(status)) config.name = holds_idx_files(name_or_path) ? "idx" : "images";

@@ -7,8 +7,10 @@
 
 namespace cuelbo {
 
-// `images` u8 (n, H, W), or (n, H, W, C) with C > 1, 0…255, and, if there are factors, `factors` i64 (n, K):
-// what load_npy reads. Images are made while they are written.
+// The images as a model sees them: `images` (n, H, W), or (n, H, W, C) with C > 1, u8 0…255 where that is exact, else
+// f32. If there are factors, `factors` i64 (n, K) with `factor_names` (K), and `<factor>_labels` where values have names;
+// rendered data sets have `factors` alone. load_npy reads the same pixels and factors back. Images are made while they are
+// written.
 void write_npz(const std::filesystem::path& path, const Dataset& dataset);
 
 }  // namespace cuelbo

@@ -138,7 +138,7 @@ TEST_F(Commands, EncodeThenDecode) {
   train("model", {"--steps", "800"});
   ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"})));
   const NpzReader codes(path("codes.npz"));
-  EXPECT_THAT(codes.names(), ElementsAre("logits_kind", "logvar", "mean", "z", "z_kind"));
+  EXPECT_THAT(codes.names(), ElementsAre("logits_kind", "logvar", "mean", "names", "z", "z_kind"));
   EXPECT_THAT(codes.header("mean").shape, ElementsAre(80, 5));
   EXPECT_THAT(codes.header("logits_kind").shape, ElementsAre(80, 3));
   ASSERT_TRUE(succeeds(run({"decode", "model", "-i", "codes.npz", "-o", "decoded.npy"})));

@@ -161,6 +161,24 @@ TEST_F(PatchedNpz, EncryptionIsRefused) {
   EXPECT_TRUE(fails_with([&] { NpzReader(path).read("a"); }, "encrypted"));
 }
 
+TEST(Npz, TextIsWrittenAndReadAsUnicode) {
+  const test::TemporaryDirectory directory;
+  const std::vector<std::string> texts{"form.1", "", "größe", "\xf0\x9f\x98\x80", "bad \xff"};
+  NpzWriter writer(directory / "a.npz");
+  writer.add_text("names", texts);
+  writer.add("numbers", make_array<std::int32_t>({2}, std::vector<std::int32_t>{1, 2}));
+  writer.commit();
+  const NpzReader archive(directory / "a.npz");
+  EXPECT_EQ(archive.read_text("names"),
+            (std::vector<std::string>{"form.1", "", "größe", "\xf0\x9f\x98\x80", "bad \xef\xbf\xbd"}));
+  EXPECT_TRUE(archive.is_text("names"));
+  EXPECT_FALSE(archive.is_text("numbers"));
+  EXPECT_TRUE(
+      fails_with([&] { archive.read_text("numbers"); }, "'<i4' of shape (2,) is not a list of texts"));
+  EXPECT_TRUE(fails_with([&] { archive.read("names"); }, "holds text"));
+  EXPECT_EQ(read_npz(directory / "a.npz").size(), 1U);  // numbers only
+}
+
 TEST(Npz, ReadsAnArchiveOfScipy) {
   const auto path = test::shared_data("20news/train_bow.npz");
   CUELBO_SKIP_WITHOUT(path);

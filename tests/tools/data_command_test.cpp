@@ -1,0 +1,162 @@
+// `cuelbo data`, and what every command says about data.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "tests/support/paths.hpp"
+#include "tests/tools/tiny_run.hpp"
+
+namespace cuelbo::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using DataCommand = TinyTest;
+
+std::vector<float> pixels(const std::filesystem::path& npz) { return NpzReader(npz).read("images").as_f32(); }
+
+TEST_F(DataCommand, WritesBytesWhereTheyAreExact) {
+  ASSERT_TRUE(succeeds(run({"data", "images.npy", "-o", "a.npz"})));
+  EXPECT_EQ(NpzReader(path("a.npz")).read("images"), read_npy(path("images.npy")));
+  // Floats stay floats, and a mask is written as 0 and 255.
+  std::vector<float> floats(2 * 4, 0.3F);
+  write_npy(path("floats.npy"), make_array({2, 2, 2}, floats));
+  ASSERT_TRUE(succeeds(run({"data", "floats.npy", "-o", "b.npz"})));
+  EXPECT_EQ(NpzReader(path("b.npz")).read("images"), make_array({2, 2, 2}, floats));
+  const std::vector<std::uint8_t> mask{0, 1, 1, 0};
+  write_npy(path("mask.npy"), make_array({1, 2, 2}, mask));
+  ASSERT_TRUE(succeeds(run({"data", "mask.npy", "-o", "c.npz"})));
+  EXPECT_THAT(pixels(path("c.npz")), ElementsAre(0, 255, 255, 0));
+  // Nearly black: bytes would be read back as a mask.
+  ASSERT_TRUE(succeeds(run({"data", "mask.npy", "-o", "d.npz", "--set", "data.scale=255"})));
+  EXPECT_THAT(pixels(path("d.npz")), ElementsAre(0, 1 / 255.0F, 1 / 255.0F, 0));
+}
+
+TEST_F(DataCommand, WritesWhatTheModelSees) {
+  ASSERT_TRUE(succeeds(run({"data", "images.npy", "-o", "a.npz", "--set", "data.binarize=threshold"})));
+  std::vector<float> expected;
+  for (const float x : read_npy(path("images.npy")).as_f32()) expected.push_back(x >= 128 ? 255 : 0);
+  EXPECT_EQ(pixels(path("a.npz")), expected);
+  // By a run, a config and a preset too.
+  train("model", {"--set", "data.binarize=dynamic", "--steps", "1"});
+  ASSERT_TRUE(succeeds(run({"data", "model", "-o", "b.npz"})));
+  ASSERT_TRUE(succeeds(run({"data", "tiny.toml", "--set", "data.binarize=dynamic", "-o", "c.npz"})));
+  EXPECT_EQ(content("b.npz"), content("c.npz"));
+  ASSERT_TRUE(succeeds(run({"data", "images.npy", "--set", "data.binarize=dynamic", "-o", "d.npz"})));
+  EXPECT_NE(pixels(path("d.npz")), pixels(path("b.npz")));  // another seed
+  EXPECT_THAT(run({"data", "vae-dsprites", "--where", "shape=heart,scale=1,posX<0.1", "-o", "e.npz"}).out,
+              HasSubstr("5120 images of 64×64 with 1 channel, 5 factors"));
+  EXPECT_TRUE(fails(run({"data", "images.npy"}), 2, "give -o FILE.npz, --describe, or both"));
+  EXPECT_TRUE(fails(run({"data", "images.npy", "-o", "x.npy"}), 2, ".npz"));
+  EXPECT_TRUE(fails(run({"data", "mnist", "--describe"}), 2, "data.path is missing: mnist needs"));
+}
+
+TEST_F(DataCommand, KeepsFactorsWithTheirNames) {
+  write_npz(path("in.npz"),
+            {{"x_train", make_array(Dtype::u8, {4, 5, 5})},
+             {"y_train", make_array<std::int64_t>({4}, std::vector<std::int64_t>{0, 2, 1, 2})}});
+  ASSERT_TRUE(succeeds(run({"data", "in.npz", "-o", "out.npz"})));
+  const NpzReader out(path("out.npz"));
+  EXPECT_THAT(out.names(), ElementsAre("factor_names", "factors", "images"));
+  EXPECT_THAT(out.read_text("factor_names"), ElementsAre("class"));
+  // Read back, they are the same, and nothing is ignored.
+  const Outcome again = run({"data", "out.npz", "--describe"});
+  EXPECT_THAT(again.out, HasSubstr("class: 0 (1), 1 (1), 2 (2)"));
+  EXPECT_THAT(again.err, ::testing::Not(HasSubstr("ignores")));
+}
+
+TEST_F(DataCommand, DescribesInTextAndJson) {
+  const Outcome text = run({"data", "tiny.toml", "--describe"});
+  ASSERT_TRUE(succeeds(text));
+  for (const char* line :
+       {"80 images of 8×8 with 1 channel", "uint8 divided by 255, in [0.0784314, 0.901961]",
+        "binarize    none", "48 to train on, 16 to validate, 16 to test (seed 3)"})
+    EXPECT_THAT(text.out, HasSubstr(line));
+  const auto json = nlohmann::json::parse(run({"data", "tiny.toml", "--describe", "--json"}).out);
+  EXPECT_EQ(json.at("items"), 80);
+  EXPECT_EQ(json.at("channels"), 1);
+  EXPECT_EQ(json.at("stored"), "uint8");
+  EXPECT_EQ(json.at("scale"), 255);
+  EXPECT_EQ(json.at("train_items"), 48);
+  EXPECT_EQ(json.at("test_items"), 16);
+  EXPECT_EQ(json.at("checksum").get<std::string>().size(), 8U);
+  const auto sprites = nlohmann::json::parse(
+      run({"data", "dsprites", "--describe", "--json", "--where", "shape=heart,posX<0.1,scale=1"}).out);
+  EXPECT_EQ(sprites.at("factors")[0].at("labels")[2], "heart");
+  EXPECT_EQ(sprites.at("factors")[0].at("counts")[2], 5120);
+}
+
+// Interleaved groups: p and r are inside g, so their columns are neighbours.
+TEST_F(DataCommand, CodesNameTheirColumns) {
+  const std::vector<std::string> interleaved{
+      "--set",
+      "latent=[{name='p',gaussian=1,inside='g'},{name='q',gaussian=2},{name='r',gaussian=1,inside='g'}]"};
+  train("model", interleaved);
+  const Outcome encoded = run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"});
+  ASSERT_TRUE(succeeds(encoded));
+  EXPECT_THAT(encoded.err, HasSubstr("columns of mean, logvar and z: 0 p, 1 r, 2-3 q"));
+  EXPECT_THAT(NpzReader(path("codes.npz")).read_text("names"), ElementsAre("p.1", "r.1", "q.1", "q.2"));
+  EXPECT_TRUE(succeeds(run({"decode", "model", "-i", "codes.npz", "-o", "images2.npy"})));
+  EXPECT_TRUE(
+      succeeds(run({"objective", "-i", "codes.npz", "--groups", "(0,1),2-3", "--dataset-size", "80"})));
+  // Codes of a model with the same number of columns in another order are not decoded.
+  train("other", {"--set", "latent=[{name='p',gaussian=1},{name='q',gaussian=2},{name='r',gaussian=1}]"});
+  EXPECT_TRUE(fails(run({"decode", "other", "-i", "codes.npz", "-o", "images3.npy"}), 1,
+                    "column 1 of the codes is 'r.1', that of the model is 'q.1'"));
+}
+
+TEST_F(DataCommand, EncodeTakesWhatTrainingTakes) {
+  train();
+  const Array images = read_npy(path("images.npy"));
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "a.npz"})));
+  write_npz(path("any.npz"), {{"whatever", images}});
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "any.npz", "-o", "b.npz"})));
+  EXPECT_EQ(content("a.npz"), content("b.npz"));
+  EXPECT_TRUE(fails(run({"encode", "model", "-i", "images.npy", "-o", "c.npz", "--set", "seed=4"}), 2,
+                    "only the keys of [data]"));
+  EXPECT_TRUE(
+      fails(run({"encode", "model", "-i", "dsprites", "-o", "c.npz"}), 1, "dsprites: images are 64x64x1"));
+  // Floats and bytes are the same pixels; a uint8 with nothing above 1 tells nothing to a model of floats.
+  std::vector<float> floats = images.as_f32();
+  for (float& x : floats) x /= 255;
+  write_npy(path("floats.npy"), make_array(images.shape, floats));
+  train("floats", {"--set", "data.path=floats.npy"});
+  ASSERT_TRUE(succeeds(run({"encode", "floats", "-i", "images.npy", "-o", "d.npz"})));
+  ASSERT_TRUE(succeeds(run({"encode", "floats", "-i", "floats.npy", "-o", "e.npz"})));
+  EXPECT_EQ(content("d.npz"), content("e.npz"));
+  Array dark = images;
+  for (std::byte& x : dark.data) x = std::byte{1};
+  write_npy(path("dark.npy"), dark);
+  EXPECT_TRUE(fails(run({"encode", "floats", "-i", "dark.npy", "-o", "f.npz"}), 1,
+                    "set data.scale = 1 or data.scale = 255"));
+  EXPECT_TRUE(
+      succeeds(run({"encode", "floats", "-i", "dark.npy", "-o", "f.npz", "--set", "data.scale=255"})));
+}
+
+TEST_F(DataCommand, AnotherImageSizeIsTheModelsOrTheMessageSaysWhatFits) {
+  write_npy(path("small.npy"), make_array(Dtype::u8, {40, 32, 32}));
+  const std::vector<std::string> data{"--set",    "data.name=npy",
+                                      "--set",    "data.path=small.npy",
+                                      "--set",    "data.batch_size=8",
+                                      "--set",    "optimizer.steps=1",
+                                      "--output", "run"};
+  const auto with = [&](std::vector<std::string> command) {
+    command.insert(command.end(), data.begin(), data.end());
+    return run(command);
+  };
+  EXPECT_TRUE(fails(with({"train", "hfvae-dsprites"}), 2,
+                    "the decoder makes images of (64, 64, 1), but the data has (32, 32, 1): --set "
+                    "'decoder.layers.1={linear = 256, reshape = [2, 2, 64]}' fits"));
+  EXPECT_TRUE(succeeds(
+      with({"train", "hfvae-dsprites", "--set", "decoder.layers.1={linear = 256, reshape = [2, 2, 64]}"})));
+  std::filesystem::remove_all(path("run"));
+  EXPECT_TRUE(succeeds(with({"train", "hfvae-mnist"})));
+  write_npy(path("small.npy"), make_array(Dtype::u8, {40, 28, 28}));
+  std::filesystem::remove_all(path("run"));
+  EXPECT_TRUE(fails(with({"train", "hfvae-dsprites"}), 2, "its layers can make 16 or 32, not 28"));
+}
+
+}  // namespace
+}  // namespace cuelbo::test
