@@ -28,8 +28,10 @@ void for_each_tensor(const ParameterSet& parameters, bool with_moments, Visit vi
         visit(i, kind, prefix + parameters.parameter(i).name);
 }
 
+using Bytes = std::map<std::string, std::span<const std::byte>>;
+
 // Of the tensors in the order of their names.
-std::string checksum(const std::map<std::string, std::span<const std::byte>>& tensors) {
+std::string checksum(const Bytes& tensors) {
   uLong crc = crc32(0, nullptr, 0);
   for (const auto& [name, bytes] : tensors)
     crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
@@ -43,12 +45,6 @@ Number number(const std::string& text, const char* key) {
   if (error != std::errc() || end != text.data() + text.size())
     fail("metadata '{}' is '{}', not a number", key, text);
   return value;
-}
-
-Dtype parse_dtype(const std::string& name) {
-  for (std::size_t i = 0; i < dtype_count; ++i)
-    if (dtype_name(static_cast<Dtype>(i)) == name) return static_cast<Dtype>(i);
-  fail("metadata 'data_stored' is '{}', not a type of pixels", name);
 }
 
 CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
@@ -80,7 +76,7 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
                         .height = info.image.height,
                         .width = info.image.width,
                         .channels = info.image.channels,
-                        .stored = parse_dtype(value("data_stored")),
+                        .stored = parse_pixel_type(value("data_stored")),
                         .checksum = value("data_checksum")};
   return info;
 }
@@ -91,7 +87,7 @@ void write_checkpoint(const std::string& path, ParameterSet& parameters, const C
   parameters.device().synchronize();
   std::vector<std::vector<float>> values;
   std::vector<TensorView> views;
-  std::map<std::string, std::span<const std::byte>> bytes;
+  Bytes bytes;
   for_each_tensor(parameters, true, [&](int index, Kind kind, const std::string& name) {
     values.push_back(parameters.read(index, kind));
     if (!std::all_of(values.back().begin(), values.back().end(), [](float x) { return std::isfinite(x); }))
@@ -123,30 +119,40 @@ Checkpoint read_checkpoint(const std::string& path) {
   Checkpoint checkpoint{.content = read_safetensors(path)};
   in_context(fmt::format("'{}'", path), [&] {
     checkpoint.info = parse_info(checkpoint.content.metadata);
-    std::map<std::string, std::span<const std::byte>> bytes;
-    for (const auto& [name, array] : checkpoint.content.tensors) bytes[name] = array.data;
     const auto crc = checkpoint.content.metadata.find("crc32");
-    if (crc == checkpoint.content.metadata.end() || crc->second != checksum(bytes))
+    if (crc == checkpoint.content.metadata.end() ||
+        crc->second != tensor_checksum(checkpoint.content.tensors))
       fail("is damaged: its checksum is not that of its tensors");
   });
   return checkpoint;
 }
 
-void restore(ParameterSet& parameters, const Checkpoint& checkpoint, bool with_moments) {
+std::string tensor_checksum(const std::map<std::string, Array>& tensors) {
+  Bytes bytes;
+  for (const auto& [name, array] : tensors) bytes[name] = array.data;
+  return checksum(bytes);
+}
+
+Dtype parse_pixel_type(const std::string& name) {
+  for (std::size_t i = 0; i < dtype_count; ++i)
+    if (dtype_name(static_cast<Dtype>(i)) == name) return static_cast<Dtype>(i);
+  fail("metadata says that pixels are '{}', which is not a type", name);
+}
+
+void restore(ParameterSet& parameters, const Safetensors& content, bool with_moments, const char* model) {
   std::map<std::string, bool> used;
-  for (const auto& [name, array] : checkpoint.content.tensors)
-    used[name] = name.starts_with("adam.") && !with_moments;
+  for (const auto& [name, array] : content.tensors) used[name] = name.starts_with("adam.") && !with_moments;
   for_each_tensor(parameters, with_moments, [&](int index, Kind kind, const std::string& name) {
-    const Array& array = checkpoint.content.tensor(name);
+    const Array& array = content.tensor(name);
     const Shape& shape = parameters.parameter(index).shape;
     if (array.dtype != Dtype::f32 || array.shape != shape)
-      fail("tensor '{}' is {} {}, the model of config.toml has float32 {}", name, dtype_name(array.dtype),
-           shape_text(array.shape), shape_text(shape));
+      fail("tensor '{}' is {} {}, {} has float32 {}", name, dtype_name(array.dtype), shape_text(array.shape),
+           model, shape_text(shape));
     parameters.write(index, array.as<float>(), kind);
     used[name] = true;
   });
   for (const auto& [name, was_used] : used)
-    if (!was_used) fail("tensor '{}' is not in the model of config.toml", name);
+    if (!was_used) fail("tensor '{}' is not in {}", name, model);
 }
 
 }  // namespace cuelbo

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "engine/io/safetensors.hpp"
@@ -38,7 +39,13 @@ struct Checkpoint {
 // Error: truncated, damaged, no checkpoint, or of another version; "'path': …".
 Checkpoint read_checkpoint(const std::string& path);
 
-// Gives the parameters their values. Error: a tensor is missing, has another shape, or belongs to no parameter.
-void restore(ParameterSet& parameters, const Checkpoint& checkpoint, bool with_moments);
+// Gives the parameters their values. Error: a tensor is missing, has another shape, or belongs to no parameter; `model` names
+// in messages what the parameters are of.
+void restore(ParameterSet& parameters, const Safetensors& content, bool with_moments,
+             const char* model = "the model of config.toml");
+
+// What metadata of checkpoints and of exported models have in common.
+std::string tensor_checksum(const std::map<std::string, Array>& tensors);  // crc32, 8 hexadecimal digits
+Dtype parse_pixel_type(const std::string& name);  // of the data set's pixels in their file. Error: not a type
 
 }  // namespace cuelbo

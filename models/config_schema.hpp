@@ -155,6 +155,10 @@ const std::vector<std::string>& config_keys();
 // Whether a key ("data.path", "latent.name", without indices) holds text, a name out of a list included.
 bool is_text_key(std::string_view key);
 
+// The part of a configuration that a trained model needs: precision, networks, latents, how images are read, scaled and binarized, and the
+// seed of what is drawn. parse_config gives it back, with defaults for the rest.
+std::string model_toml(const RunConfig& config);
+
 // The table of keys in docs/config.md.
 std::string config_reference();
 

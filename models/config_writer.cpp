@@ -1,5 +1,7 @@
 // From a configuration to TOML, and the reference of its keys.
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include <fmt/ranges.h>
 
@@ -108,13 +110,16 @@ class LatentWriter : public InlineWriter {
 
 class TomlWriter {
  public:
+  // Of keys and whole sections: all, or those in the list.
+  explicit TomlWriter(std::span<const std::string_view> only = {}) : only_(only) {}
+
   template <class T, class Allowed>
   void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view text) {
     if (inline_) return inline_->field(key, value, allowed, text);
     if constexpr (std::is_same_v<T, bool>) {
       if (!value) return;  // no bool of a section has an effect when it is false
     }
-    if (!is_empty(value)) text_ += fmt::format("{} = {}\n", key, value_text(value, allowed));
+    if (!is_empty(value) && wanted(key)) text_ += fmt::format("{} = {}\n", key, value_text(value, allowed));
   }
 
   // A section inside a section is one line.
@@ -125,17 +130,23 @@ class TomlWriter {
       inline_ = &writer;
       body();
       inline_ = nullptr;
-      text_ += fmt::format("{} = {}\n", key, writer.text());
+      if (wanted(key)) text_ += fmt::format("{} = {}\n", key, writer.text());
       return;
     }
+    const std::size_t before = text_.size();
     text_ += fmt::format("\n[{}]\n", key);
+    const std::size_t empty = text_.size();
     ++depth_;
+    section_ = key;
     body();
+    section_ = {};
     --depth_;
+    if (text_.size() == empty) text_.resize(before);
   }
 
   template <class Body>
   void list(std::string_view key, const std::vector<LayerConfig>& layers, std::string_view, Body) {
+    if (!wanted(key)) return;
     text_ += fmt::format("{} = [", key);
     for (const LayerConfig& layer : layers) {
       InlineWriter writer;
@@ -157,6 +168,14 @@ class TomlWriter {
   const std::string& text() const { return text_; }
 
  private:
+  bool wanted(std::string_view key) const {
+    if (only_.empty()) return true;
+    const std::string path = section_.empty() ? std::string(key) : fmt::format("{}.{}", section_, key);
+    return std::ranges::find(only_, section_) != only_.end() || std::ranges::find(only_, path) != only_.end();
+  }
+
+  std::span<const std::string_view> only_;
+  std::string_view section_;
   std::string text_;
   int depth_ = 0;
   InlineWriter* inline_ = nullptr;
@@ -298,6 +317,15 @@ std::vector<std::pair<std::string, std::string>> config_values(const RunConfig& 
   FlatWriter writer;
   visit_config(writer, config);
   return std::move(writer).values();
+}
+
+std::string model_toml(const RunConfig& config) {
+  constexpr std::array<std::string_view, 10> keys{
+      "seed",       "precision",     "data.name", "data.layout", "data.transpose",
+      "data.scale", "data.binarize", "encoder",   "decoder",     "latent"};
+  TomlWriter writer(keys);
+  visit_config(writer, config);
+  return writer.text();
 }
 
 const std::vector<std::string>& config_keys() {

@@ -135,20 +135,20 @@ std::vector<double> variances(const Codes& codes) {
 
 }  // namespace
 
-Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset& dataset,
-                    std::span<const std::int64_t> items, const EvaluationOptions& options) {
+Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const std::int64_t> items,
+                    const EvaluationOptions& options) {
   const kernels::DefaultFloatingPoint mode;
   if (options.max_items > 0 && std::ssize(items) > options.max_items)
     items = items.first(static_cast<std::size_t>(options.max_items));
   if (items.size() < 2) fail("evaluation needs at least 2 items in the test split, got {}", items.size());
-  const std::uint64_t seed = run.config().seed;
+  const std::uint64_t seed = loaded.model->config().seed;
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, dataset, items, seed);
 
   Evaluation result{.items = codes.items,
                     .step = loaded.state.step,
                     .dataset = dataset.name(),
                     .checkpoint = loaded.checkpoint,
-                    .binarize = run.config().data.binarize};
+                    .binarize = loaded.model->config().data.binarize};
   LikelihoodDecoder decoder(loaded, dataset);
   for (const double value : decoder.run(items, model_codes(codes, loaded.model->tree(), CodeValue::sample)))
     result.log_likelihood += value;

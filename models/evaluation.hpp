@@ -31,8 +31,8 @@ struct Evaluation {
   std::int64_t active_units = 0;      // of them above 0.01 (Burda et al. 2016)
 };
 
-Evaluation evaluate(const RunDirectory& run, LoadedModel& loaded, const Dataset& dataset,
-                    std::span<const std::int64_t> items, const EvaluationOptions& options);
+Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const std::int64_t> items,
+                    const EvaluationOptions& options);
 nlohmann::json to_json(const Evaluation& evaluation, const GroupTree& tree);
 
 }  // namespace cuelbo

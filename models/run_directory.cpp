@@ -88,7 +88,7 @@ bool RunDirectory::is_marked() const {
 
 void RunDirectory::check_is_run() const {
   std::error_code error;
-  if (!fs::is_directory(path_, error)) fail("there is no run directory '{}'", path_);
+  if (!fs::is_directory(path_, error)) fail("there is no run directory or exported model '{}'", path_);
   if (!fs::exists(file(config_name), error))
     fail("'{}' is not a run directory: it holds no config.toml", path_);
 }
@@ -196,9 +196,10 @@ LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
   loaded.parameters = std::make_unique<ParameterSet>(*loaded.device);
   loaded.model = std::make_unique<Hfvae>(*loaded.parameters, run.config(), checkpoint.info.image);
   in_context(fmt::format("'{}'", run.file(loaded.checkpoint)),
-             [&] { restore(*loaded.parameters, checkpoint, /*with_moments=*/false); });
+             [&] { restore(*loaded.parameters, checkpoint.content, /*with_moments=*/false); });
   loaded.state = checkpoint.info.state;
   loaded.fingerprint = checkpoint.info.fingerprint;
+  if (!loaded.fingerprint.empty()) loaded.stored = loaded.fingerprint.stored;
   return loaded;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,8 +70,10 @@ struct LoadedModel {
   std::unique_ptr<ParameterSet> parameters;
   std::unique_ptr<Hfvae> model;
   TrainingState state;
-  Fingerprint fingerprint;
-  std::string checkpoint;  // "checkpoint/best.safetensors"
+  Fingerprint fingerprint;  // empty of an exported model
+  std::optional<Dtype>
+      stored;              // type of the pixels in the file that it was trained on; none: of an older program
+  std::string checkpoint;  // "checkpoint/best.safetensors", or the path of an exported model
 };
 // Opens the run's model with its best checkpoint. The image shape stands in the checkpoint's metadata, so no data is needed.
 LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options);

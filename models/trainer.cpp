@@ -184,7 +184,7 @@ class Trainer {
                       config = config_changes(checkpoint.info.fingerprint, config_);
     if (!accept_changes) refuse_data_changes(run_, data);
     in_context(fmt::format("'{}'", run_.file(name)),
-               [&] { restore(parameters_, checkpoint, /*with_moments=*/true); });
+               [&] { restore(parameters_, checkpoint.content, /*with_moments=*/true); });
     if (!accept_changes) refuse_config_changes(run_, config);
     for (const std::string& changes : {config, data})
       if (!changes.empty()) accepted_.push_back(changes);

@@ -118,7 +118,8 @@ void add_config_keys(Candidates& candidates) {
 }
 
 void add_commands(Candidates& candidates, const CLI::App& command) {
-  for (const CLI::App* inner : subcommands(command)) candidates.add(inner->get_name(), inner->get_description());
+  for (const CLI::App* inner : subcommands(command))
+    candidates.add(inner->get_name(), inner->get_description());
 }
 
 void add_options(Candidates& candidates, const CLI::App& command) {
@@ -225,10 +226,13 @@ void add_completion(CLI::App& app, Run& run) {
   add_command<CompletionOptions>(
       app, run, "completion", "Print a script that completes commands, options and values in a shell",
       [](CLI::App& command, CompletionOptions& options) {
-        limit_to(command.add_option("SHELL", options.shell, "The shell"), {"bash", "zsh", "fish"})->required();
+        limit_to(command.add_option("SHELL", options.shell, "The shell"), {"bash", "zsh", "fish"})
+            ->required();
       },
       [](const CompletionOptions& options) {
-        fmt::print("{}", options.shell == "bash" ? bash_script : options.shell == "zsh" ? zsh_script : fish_script);
+        fmt::print("{}", options.shell == "bash"  ? bash_script
+                         : options.shell == "zsh" ? zsh_script
+                                                  : fish_script);
         return exit_done;
       });
 }

@@ -30,7 +30,7 @@ int run_decode(const DecodeOptions& options) {
   OutputFile output(options.output, ".npy");
   output.refuse_input(options.input);
   OpenRun run = open_run(options.run);
-  output.refuse_inputs_of(run.directory);
+  refuse_inputs(output, run);
   output.check_writable();
   const Hfvae& model = *run.loaded.model;
   const Codes codes = read_codes(options.input, options.seed);

@@ -29,7 +29,7 @@ int run_encode(const EncodeOptions& options) {
   OutputFile output(options.output, ".npz");
   output.refuse_input(options.input);
   OpenRun run = open_run(options.run);
-  output.refuse_inputs_of(run.directory);
+  refuse_inputs(output, run);
   output.check_writable();
   LoadedModel& loaded = run.loaded;
   const std::shared_ptr<const Dataset> images = open_input(run, options.input, options.settings);

@@ -1,4 +1,5 @@
 #include <exception>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -24,7 +25,8 @@ namespace {
 struct EvaluateOptions {
   RunOptions run;
   EvaluationOptions evaluation;
-  std::string output;  // empty: evaluation.json of the run
+  std::string output;  // empty: evaluation.json of the run, if it is on the run's own data
+  std::string data;    // in place of the run's own
 };
 
 void print_row(const std::string& name, double value, const std::string& note = "") {
@@ -69,7 +71,7 @@ void print_table(const Evaluation& result, const GroupTree& tree, std::uint64_t 
 
 // The result is costly: it is shown before it is stored, and stored even if nobody reads it to its end.
 void show_and_store(const Evaluation& result, const GroupTree& tree, const EvaluateOptions& options,
-                    std::uint64_t seed, OutputFile& output) {
+                    std::uint64_t seed, std::optional<OutputFile>& output) {
   std::exception_ptr not_shown;
   try {
     if (json_wanted())
@@ -79,28 +81,34 @@ void show_and_store(const Evaluation& result, const GroupTree& tree, const Evalu
   } catch (const std::system_error&) {
     not_shown = std::current_exception();
   }
-  try {
-    write_file(output.path(), to_json(result, tree).dump(2) + "\n");
-  } catch (const Error& error) {
-    fail("{}{}", error.what(), options.output.empty() ? "; -o FILE.json stores it elsewhere" : "");
+  if (output) {
+    try {
+      write_file(output->path(), to_json(result, tree).dump(2) + "\n");
+    } catch (const Error& error) {
+      fail("{}{}", error.what(), options.output.empty() ? "; -o FILE.json stores it elsewhere" : "");
+    }
+    output->finish();
   }
-  output.finish();
   if (not_shown) std::rethrow_exception(not_shown);
 }
 
 int run_evaluate(const EvaluateOptions& options) {
   OpenRun run = open_run(options.run);
-  OutputFile output(options.output.empty() ? run.directory.file("evaluation.json") : options.output, ".json");
-  output.refuse_inputs_of(run.directory);
-  if (!options.output.empty()) output.check_writable();
-  const RunData data = open_run_data(run);
+  // The run's own evaluation is that of its own data.
+  std::optional<OutputFile> output;
+  if (!options.output.empty())
+    output.emplace(options.output, ".json");
+  else if (run.directory && options.data.empty())
+    output.emplace(run.directory->file("evaluation.json"), ".json");
+  if (output) refuse_inputs(*output, run);
+  if (!options.output.empty()) output->check_writable();
+  const RunData data = open_data(run, options.data);
   std::span<const std::int64_t> items = data.split.test;
   if (items.empty()) fail("the run has no test split: data.test_fraction is 0");
   if (options.evaluation.max_items > 0 && options.evaluation.max_items < std::ssize(items))
     items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
-  const Evaluation result = evaluate(run.directory, run.loaded, *data.dataset, items, options.evaluation);
-  const GroupTree& tree = run.loaded.model->tree();
-  show_and_store(result, tree, options, run.directory.config().seed, output);
+  const Evaluation result = evaluate(run.loaded, *data.dataset, items, options.evaluation);
+  show_and_store(result, run.loaded.model->tree(), options, run.config().seed, output);
   return exit_done;
 }
 
@@ -113,6 +121,7 @@ void add_evaluate(CLI::App& app, Run& run) {
       "DIR/evaluation.json",
       [](CLI::App& command, EvaluateOptions& options) {
         add_run_options(command, options.run);
+        add_data_option(command, options.data);
         EvaluationOptions& evaluation = options.evaluation;
         command.add_option("-o,--output", options.output,
                            "The .json to write, - for standard output instead of the table "

@@ -1,10 +1,8 @@
-#include <map>
 #include <string>
-#include <vector>
 
 #include <fmt/format.h>
 
-#include "engine/io/safetensors.hpp"
+#include "models/model_file.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
@@ -24,26 +22,15 @@ struct ExportOptions {
 int run_export(const ExportOptions& options) {
   OutputFile output(options.output, ".safetensors");
   const OpenRun run = open_run(options.run);
-  output.refuse_inputs_of(run.directory);
+  refuse_inputs(output, run);
   output.check_writable();
   const LoadedModel& loaded = run.loaded;
-  Safetensors file;
-  const auto& parameters = loaded.parameters->parameters();
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    file.tensors.emplace(parameters[i].name,
-                         make_array(parameters[i].shape, loaded.parameters->read(static_cast<int>(i))));
-  const ImageShape image = loaded.model->image();
-  file.metadata = {{"format", "cuelbo"},
-                   {"format_version", "1"},
-                   {"config", to_toml(run.directory.config())},
-                   {"image", fmt::format("{} {} {}", image.height, image.width, image.channels)},
-                   {"step", std::to_string(loaded.state.step)},
-                   {"checkpoint", loaded.checkpoint}};
-  write_safetensors(output.path(), file);
+  write_model_file(output.path(), loaded);
   output.finish();
-  output.report(fmt::format("{} tensors, {} trained parameters, step {}", file.tensors.size(),
+  const std::int64_t tensors = std::ssize(loaded.parameters->parameters());
+  output.report(fmt::format("{} tensors, {} trained parameters, step {}", tensors,
                             loaded.parameters->parameter_count(), loaded.state.step),
-                {{"tensors", std::ssize(file.tensors)},
+                {{"tensors", tensors},
                  {"parameters", loaded.parameters->parameter_count()},
                  {"step", loaded.state.step}});
   return exit_done;
@@ -53,7 +40,8 @@ int run_export(const ExportOptions& options) {
 
 void add_export(CLI::App& app, Run& run) {
   add_command<ExportOptions>(
-      app, run, "export", "The best model as one file, with its config and format version in the metadata",
+      app, run, "export",
+      "The best model as one file that serves in place of the run, without its paths and training settings",
       [](CLI::App& command, ExportOptions& options) {
         add_run_options(command, options.run);
         command.add_option("-o,--output", options.output, "The .safetensors to write; - for standard output")

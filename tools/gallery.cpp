@@ -37,7 +37,7 @@ std::vector<ClassGrid> class_grids(Decoder& decoder, std::span<const float> code
 Gallery make_gallery(OpenRun& run, const RunData& data, std::int64_t item) {
   LoadedModel& loaded = run.loaded;
   const Hfvae& model = *loaded.model;
-  const std::uint64_t seed = run.directory.config().seed;
+  const std::uint64_t seed = run.config().seed;
   const std::span<const std::int64_t> all = data.split.test.empty() ? data.split.train : data.split.test;
   if (item < 0 || item >= std::ssize(all))
     usage_fail("item {} of the test split: it has {} items, from 0", item, all.size());

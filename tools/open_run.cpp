@@ -5,6 +5,7 @@
 
 #include "engine/error.hpp"
 #include "models/data/describe.hpp"
+#include "models/model_file.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
 
@@ -26,7 +27,10 @@ void add_device_options(CLI::App& command, DeviceOptions& device) {
 void note_device(const Device& device) { note("device: {}", device.description()); }
 
 void add_run_options(CLI::App& command, RunOptions& options) {
-  command.add_option("DIR", options.directory, "Run directory, as `cuelbo train` made it")->required();
+  command
+      .add_option("DIR", options.directory,
+                  "Run directory, as `cuelbo train` made it, or a file that `cuelbo export` wrote")
+      ->required();
   add_device_options(command, options.device);
   add_accept_changes(command, options.accept_changes);
 }
@@ -45,6 +49,11 @@ void accept(const std::string& changes) {
 }  // namespace
 
 OpenRun open_run(const RunOptions& options) {
+  if (std::filesystem::exists(options.directory) && !std::filesystem::is_directory(options.directory)) {
+    LoadedModel loaded = load_model_file(options.directory, options.device);
+    note_device(*loaded.device);
+    return {.directory = std::nullopt, .loaded = std::move(loaded)};
+  }
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
   const std::string changes = config_changes(loaded.fingerprint, directory.config());
@@ -56,11 +65,28 @@ OpenRun open_run(const RunOptions& options) {
           .accept_changes = options.accept_changes};
 }
 
+void refuse_inputs(const OutputFile& output, const OpenRun& run) {
+  if (run.directory)
+    output.refuse_inputs_of(*run.directory);
+  else
+    output.refuse_input(run.loaded.checkpoint);
+}
+
+const RunDirectory& directory_of(const OpenRun& run, const char* wanted) {
+  if (!run.directory)
+    fail("'{}' is an exported model; {} in the directory of its run, which is needed here",
+         run.loaded.checkpoint, wanted);
+  return *run.directory;
+}
+
 RunData open_run_data(const OpenRun& run) {
-  RunData data = open_run_data(run.directory.config());
+  if (!run.directory)
+    fail("'{}' is an exported model, which has no data of its own: --data PATH names some",
+         run.loaded.checkpoint);
+  RunData data = open_run_data(run.directory->config());
   check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   const std::string changes = data_changes(run.loaded.fingerprint, *data.dataset);
-  if (!run.accept_changes) refuse_data_changes(run.directory, changes);
+  if (!run.accept_changes) refuse_data_changes(*run.directory, changes);
   print_notes(*data.dataset);
   accept(changes);
   return data;
@@ -95,13 +121,13 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   for (const std::string& setting : settings)
     if (!setting.starts_with("data."))
       usage_fail("--set {}: only the keys of [data] apply to these images", setting);
-  RunConfig config = run.directory.config();
+  RunConfig config = run.config();
   const DataConfig trained = config.data, input = data_at(name_or_path);
   config.data = input_config(trained, input);
   config = with_settings(config, settings);
   if (!config.data.scale) {
     config.data.scale = trained.scale;
-    if (!run.loaded.fingerprint.empty()) config.data.scale_of = scale_of(run.loaded.fingerprint.stored);
+    if (run.loaded.stored) config.data.scale_of = scale_of(*run.loaded.stored);
   }
   std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
   const std::string source = input.path.empty() ? input.name : fmt::format("'{}'", input.path);
@@ -111,6 +137,21 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   note("images: {}, {}{}{}", image_text(*dataset), scale_text(*dataset),
        config.data.transpose ? ", transposed" : "", binarize_text(config.data.binarize));
   return dataset;
+}
+
+RunData open_data(const OpenRun& run, const std::string& path) {
+  if (path.empty()) return open_run_data(run);
+  RunData data{.dataset = open_input(run, path, {}), .split = {}};
+  const std::int64_t items = data.dataset->size(), test = data.dataset->info().test_size;
+  for (std::int64_t i = test > 0 ? items - test : 0; i < items; ++i) data.split.test.push_back(i);
+  return data;
+}
+
+void add_data_option(CLI::App& command, std::string& path) {
+  command.add_option(
+      "--data", path,
+      "Images in place of the run's own test split, all that training takes: their test split if they "
+      "have one, else all of them");
 }
 
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {

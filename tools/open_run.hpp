@@ -1,7 +1,8 @@
-// What the commands that take a run directory have in common.
+// What the commands that take a trained model have in common.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include "models/run_data.hpp"
 #include "models/run_directory.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -19,21 +21,29 @@ void add_device_options(CLI::App& command, DeviceOptions& device);
 void note_device(const Device& device);
 
 struct RunOptions {
-  std::string directory;
+  std::string directory;  // or an exported model
   DeviceOptions device;
   bool accept_changes = false;
 };
 // DIR, --device, --threads and --accept-changes
 void add_run_options(CLI::App& command, RunOptions& options);
 
-// A run with its best model; notes the device.
+// A run with its best model, or an exported model; notes the device.
 struct OpenRun {
-  RunDirectory directory;
+  std::optional<RunDirectory> directory;  // none: an exported model
   LoadedModel loaded;
   bool accept_changes = false;
+
+  const RunConfig& config() const { return loaded.model->config(); }
 };
 // Error when config.toml is not the one that the checkpoint was trained with, unless that is accepted.
 OpenRun open_run(const RunOptions& options);
+
+// UsageError if the output is the exported model, or what OutputFile::refuse_inputs_of refuses of a run.
+void refuse_inputs(const OutputFile& output, const OpenRun& run);
+
+// Error that an exported model has none; `wanted` is what the directory is for: "its log".
+const RunDirectory& directory_of(const OpenRun& run, const char* wanted);
 
 // --accept-changes
 void add_accept_changes(CLI::App& command, bool& accept_changes);
@@ -41,6 +51,13 @@ void add_accept_changes(CLI::App& command, bool& accept_changes);
 // The data that a run was trained on. Error when its images are not those that the model takes, or when they are not
 // those that it was trained on, unless that is accepted.
 RunData open_run_data(const OpenRun& run);
+
+// The data of `path` in place of the run's own, as open_input, or the run's own if it is empty. All images are for the test,
+// unless the data set comes with a test split.
+RunData open_data(const OpenRun& run, const std::string& path);
+
+// --data for open_data
+void add_data_option(CLI::App& command, std::string& path);
 
 // What the reader of the data set chose, ignored or converted.
 void print_notes(const Dataset& dataset);

@@ -19,16 +19,16 @@ namespace {
 
 struct TraverseOptions {
   RunOptions run;
-  std::string output;
+  std::string output, data;
   std::int64_t item = 0;
 };
 
 int run_traverse(const TraverseOptions& options) {
   OutputFile output(options.output, ".png");
   OpenRun run = open_run(options.run);
-  output.refuse_inputs_of(run.directory);
+  refuse_inputs(output, run);
   output.check_writable();
-  const RunData data = open_run_data(run);
+  const RunData data = open_data(run, options.data);
   const Gallery gallery = make_gallery(run, data, options.item);
   write_png(output.path(), traversal_grid(gallery));
   output.finish();
@@ -57,6 +57,7 @@ void add_traverse(CLI::App& app, Run& run) {
         add_run_options(command, options.run);
         command.add_option("-o,--output", options.output, "The .png to write; - for standard output")
             ->required();
+        add_data_option(command, options.data);
         add_number(command, "--item", options.item, at_least(0),
                    "Start from the code of this item of the test split")
             ->capture_default_str();

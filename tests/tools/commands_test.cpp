@@ -183,9 +183,9 @@ TEST_F(Commands, ExportHoldsParametersAndArchitecture) {
   const Safetensors file = read_safetensors(path("model.safetensors"));
   EXPECT_THAT(file.tensor("encoder.0.weight").shape, ElementsAre(16, 64));
   EXPECT_THAT(file.tensor("encoder.latent.weight").shape, ElementsAre(2 * 5 + 3, 16));
-  EXPECT_EQ(file.metadata.at("format_version"), "1");
+  EXPECT_EQ(file.metadata.at("format_version"), "2");
   EXPECT_EQ(file.metadata.at("image"), "8 8 1");
-  EXPECT_EQ(file.metadata.at("config"), content("model/config.toml"));
+  EXPECT_THAT(file.metadata.at("model"), HasSubstr("[[latent]]"));
   EXPECT_EQ(file.tensors.count("adam.first.encoder.0.weight"), 0U);
 }
 
