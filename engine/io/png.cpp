@@ -56,10 +56,11 @@ class PngDecoder {
     check_deflate_ratio(height * ((width * pixel_bits + 7) / 8), file_.size());
     if (!choose_samples()) fail("damaged PNG: {}", message_.data());
 
-    const std::size_t channels = png_get_channels(png_, info_);
-    std::vector<std::uint8_t> samples(height * png_get_rowbytes(png_, info_));
+    const std::size_t channels = png_get_channels(png_, info_), row_bytes = png_get_rowbytes(png_, info_);
+    if (row_bytes != width * channels) fail("damaged PNG: rows of {} bytes", row_bytes);
+    std::vector<std::uint8_t> samples(height * row_bytes);
     std::vector<std::uint8_t*> rows(height);
-    for (std::size_t y = 0; y < height; ++y) rows[y] = &samples[y * width * channels];
+    for (std::size_t y = 0; y < height; ++y) rows[y] = &samples[y * row_bytes];
     if (!read_rows(rows.data())) fail("damaged PNG: {}", message_.data());
     if (!read_end() && !truncated_) fail("damaged PNG: {}", message_.data());
     return upright(over_black({height, width, static_cast<std::int64_t>(channels), std::move(samples)}),

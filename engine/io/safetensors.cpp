@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <ranges>
-#include <set>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -100,25 +100,47 @@ std::vector<Entry> entries_from(const Json& header, std::uint64_t data_bytes) {
   return entries;
 }
 
-// The header's objects. A parser that keeps the last of two equal keys would hide one of them: an error here.
+// Refuses what a parser would pass over: it keeps one of two equal keys in silence. (The callback of Json::parse could
+// check this too, but takes time quadratic in the number of tensors.)
+class StrictHeader final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return start(); }
+  bool end_object() override { return end(); }
+  bool start_array(std::size_t) override { return start(); }
+  bool end_array() override { return end(); }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) fail("its header names '{}' twice", key);
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override { return false; }
+
+ private:
+  bool start() {
+    constexpr std::size_t max_depth = 8;
+    keys_.emplace_back();
+    if (keys_.size() > max_depth)
+      fail("is not a safetensors file: its header nests deeper than {}", max_depth);
+    return true;
+  }
+  bool end() {
+    keys_.pop_back();
+    return true;
+  }
+
+  std::vector<std::unordered_set<std::string>> keys_;  // of the objects around; empty for an array
+};
+
 Json parse_header(const std::string& text) {
-  constexpr int max_depth = 8;
-  std::vector<std::set<std::string>> keys;  // of the objects around
-  return Json::parse(
-      text,
-      [&](int depth, Json::parse_event_t event, Json& value) {
-        if (depth > max_depth) fail("is not a safetensors file: its header nests deeper than {}", max_depth);
-        if (event == Json::parse_event_t::object_start) {
-          keys.emplace_back();
-        } else if (event == Json::parse_event_t::object_end) {
-          keys.pop_back();
-        } else if (event == Json::parse_event_t::key) {
-          const auto& key = value.get_ref<const std::string&>();
-          if (!keys.back().insert(key).second) fail("its header names '{}' twice", key);
-        }
-        return true;
-      },
-      false);
+  StrictHeader strict;
+  if (!Json::sax_parse(text, &strict)) return {};
+  return Json::parse(text, nullptr, false);
 }
 
 Json read_header(InputFile& file, std::uint64_t& data_bytes) {

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
 
 namespace cuelbo {
 
@@ -39,6 +40,15 @@ std::string folder_content(const fs::path& folder) {
   }
   if (entries.size() > most) text += fmt::format(", … and {} more", entries.size() - most);
   return text;
+}
+
+std::string data_name(const fs::path& path) {
+  if (path == standard_input) return input_name(path);
+  fs::path normal = path.lexically_normal();
+  if (!normal.has_filename()) normal = normal.parent_path();  // "data/"
+  std::error_code error;
+  if (normal == "." || normal == "..") normal = fs::weakly_canonical(normal, error);
+  return (fs::is_directory(normal, error) ? normal.filename() : normal.stem()).string();
 }
 
 std::string lower_extension(const fs::path& path) {

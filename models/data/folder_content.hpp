@@ -1,4 +1,4 @@
-// What is in a folder of data files.
+// Names of data files and what is in their folders.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +15,9 @@ std::vector<std::filesystem::path> folder_entries(const std::filesystem::path& f
 
 // For messages: "a.txt, b.png, sub/", "a.txt, … and 12 more" or "nothing".
 std::string folder_content(const std::filesystem::path& folder);
+
+// What a data set at that path is called: the name of the folder, or of the file without its extension.
+std::string data_name(const std::filesystem::path& path);
 
 // The extension in lower case: ".png".
 std::string lower_extension(const std::filesystem::path& path);

@@ -5,6 +5,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "models/data/array_names.hpp"
+#include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
 #include "models/data/labelled_images.hpp"
 
@@ -22,10 +23,6 @@ struct Member {
 };
 
 bool is_integer(Dtype dtype) { return dtype < Dtype::f16; }
-
-std::string name_of(const fs::path& path) {
-  return path == standard_input ? "standard input" : path.stem().string();
-}
 
 std::string described(const Member& member) {
   if (!member.header) return fmt::format("'{}' (not numbers)", member.name);
@@ -209,11 +206,11 @@ std::unique_ptr<Dataset> load_npy(const fs::path& path, const FileOptions& optio
     InputFile file(path, Pipes::accepted);
     if (starts_like_zip(file) || path.extension() == ".npz") {
       const NpzReader archive(file);
-      return make_dataset(NpzImages(archive, options.array).read(name_of(path)), options);
+      return make_dataset(NpzImages(archive, options.array).read(data_name(path)), options);
     }
     if (!options.array.empty())
       usage_fail("data.array is '{}', but this is a single array without a name", options.array);
-    return make_dataset({.name = name_of(path), .images = read_npy(file.source(), file.size())}, options);
+    return make_dataset({.name = data_name(path), .images = read_npy(file.source(), file.size())}, options);
   });
 }
 

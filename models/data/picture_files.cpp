@@ -231,13 +231,12 @@ std::unique_ptr<Dataset> load_pictures(const fs::path& path, const FileOptions& 
   LabelledImages found;
   if (fs::is_directory(path, error)) {
     found = read_pictures(path);
-    found.name = fs::weakly_canonical(path).filename().string();
   } else {
     PictureArray single;
     single.add(path);
     found = single.take();
-    found.name = path == standard_input ? "standard input" : path.stem().string();
   }
+  found.name = data_name(path);
   return in_context(input_name(path), [&] { return make_dataset(std::move(found), options); });
 }
 
