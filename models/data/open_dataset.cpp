@@ -10,6 +10,7 @@
 #include "engine/error.hpp"
 #include "models/data/describe.hpp"
 #include "models/data/dsprites.hpp"
+#include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
 #include "models/data/where.hpp"
 
@@ -64,7 +65,7 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
   if (config.name == "mnist") return load_idx("MNIST", needed_path(config), options);
   if (config.name == "idx") {
     const std::filesystem::path path = needed_path(config);
-    return load_idx(path.stem().string(), path, options);
+    return load_idx(data_name(path), path, options);
   }
   if (config.name == "npy") return load_npy(needed_path(config), options);
   if (config.name == "images") return load_pictures(needed_path(config), options);
