@@ -32,7 +32,7 @@ const DeviceModule& find_and_load(const std::string& name) {
   if (!std::filesystem::exists(file))
     fail("the device '{}' was not built: '{}' is missing; {}", name, file.string(),
          name == "cuda" ? "it needs nvcc: cmake --preset cuda && cmake --build --preset cuda"
-                        : "it needs the CUDA headers: bash tools/setup.sh, then build again");
+                        : "cmake --preset release && cmake --build --preset release builds it");
   return load_device_module(file, name);
 }
 

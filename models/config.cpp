@@ -218,7 +218,7 @@ class ConfigReader {
       schedule = Schedule::constant(value);
       return;
     }
-    if (!node.is_table()) wrong_type(node, path, "a number or { from = …, to = …, steps = … }");
+    if (!node.is_table()) wrong_type(node, path, "a number or { from, to, steps }");
     enter(std::string(path), *node.as_table());
     for (const char* key : {"from", "to", "steps"})
       if (!node.as_table()->contains(key))

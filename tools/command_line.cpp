@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <string_view>
@@ -39,16 +40,19 @@ std::string describe_extra(const CLI::App& app) {
   const CLI::App& command = innermost(app);
   const auto extras = app.remaining(true);
   const std::string word = extras.empty() ? "" : extras.front();
+  if (word == "--") return "a command comes before --";
+  const std::string where =
+      &command == &app ? "" : full_name(command).substr(app.get_name().size() + 1) + ": ";
   if (!word.starts_with('-')) {
     const auto names = subcommand_names(command);
-    if (names.empty()) return fmt::format("{}: unexpected argument '{}'", command.get_name(), shown(word));
+    if (names.empty()) return fmt::format("{}unexpected argument '{}'", where, shown(word));
     return fmt::format("no command '{}'{}", shown(word), did_you_mean(word, names));
   }
   std::vector<std::string> options;
   for (const CLI::Option* option : named_options(command))
     for (const std::string& name : names_of(*option)) options.push_back(name);
   const std::string name = word.substr(0, word.find('='));
-  return fmt::format("{}: no option '{}'{}", command.get_name(), shown(name), did_you_mean(name, options));
+  return fmt::format("{}no option '{}'{}", where, shown(name), did_you_mean(name, options));
 }
 
 // -q and --json, which every command takes in front of its name or behind it.
@@ -83,15 +87,14 @@ std::string describe(const CLI::ParseError& error, const CLI::App& command) {
     return fmt::format("{} needs a value; {}", name, help);
   }
   if (error.get_name() == "RequiredError" && !subcommands(command).empty())
-    return fmt::format("{} needs a command: {}; {}", full_name(command),
-                       fmt::join(subcommand_names(command), ", "), help);
+    return fmt::format("name a command, {}; {}", listed(subcommand_names(command)), help);
   return fmt::format("{}; {}", what, help);
 }
 
 int run_commands(int argc, const char* const* argv) {
   CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.",
                "cuelbo");
-  app.set_version_flag("--version", fmt::format("cuelbo {}", version()), "Print the version");
+  app.set_version_flag("-V,--version", fmt::format("cuelbo {}", version()), "Print the version");
   app.require_subcommand(1);
   app.footer(fmt::format("Run `cuelbo help COMMAND` for details.\n{}", exit_codes_text));
   Run run;
@@ -157,6 +160,9 @@ int run_guarded(int argc, const char* const* argv) {
     return complain(exit_usage, error.what());
   } catch (const std::bad_alloc&) {
     return complain(exit_failed, "not enough memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(exit_failed,
+                    fmt::format("'{}': {}", shown(error.path1().string()), error.code().message()));
   } catch (const std::system_error& error) {
     if (std::ferror(stdout) == 0) return complain(exit_failed, error.what());
     if (output_reader_is_gone()) end_by_signal(SIGPIPE);  // quietly, as `| head` expects

@@ -78,11 +78,15 @@ CLI::Option* limit_to(CLI::Option* option, const Range& range, std::uint64_t mos
   return option->transform(CLI::Validator(read, "", to_string(range)));
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  if (names.size() < 2) return fmt::format("{}", fmt::join(names, ""));
+  return fmt::format("{} or {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
+}
+
 CLI::Option* limit_to(CLI::Option* option, const std::vector<std::string>& names) {
-  const std::string listed = fmt::format("{}", fmt::join(names, " or "));
-  const auto read = [name = shown_name(*option), names, listed](const std::string& text) {
+  const auto read = [name = shown_name(*option), names](const std::string& text) {
     if (std::ranges::find(names, text) == names.end())
-      usage_fail("{} is '{}'; it must be {}{}", name, shown(text), listed, did_you_mean(text, names));
+      usage_fail("{} is '{}'; it must be {}{}", name, shown(text), listed(names), did_you_mean(text, names));
     return std::string();
   };
   option->type_name(fmt::format("{}", fmt::join(names, "|")));

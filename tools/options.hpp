@@ -36,6 +36,9 @@ CLI::Option* add_seed_option(CLI::App& command, std::uint64_t& seed, const std::
 // One of these names: "--precision is 'fp16'; it must be fp32 or bf16".
 CLI::Option* limit_to(CLI::Option* option, const std::vector<std::string>& names);
 
+// "a, b or c"
+std::string listed(const std::vector<std::string>& names);
+
 // A word of the command line for a message: long ones are cut.
 std::string shown(std::string_view text);
 

@@ -42,7 +42,7 @@ RunConfig new_config(const TrainOptions& options) {
   std::vector<std::string> settings = options.settings;
   if (options.seed >= 0) settings.push_back(fmt::format("seed={}", options.seed));
   if (options.steps > 0) settings.push_back(fmt::format("optimizer.steps={}", options.steps));
-  if (!options.device.empty()) settings.push_back(fmt::format("device=\"{}\"", options.device));
+  if (!options.device.empty()) settings.push_back(fmt::format("device={}", options.device));
   return load_config(options.config, settings);
 }
 
@@ -54,18 +54,20 @@ void check_resume(const TrainOptions& options) {
         options.resume);
 }
 
+// The result: where the run is, if it is finished; with --json how it ended.
+void print_end(const RunDirectory& run, const char* outcome) {
+  print_if_possible([&] {
+    if (json_wanted())
+      print_json_line({{"kind", "end"}, {"outcome", outcome}, {"directory", run.path()}});
+    else if (outcome == std::string_view("finished"))
+      print_line(run.path());
+  });
+}
+
 int train_in(RunDirectory& run, const TrainOptions& options) {
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
                              .threads = options.threads > 0 ? options.threads : run.config().threads,
                              .precision = run.config().precision};
-  const auto print_end = [&](const char* outcome) {
-    print_if_possible([&] {
-      if (json_wanted())
-        print_json_line({{"kind", "end"}, {"outcome", outcome}, {"directory", run.path()}});
-      else if (outcome == std::string_view("finished"))
-        print_line(run.path());
-    });
-  };
   const StopSignal signal;
   ProgressPrinter printer;
   TrainerEvents events{.started = [&](const std::string& line) { print_note(line); },
@@ -78,13 +80,13 @@ int train_in(RunDirectory& run, const TrainOptions& options) {
   if (train(run, device, StopSignal::requested(), events, options.accept_changes) ==
       TrainingOutcome::interrupted) {
     note("stopped; continue with: cuelbo train --resume {}", shell_quoted(run.path()));
-    print_end("interrupted");
+    print_end(run, "interrupted");
     return exit_interrupted;
   }
   const std::string directory = shell_quoted(run.path());
   note("done; next: cuelbo evaluate {} && cuelbo report {}", directory, directory);
   note("curves: tensorboard --logdir {}", directory);
-  print_end("finished");
+  print_end(run, "finished");
   return exit_done;
 }
 
@@ -97,6 +99,7 @@ int resume(const TrainOptions& options) {
     if (options.steps <= done) {
       note("nothing left to do: '{}' has done {} steps, --steps asks for {}", run.path(), done,
            options.steps);
+      print_end(run, "finished");
       return exit_done;
     }
   }

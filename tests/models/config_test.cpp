@@ -298,6 +298,24 @@ TEST(Config, RefusesOverridesWithOneLine) {
           "it must be at least 0 and below 2");
 }
 
+// No value of a key that does not hold text is misread: one short line names the key.
+TEST(Config, RefusesWhatIsNotANumberForEveryKey) {
+  for (const std::string& key : config_keys()) {
+    if (is_text_key(key) || key.find("layers") != std::string::npos || key.starts_with("latent")) continue;
+    for (const char* value : {"nan", "inf", "-inf", "1e999", "-1", "many", "", "[]", "2024-01-01"}) {
+      try {
+        with({key + "=" + value});
+        ADD_FAILURE() << key << "=" << value << " is accepted";
+      } catch (const UsageError& error) {
+        const std::string message = error.what();
+        EXPECT_LT(message.size(), 120U) << message;
+        EXPECT_THAT(message, HasSubstr(key));
+        EXPECT_THAT(message, HasSubstr("must be"));
+      }
+    }
+  }
+}
+
 // A key that holds text takes any text, whatever TOML would make of it.
 TEST(Config, OverridesOfTextKeysAreText) {
   for (const std::string text : {"2024-01-01", "123", "1e3", "true", "inf", "[1, 2]", "{ a = 1 }", "a=b",

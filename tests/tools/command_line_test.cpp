@@ -151,7 +151,15 @@ TEST_F(CommandLine, SaysWhatANumberMustBe) {
   refuses({"export", "x", "-o", "x", "--format", "pickle"}, "--format is 'pickle'; it must be safetensors");
   refuses({"train", "tiny.toml", "--steps", "1", "--steps", "2"}, "--steps is given 2 times");
   refuses({"train", "tiny.toml", "--steps"}, "--steps needs a value; see `cuelbo train --help`");
-  refuses({"kernels"}, "cuelbo kernels needs a command: list, check");
+  refuses({"kernels"},
+          "name a command, list, check, run, profile, bench or report; see `cuelbo kernels --help`");
+  refuses({"completion", "tcsh"}, "SHELL is 'tcsh'; it must be bash, zsh or fish");
+  refuses({"train", "tiny.toml", "--output", ""}, "--output is empty; it must be a path");
+  refuses({"--", "train"}, "a command comes before --");
+  refuses({"--quite", "presets"}, "no option '--quite' (did you mean '--quiet'?)");
+  refuses({"kernels", "check", "--ordr", "x"},
+          "cuelbo: kernels check: no option '--ordr' (did you mean '--order'?)");
+  EXPECT_LT(run({"train", std::string(100'000, 'a')}).err.size(), 200U);
   // Numbers are decimal, and 1e1 is ten.
   train("ten", {"--steps", "1e1"});
   train("eight", {"--steps", "010"});

@@ -62,7 +62,11 @@ TEST_F(CommandOutput, OfTrainingAreTheLinesOfItsLogAndHowItEnded) {
   ASSERT_TRUE(outcome.out.starts_with(content("model/log.jsonl"))) << outcome.out;
   const std::vector<Json> records = json_lines(outcome.out);
   ASSERT_EQ(records.size(), json_lines(content("model/log.jsonl")).size() + 1);
-  EXPECT_EQ(records.back(), (Json{{"kind", "end"}, {"outcome", "finished"}, {"directory", "model"}}));
+  const Json end{{"kind", "end"}, {"outcome", "finished"}, {"directory", "model"}};
+  EXPECT_EQ(records.back(), end);
+  for (const char* steps : {"40", "20"})  // nothing is left to do
+    EXPECT_EQ(json_lines(run({"train", "--resume", "model", "--steps", steps, "--json"}).out),
+              std::vector{end});
 }
 
 TEST_F(CommandOutput, ErrorsAreJsonToo) {
