@@ -25,7 +25,7 @@ def cpu_limit(original_seconds: float) -> int:
 
 
 # An object tells whether a mutant is the same program if it has neither debug information nor the overlay's path.
-DROPPED = re.compile(r"-(?:g.?|W.*|M.*)")
+DROPPED = re.compile(r"-(?:g.*|W.*|M.*)")
 
 FINDERS = (
     ("value", re.compile(r"\[\d+\] is .*, the reference |its noise is ")),
