@@ -49,6 +49,21 @@ __device__ inline Pack<Operand::width> load_or_zeros(const Operand& operand,
   return address == nullptr ? Pack<Operand::width>{} : load<Operand::width>(address);
 }
 
+// activate() and derivative_from_output() for a tile's outputs. Rectifiers are inlined. Others are called: a thread finishes up
+// to 64 outputs, and nvcc took minutes over as many copies of tanh.
+#if !defined(CUELBO_SIMT)
+__noinline__
+#endif
+    __device__ inline float
+    called_activate(Activation activation, float x) {
+  return activate(activation, x);
+}
+
+__device__ inline float finish(Activation activation, float x) {
+  if (activation == Activation::identity) return x;
+  return activation == Activation::relu ? activate(Activation::relu, x) : called_activate(activation, x);
+}
+
 // y = activation(sum + bias) ⊙ gradient_activation'(saved)
 struct Epilogue {
   const float* bias;  // by column, or null
@@ -64,7 +79,7 @@ struct Epilogue {
       for (int j = 0; j < width; ++j) y[j] += b[j];
     }
 #pragma unroll
-    for (int j = 0; j < width; ++j) y[j] = activate(activation, y[j]);
+    for (int j = 0; j < width; ++j) y[j] = finish(activation, y[j]);
     if (gradient_activation != Activation::identity) {
       const auto s = load<width>(saved + index);
 #pragma unroll
