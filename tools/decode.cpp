@@ -71,8 +71,9 @@ void add_decode(CLI::App& app, Run& run) {
                         "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded")
             ->required();
         command
-            .add_option("-o,--output", options.output,
-                        "The .npy to write, float32 (n, H, W[, C]) in the model's scale; - for standard output")
+            .add_option(
+                "-o,--output", options.output,
+                "The .npy to write, float32 (n, H, W[, C]) in the model's scale; - for standard output")
             ->required();
         add_seed_option(command, options.seed, "Seed of z where the file has none");
       },
