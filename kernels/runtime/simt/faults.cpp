@@ -97,6 +97,7 @@ constinit thread_local Fault fault{.code = -1};
 
 [[noreturn]] void end_block() {
   asm volatile("emms");  // the x87 registers may be in use
+  Watchdog::sleep();
   const Fault seen = std::exchange(fault, Fault{.code = -1});
   BlockRunner& runner = BlockRunner::current();
   runner.fail(source_line(seen.frames.all()), describe(seen, runner.stack()));
@@ -264,6 +265,7 @@ Watchdog::~Watchdog() {
 }
 
 Location calling_line() {
+  Watchdog::sleep();
   Frames frames;
   _Unwind_Backtrace(add_frame, &frames);
   return source_line(frames.all());

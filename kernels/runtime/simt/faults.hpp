@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <ctime>
+#include <limits>
 
 #include "kernels/runtime/simt/block.hpp"
 
@@ -25,6 +26,8 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
   static void come_to_code() { idle_ticks.store(0, std::memory_order_relaxed); }
+  // Until the next code: looking up the line of a finding may take longer than two ticks.
+  static void sleep() { idle_ticks.store(std::numeric_limits<int>::min(), std::memory_order_relaxed); }
 
   static inline constinit std::atomic<int> idle_ticks = 0;
   static inline constinit int tick_milliseconds = 1000;  // of the thread's own time
