@@ -40,12 +40,14 @@ std::string possible_values(const Factor& factor) {
                      factor.values.back());
 }
 
+// A label decides, for it may be a number itself: classes may be called 1, 2 and 3. Else the value is compared.
 std::vector<bool> equal_values(const Factor& factor, std::string_view operand) {
   std::vector<bool> equal(factor.values.size());
+  const bool is_label = std::ranges::find(factor.labels, operand) != factor.labels.end();
   const auto value = number(operand);
   for (std::size_t i = 0; i < equal.size(); ++i)
-    equal[i] = (i < factor.labels.size() && factor.labels[i] == operand) ||
-               (value && std::abs(factor.values[i] - *value) <= equality_tolerance);
+    equal[i] = is_label ? i < factor.labels.size() && factor.labels[i] == operand
+                        : value && std::abs(factor.values[i] - *value) <= equality_tolerance;
   if (std::ranges::find(equal, true) == equal.end())
     usage_fail("where: {} is never '{}'{}; it takes {}", factor.name, operand,
                did_you_mean(operand, factor.labels), possible_values(factor));

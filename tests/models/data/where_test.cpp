@@ -36,6 +36,20 @@ TEST(Where, SelectsByValueAndLabel) {
   EXPECT_EQ(count("scale>0.6,scale<0.6"), 0);
 }
 
+// Labels that are numbers are labels: class=1 is the first class of 1, 2, 3, and not the second one too.
+TEST(Where, ALabelDecidesBeforeAValue) {
+  std::vector<std::int64_t> classes{0, 1, 2, 2};
+  ArrayDataset dataset("numbered", make_array(Dtype::u8, {4, 1, 1}), make_array({4}, classes), {"class"});
+  dataset.name_values(0, {"1", "2", "3"});
+  const auto selected = [&](const char* where) { return select_items(dataset, where); };
+  using Items = std::vector<std::int64_t>;
+  EXPECT_EQ(selected("class=1"), (Items{0}));
+  EXPECT_EQ(selected("class=2"), (Items{1}));
+  EXPECT_EQ(selected("class=3"), (Items{2, 3}));
+  EXPECT_EQ(selected("class!=1"), (Items{1, 2, 3}));
+  EXPECT_EQ(selected("class=0"), (Items{0}));  // no label: the value
+}
+
 TEST(Where, SelectedItemsSatisfyTheConditions) {
   const Dsprites dataset;
   const auto items = select_items(dataset, "shape=heart,scale>0.6,posY<=0.5");
