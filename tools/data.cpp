@@ -136,8 +136,11 @@ void write(const Dataset& dataset, const RunConfig& config, const DataOptions& o
                          {"width", dataset.width()},
                          {"channels", dataset.channels()},
                          {"factors", std::ssize(dataset.factors())}});
-  if (dataset.info().lowest < 0 || dataset.info().highest > 1)
+  const DatasetInfo& info = dataset.info();
+  if (info.lowest < 0 || info.highest > 1)
     note("note: its pixels are in {}: data.scale = 1 reads them as they are", range_text(dataset));
+  else if (scale_of(info.stored) == ScaleOf::floats && info.scale != 1 && !info.binarized)
+    note("note: its pixels are divided by {} already: data.scale = 1 reads them as they are", *info.scale);
 }
 
 int run_data(const DataOptions& options) {

@@ -1,9 +1,11 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
 #include "engine/shell_quoted.hpp"
 #include "models/trainer.hpp"
 #include "tools/command_line.hpp"
@@ -108,10 +110,20 @@ int resume(const TrainOptions& options) {
   return train_in(run, options);
 }
 
+// The run is resumed and evaluated later.
+void refuse_pipe(const std::string& data_path) {
+  std::error_code error;
+  const auto type = std::filesystem::status(data_path, error).type();
+  if (data_path == standard_input || type == std::filesystem::file_type::fifo ||
+      type == std::filesystem::file_type::socket)
+    usage_fail("data.path is a pipe; a run needs a file it can read again");
+}
+
 int run_train(const TrainOptions& options) {
   refuse_several_processes();
   if (!options.resume.empty()) return resume(options);
   const RunConfig config = new_config(options);
+  refuse_pipe(config.data.path);
   RunDirectory run = RunDirectory::create(
       options.output.empty() ? default_output(options.config, config.seed) : options.output, config);
   return train_in(run, options);

@@ -55,7 +55,8 @@ std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& o
       std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
                                      std::move(found.factor_names), found.test_size, options.pixels);
   dataset->add_notes(std::move(found.notes));
-  if (!found.class_names.empty()) dataset->name_values(0, std::move(found.class_names));
+  for (std::size_t k = 0; k < found.labels.size(); ++k)
+    if (!found.labels[k].empty()) dataset->name_values(k, std::move(found.labels[k]));
   return dataset;
 }
 

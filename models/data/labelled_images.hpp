@@ -16,7 +16,8 @@ struct LabelledImages {
   Array images;   // (n, H, W) or (n, H, W, C)
   Array factors;  // (n, K) or (n), or without shape and elements: none
   std::vector<std::string> factor_names;
-  std::vector<std::string> class_names;  // of the values of the only factor, or none
+  std::vector<std::vector<std::string>>
+      labels;  // of each factor, or of the first few: names of its values, or none
   std::int64_t test_size = 0;
   std::vector<std::string> notes;  // DatasetInfo::notes
 };

@@ -1,5 +1,6 @@
 // Images from .npy and .npz.
 #include <algorithm>
+#include <set>
 
 #include "engine/error.hpp"
 #include "engine/io/npy.hpp"
@@ -59,7 +60,8 @@ class NpzImages {
     LabelledImages found{.name = name};
     found.images = archive_.read(images_->name);
     if (!read_factors(found)) read_labels(found, part);
-    if (part == Part::train || part == Part::whole) read_test(found);
+    if (!read_test_size(found) && (part == Part::train || part == Part::whole)) read_test(found);
+    read_value_names(found);
     if (const std::string note = what_was_taken(); !note.empty()) found.notes.push_back(note);
     return found;
   }
@@ -179,6 +181,41 @@ class NpzImages {
 
   void unuse() { used_.pop_back(); }
 
+  // As cuelbo writes a test split: the number of images at the end of `images`.
+  bool read_test_size(LabelledImages& found) {
+    const Member* member = find("test_size");
+    if (member == nullptr || images_->name != "images" || !fits(*member, 1)) return false;
+    const std::int64_t size = archive_.read(member->name).as_i64()[0];
+    if (found.images.rank() == 0 || size < 0 || size > found.images.shape[0])
+      fail("array 'test_size' is {}; it is the number of images for the test, the last of {}", size,
+           shape_text(found.images.shape));
+    found.test_size = size;
+    used_.push_back(member);
+    return true;
+  }
+
+  // `<factor>_labels`: different names, one for each value. More of them are of values that do not occur.
+  void read_value_names(LabelledImages& found) {
+    if (found.factors.rank() == 0 || found.factors.data.empty()) return;
+    const auto values = found.factors.as_i64();
+    const std::size_t width =
+        found.factors.rank() == 1 ? 1 : static_cast<std::size_t>(found.factors.shape[1]);
+    found.labels.resize(std::min(width, found.factor_names.size()));
+    for (std::size_t k = 0; k < found.labels.size(); ++k) {
+      const Member* member = find(found.factor_names[k] + "_labels");
+      if (member == nullptr || !archive_.is_text(member->name)) continue;
+      std::int64_t highest = 0;
+      for (std::size_t i = k; i < values.size(); i += width) highest = std::max(highest, values[i]);
+      auto labels = archive_.read_text(member->name);
+      if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size() ||
+          std::ssize(labels) <= highest)
+        continue;
+      labels.resize(static_cast<std::size_t>(highest) + 1);
+      found.labels[k] = std::move(labels);
+      used_.push_back(member);
+    }
+  }
+
   // Nothing to say when all arrays are used and have the names that cuelbo writes.
   std::string what_was_taken() const {
     const auto ignored =
@@ -199,11 +236,19 @@ class NpzImages {
   std::vector<const Member*> used_;
 };
 
+bool starts_like_picture(InputFile& file) {
+  const auto bytes = file.peek(4);
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return start.starts_with("\x89PNG") || start.starts_with("\xff\xd8\xff");
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> load_npy(const fs::path& path, const FileOptions& options) {
   return in_context(input_name(path), [&] {
     InputFile file(path, Pipes::accepted);
+    if (!file.reopens() && starts_like_picture(file))
+      fail("is a picture, not an array; --set data.name=images reads it");
     if (starts_like_zip(file) || path.extension() == ".npz") {
       const NpzReader archive(file);
       return make_dataset(NpzImages(archive, options.array).read(data_name(path)), options);

@@ -73,25 +73,68 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
              did_you_mean(config.name, dataset_names), fmt::join(dataset_names, ", "));
 }
 
-bool holds_idx_files(const std::filesystem::path& folder) {
+template <class Wanted>
+bool holds_files(const std::filesystem::path& folder, Wanted wanted) {
   std::error_code error;
   for (auto entry = std::filesystem::recursive_directory_iterator(folder, error);
        !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
     if (entry.depth() > 2) entry.disable_recursion_pending();
-    const std::string name = entry->path().filename().string();
-    if (name.find("ubyte") != std::string::npos) return true;
+    if (wanted(entry->path())) return true;
   }
   return false;
 }
 
-// Of a regular file: what is read from a pipe cannot be read again.
+bool holds_idx_files(const std::filesystem::path& folder) {
+  return holds_files(folder, [](const std::filesystem::path& path) {
+    return path.filename().string().find("ubyte") != std::string::npos;
+  });
+}
+
+bool holds_pictures(const std::filesystem::path& folder) {
+  return holds_files(folder, [](const std::filesystem::path& path) {
+    const std::string extension = lower_extension(path);
+    return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
+  });
+}
+
+// Of a regular file: what is read from a pipe cannot be read again. Empty: none of them is certain.
 std::string format_of(const std::filesystem::path& path) {
-  std::array<char, 4> start{};
+  std::array<char, 6> start{};
   std::ifstream(path, std::ios::binary).read(start.data(), start.size());
   const std::string_view bytes(start.data(), start.size());
   if (bytes.starts_with("\x1f\x8b") || bytes.starts_with(std::string_view("\0\0\x08", 3))) return "idx";
   if (bytes.starts_with("\x89PNG") || bytes.starts_with("\xff\xd8\xff")) return "images";
-  return "npy";
+  if (bytes == "\x93NUMPY" || (bytes.starts_with("PK\x03\x04") && lower_extension(path) == ".npz"))
+    return "npy";
+  return "";
+}
+
+// "; --set data.name=npy reads it", where data.name was wrong for what is at data.path.
+std::string other_format(const DataConfig& config) {
+  if (config.path.empty() || config.name == "dsprites") return "";
+  std::error_code error;
+  const auto status = std::filesystem::status(config.path, error);
+  std::string found;
+  if (is_directory(status))
+    found = holds_idx_files(config.path) ? "idx" : holds_pictures(config.path) ? "images" : "";
+  else if (is_regular_file(status))
+    found = format_of(config.path);
+  const std::filesystem::path path = config.path;
+  if (lower_extension(path) == ".gz" && path.filename().string().find("ubyte") == std::string::npos)
+    return "";  // anything, packed
+  const bool same =
+      found == config.name || (found == "idx" && config.name != "npy" && config.name != "images");
+  return found.empty() || same ? "" : fmt::format("; --set data.name={} reads it", found);
+}
+
+std::shared_ptr<const Dataset> open_or_name_format(const DataConfig& config) {
+  try {
+    return open_whole(config);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error(error.what() + other_format(config));
+  }
 }
 
 }  // namespace
@@ -103,14 +146,17 @@ DataConfig data_at(const std::string& name_or_path) {
     return {.name = name_or_path};
   DataConfig config{.name = "npy", .path = name_or_path};
   if (is_directory(status)) config.name = holds_idx_files(name_or_path) ? "idx" : "images";
-  if (is_regular_file(status)) config.name = format_of(name_or_path);
+  if (is_regular_file(status)) {
+    const std::string format = format_of(name_or_path);
+    if (!format.empty()) config.name = format;
+  }
   return config;
 }
 
 std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed) {
   if (config.layout != Layout::automatic && config.name != "npy")
     usage_fail("data.layout is for arrays (data.name = \"npy\"); the axes of {} are known", config.name);
-  std::shared_ptr<const Dataset> dataset = filter(open_whole(config), config.where);
+  std::shared_ptr<const Dataset> dataset = filter(open_or_name_format(config), config.where);
   if (config.binarize == Binarize::none) return dataset;
   if (dataset->info().lowest < 0 || dataset->info().highest > 1)
     fail("data.binarize = \"{}\" needs pixels in [0, 1], but those of {} are in {}",

@@ -213,13 +213,14 @@ LabelledImages read_pictures(const fs::path& path) {
   found.notes.insert(found.notes.begin(), notes.begin(), notes.end());
   if (!list.classes.empty()) {
     const std::set<std::string> names(list.classes.begin(), list.classes.end());
-    found.class_names.assign(names.begin(), names.end());
-    found.notes.insert(found.notes.begin(), class_note(found.class_names));
+    const std::vector<std::string> labels(names.begin(), names.end());
+    found.notes.insert(found.notes.begin(), class_note(labels));
     found.factor_names = {"class"};
     std::vector<std::int64_t> classes;
     for (const std::string& name : list.classes)
-      classes.push_back(std::ranges::lower_bound(found.class_names, name) - found.class_names.begin());
+      classes.push_back(std::ranges::lower_bound(labels, name) - labels.begin());
     found.factors = make_array({std::ssize(classes)}, classes);
+    found.labels = {labels};
   }
   return found;
 }

@@ -11,21 +11,24 @@ namespace cuelbo {
 
 namespace {
 
-// Whether x = k / 255 of all pixels, and load_npy takes the bytes k for that: with none above 1 they would be a mask.
-bool is_exact_as_bytes(const Dataset& dataset) {
+// The type from which load_npy makes the same pixels: bool for zeros and ones, which no data.scale changes; u8 for all
+// x = k / 255, unless none is above 1 / 255, which would be read as a mask. A rendered data set stays u8, 0 and 255.
+Dtype written_type(const Dataset& dataset) {
   const DatasetInfo& info = dataset.info();
-  if (info.binarized || info.stored == Dtype::boolean) return true;
-  if (info.stored != Dtype::u8 || (info.scale != 255 && info.scale != 1) || info.highest > 1) return false;
-  if (info.scale == 1) return true;
+  if (!info.scale) return Dtype::u8;
+  if (info.binarized || info.stored == Dtype::boolean) return Dtype::boolean;
+  if (info.stored != Dtype::u8 || info.highest > 1) return Dtype::f32;
+  if (info.scale == 1) return Dtype::boolean;
+  if (info.scale != 255) return Dtype::f32;
   bool black = true;
   std::vector<float> image(static_cast<std::size_t>(dataset.item_size()));
   for (std::int64_t item = 0; item < dataset.size(); ++item) {
     dataset.gather({&item, 1}, image.data());
     const float highest = *std::ranges::max_element(image);
-    if (highest > 1.5F / 255) return true;
+    if (highest > 1.5F / 255) return Dtype::u8;
     black = black && highest == 0;
   }
-  return black;
+  return black ? Dtype::boolean : Dtype::f32;
 }
 
 void add_factors(NpzWriter& writer, const Dataset& dataset) {
@@ -51,18 +54,21 @@ void write_npz(const std::filesystem::path& path, const Dataset& dataset) {
   std::vector<std::int64_t> shape{dataset.size(), dataset.height(), dataset.width()};
   if (dataset.channels() > 1) shape.push_back(dataset.channels());
   std::vector<float> image(static_cast<std::size_t>(dataset.item_size()));
-  const bool bytes_are_exact = is_exact_as_bytes(dataset);
-  const std::size_t item_bytes = image.size() * (bytes_are_exact ? 1 : sizeof(float));
+  const Dtype type = written_type(dataset);
+  const float white = type == Dtype::boolean ? 1 : 255;
+  const std::size_t item_bytes = image.size() * dtype_size(type);
   std::int64_t item = 0;
-  writer.add("images", bytes_are_exact ? Dtype::u8 : Dtype::f32, shape, [&](std::span<std::byte> bytes) {
+  writer.add("images", type, shape, [&](std::span<std::byte> bytes) {
     for (; !bytes.empty(); bytes = bytes.subspan(item_bytes), ++item) {
       dataset.gather({&item, 1}, image.data());
-      if (!bytes_are_exact) std::memcpy(bytes.data(), image.data(), item_bytes);
-      for (std::size_t i = 0; bytes_are_exact && i < image.size(); ++i)
-        bytes[i] = static_cast<std::byte>(std::lround(image[i] * 255));
+      if (type == Dtype::f32) std::memcpy(bytes.data(), image.data(), item_bytes);
+      for (std::size_t i = 0; type != Dtype::f32 && i < image.size(); ++i)
+        bytes[i] = static_cast<std::byte>(std::lround(image[i] * white));
     }
   });
   if (!dataset.factors().empty()) add_factors(writer, dataset);
+  if (const std::int64_t test = dataset.info().test_size; test > 0)
+    writer.add("test_size", make_array<std::int64_t>({1}, std::vector<std::int64_t>{test}));
   writer.commit();
 }
 

@@ -1,8 +1,11 @@
 // `cuelbo data`, and what every command says about data.
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "engine/io/image.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "tests/support/paths.hpp"
@@ -20,7 +23,7 @@ std::vector<float> pixels(const std::filesystem::path& npz) { return NpzReader(n
 TEST_F(DataCommand, WritesBytesWhereTheyAreExact) {
   ASSERT_TRUE(succeeds(run({"data", "images.npy", "-o", "a.npz"})));
   EXPECT_EQ(NpzReader(path("a.npz")).read("images"), read_npy(path("images.npy")));
-  // Floats stay floats, and a mask is written as 0 and 255.
+  // Floats stay floats, and a mask is written as bool.
   std::vector<float> floats(2 * 4, 0.3F);
   write_npy(path("floats.npy"), make_array({2, 2, 2}, floats));
   ASSERT_TRUE(succeeds(run({"data", "floats.npy", "-o", "b.npz"})));
@@ -28,7 +31,8 @@ TEST_F(DataCommand, WritesBytesWhereTheyAreExact) {
   const std::vector<std::uint8_t> mask{0, 1, 1, 0};
   write_npy(path("mask.npy"), make_array({1, 2, 2}, mask));
   ASSERT_TRUE(succeeds(run({"data", "mask.npy", "-o", "c.npz"})));
-  EXPECT_THAT(pixels(path("c.npz")), ElementsAre(0, 255, 255, 0));
+  EXPECT_THAT(pixels(path("c.npz")), ElementsAre(0, 1, 1, 0));
+  EXPECT_EQ(NpzReader(path("c.npz")).header("images").dtype, Dtype::boolean);
   // Nearly black: bytes would be read back as a mask.
   ASSERT_TRUE(succeeds(run({"data", "mask.npy", "-o", "d.npz", "--set", "data.scale=255"})));
   EXPECT_THAT(pixels(path("d.npz")), ElementsAre(0, 1 / 255.0F, 1 / 255.0F, 0));
@@ -37,7 +41,7 @@ TEST_F(DataCommand, WritesBytesWhereTheyAreExact) {
 TEST_F(DataCommand, WritesWhatTheModelSees) {
   ASSERT_TRUE(succeeds(run({"data", "images.npy", "-o", "a.npz", "--set", "data.binarize=threshold"})));
   std::vector<float> expected;
-  for (const float x : read_npy(path("images.npy")).as_f32()) expected.push_back(x >= 128 ? 255 : 0);
+  for (const float x : read_npy(path("images.npy")).as_f32()) expected.push_back(x >= 128 ? 1 : 0);
   EXPECT_EQ(pixels(path("a.npz")), expected);
   // By a run, a config and a preset too.
   train("model", {"--set", "data.binarize=dynamic", "--steps", "1"});
@@ -65,6 +69,85 @@ TEST_F(DataCommand, KeepsFactorsWithTheirNames) {
   const Outcome again = run({"data", "out.npz", "--describe"});
   EXPECT_THAT(again.out, HasSubstr("class: 0 (1), 1 (1), 2 (2)"));
   EXPECT_THAT(again.err, ::testing::Not(HasSubstr("ignores")));
+}
+
+// A scale that belongs to the run is not applied a second time to what the run wrote.
+TEST_F(DataCommand, ARunReadsBackWhatItWrote) {
+  Array images = read_npy(path("images.npy"));
+  for (std::byte& x : images.data) x = std::byte{x > std::byte{127}};
+  write_npy(path("mask.npy"), images);
+  for (const char* setting : {"data.path=mask.npy", "data.binarize=threshold"}) {
+    SCOPED_TRACE(setting);
+    std::filesystem::remove_all(path("model"));
+    train("model", {"--steps", "1", "--set", setting});
+    ASSERT_TRUE(succeeds(run({"data", "model", "-o", "a.npz"})));
+    ASSERT_TRUE(succeeds(run({"data", "model", "-o", "b.npz", "--set", "data.name=npy", "--set",
+                              "data.path=a.npz", "--set", "data.binarize=none"})));
+    EXPECT_EQ(content("a.npz"), content("b.npz"));
+    ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "a.npz", "-o", "a_codes.npz"})));
+    ASSERT_TRUE(succeeds(
+        run({"encode", "model", "-i", setting[5] == 'p' ? "mask.npy" : "images.npy", "-o", "codes.npz"})));
+    EXPECT_EQ(content("a_codes.npz"), content("codes.npz"));
+  }
+  std::vector<float> floats(2 * 4, 1.5F);
+  write_npy(path("floats.npy"), make_array({2, 2, 2}, floats));
+  EXPECT_THAT(run({"data", "floats.npy", "--set", "data.scale=3", "-o", "c.npz"}).err,
+              HasSubstr("divided by 3 already: data.scale = 1 reads them as they are"));
+}
+
+TEST_F(DataCommand, KeepsTheTestSplitAndTheNamesOfClasses) {
+  write_npz(path("in.npz"),
+            {{"x_train", make_array(Dtype::u8, {40, 5, 5})},
+             {"y_train", make_array(Dtype::i64, {40})},
+             {"x_test", make_array<std::uint8_t>({10, 5, 5}, std::vector<std::uint8_t>(250, 9))},
+             {"y_test", make_array<std::int64_t>({10}, std::vector<std::int64_t>(10, 1))}});
+  ASSERT_TRUE(succeeds(run({"data", "in.npz", "-o", "out.npz"})));
+  const std::string split =
+      "38 to train on, 2 to validate, 10 to test (seed 1; the test split is the data set's own)";
+  const Outcome again = run({"data", "out.npz", "--describe", "-o", "twice.npz"});
+  EXPECT_THAT(run({"data", "in.npz", "--describe"}).out, HasSubstr(split));
+  EXPECT_THAT(again.out, HasSubstr(split));
+  EXPECT_THAT(again.err, ::testing::Not(HasSubstr("ignores")));
+  EXPECT_EQ(content("out.npz"), content("twice.npz"));
+  EXPECT_THAT(pixels(path("out.npz")).back(), 9);
+  // A selection keeps its part of the split.
+  ASSERT_TRUE(succeeds(run({"data", "out.npz", "--where", "class=0", "-o", "train.npz"})));
+  EXPECT_FALSE(NpzReader(path("train.npz")).contains("test_size"));
+
+  for (const char* name : {"pets/cat", "pets/dog"}) {
+    std::filesystem::create_directories(path(name));
+    write_png(path(name) / "a.png", {2, 2, 1, {1, 2, 3, 200}});
+  }
+  ASSERT_TRUE(succeeds(run({"data", "pets", "-o", "pets.npz"})));
+  const Outcome pets = run({"data", "pets.npz", "--describe", "--where", "class=dog"});
+  EXPECT_THAT(pets.out, HasSubstr("class: cat (0), dog (1)"));
+  EXPECT_THAT(pets.err, ::testing::Not(HasSubstr("ignores")));
+}
+
+TEST_F(DataCommand, TrainRefusesAPipe) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  for (const char* pipe : {"pipe", "-", "/dev/stdin"}) {
+    const Outcome outcome = cuelbo_in_shell(
+        "cat images.npy | \"$0\" \"$@\"",
+        {"train", "tiny.toml", "--output", "run", "--set", fmt::format("data.path={}", pipe)}, path(""));
+    EXPECT_TRUE(fails(outcome, 2, "data.path is a pipe; a run needs a file it can read again")) << pipe;
+    EXPECT_FALSE(std::filesystem::exists(path("run")));
+  }
+}
+
+TEST_F(DataCommand, APictureOnStandardInputNeedsTheNameOfItsFormat) {
+  train();
+  std::vector<std::uint8_t> pixels(64, 100);
+  write_png(path("a.png"), {8, 8, 1, pixels});
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "a.png", "-o", "file.npz"})));
+  const auto piped = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"encode", "model", "-i", "-", "-o", "piped.npz"});
+    return cuelbo_in_shell("cat a.png | \"$0\" \"$@\"", more, path(""));
+  };
+  EXPECT_TRUE(
+      fails(piped({}), 1, "standard input: is a picture, not an array; --set data.name=images reads it"));
+  ASSERT_TRUE(succeeds(piped({"--set", "data.name=images"})));
+  EXPECT_EQ(content("piped.npz"), content("file.npz"));
 }
 
 TEST_F(DataCommand, DescribesInTextAndJson) {

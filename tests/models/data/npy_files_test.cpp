@@ -61,7 +61,6 @@ class NpzFiles : public ::testing::Test {
     return fails_with([&] { open(std::move(arrays), array); }, message);
   }
 
- private:
   test::TemporaryDirectory directory_;
 };
 
@@ -134,6 +133,28 @@ TEST_F(NpzFiles, TestImagesWithoutLabelsTakeThemFromAll) {
   EXPECT_EQ(dataset->info().test_size, 1);
   EXPECT_TRUE(dataset->factors().empty());
   EXPECT_TRUE(has_note(*dataset, "the test images have no labels"));
+}
+
+TEST_F(NpzFiles, TestSizeIsTheNumberOfImagesAtTheEnd) {
+  EXPECT_EQ(open({{"images", images(3)}, {"test_size", labels({2})}})->info().test_size, 2);
+  EXPECT_TRUE(refused({{"images", images(3)}, {"test_size", labels({4})}}, "array 'test_size' is 4"));
+  EXPECT_TRUE(refused({{"images", images(3)}, {"test_size", labels({-1})}}, "array 'test_size' is -1"));
+}
+
+TEST_F(NpzFiles, LabelsOfTheValuesOfAFactor) {
+  const auto class_labels = [&](const std::vector<std::string>& names) {
+    NpzWriter writer(directory_ / "a.npz");
+    writer.add("images", images(3));
+    writer.add("y", labels({1, 0, 1}));
+    writer.add_text("class_labels", names);
+    writer.commit();
+    return open_dataset({.name = "npy", .path = directory_ / "a.npz"})->factors()[0].labels;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(class_labels({"cat", "dog"}), (Names{"cat", "dog"}));
+  EXPECT_EQ(class_labels({"cat", "dog", "owl"}), (Names{"cat", "dog"}));  // owl does not occur
+  EXPECT_EQ(class_labels({"cat"}), Names{});                              // dog has no name
+  EXPECT_EQ(class_labels({"dog", "cat", "dog"}), Names{});                // one for each image
 }
 
 TEST_F(NpzFiles, AnArrayIsChosen) {

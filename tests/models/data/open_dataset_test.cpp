@@ -1,10 +1,14 @@
 #include "models/data/open_dataset.hpp"
 
+#include <array>
 #include <cmath>
+#include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/io/atomic_file.hpp"
+#include "engine/io/image.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "models/data/array_dataset.hpp"
@@ -123,6 +127,46 @@ TEST(WriteNpz, IsReadBack) {
   EXPECT_EQ(NpzReader(directory / "dsprites.npz").header("images").shape,
             (std::vector<std::int64_t>{some->size(), 64, 64}));
   EXPECT_EQ(test::directory_content(directory.path()).size(), 1U);
+}
+
+TEST(OpenDataset, AnErrorNamesTheFormatThatFits) {
+  const test::TemporaryDirectory directory;
+  std::filesystem::create_directories(directory / "pictures");
+  write_png(directory / "pictures/a.png", {1, 1, 1, {7}});
+  write_npy(directory / "a.npy", make_array(Dtype::u8, {2, 3, 3}));
+  write_npz(directory / "a.npz", {{"images", make_array(Dtype::u8, {2, 3, 3})}});
+  std::filesystem::create_directories(directory / "empty");
+  std::ofstream(directory / "a.npy.gz") << "\x1f\x8b anything";
+  std::ofstream(directory / "text.npy") << "no array";
+  const auto message = [&](const char* name, const char* path) -> std::string {
+    try {
+      open_dataset({.name = name, .path = directory / path});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const auto& [name, path, right] : {std::array{"mnist", "a.npy", "npy"},
+                                          {"fashion-mnist", "a.npz", "npy"},
+                                          {"idx", "pictures", "images"},
+                                          {"idx", "pictures/a.png", "images"},
+                                          {"images", "a.npy", "npy"},
+                                          {"images", "a.npz", "npy"},
+                                          {"npy", "pictures", "images"},
+                                          {"npy", "pictures/a.png", "images"}}) {
+    EXPECT_THAT(message(name, path), ::testing::EndsWith(fmt::format("; --set data.name={} reads it", right)))
+        << name << " " << path;
+    EXPECT_EQ(message(right, path), "");
+  }
+  for (const auto& [name, path] : {std::array{"npy", "text.npy"},
+                                   {"idx", "text.npy"},
+                                   {"npy", "empty"},
+                                   {"npy", "a.npy.gz"},
+                                   {"idx", "a.npy.gz"},
+                                   {"npy", "missing"}}) {
+    EXPECT_NE(message(name, path), "");
+    EXPECT_THAT(message(name, path), ::testing::Not(::testing::HasSubstr("reads it"))) << name << " " << path;
+  }
 }
 
 TEST(OpenDataset, WrongUseIsAUsageError) {
