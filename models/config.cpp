@@ -185,6 +185,9 @@ class ConfigReader {
     value =
         node.is_integer() ? static_cast<double>(node.as_integer()->get()) : node.as_floating_point()->get();
     check(node, path, value, range);
+    if (value != 0 && (std::abs(value) < least_fraction || std::abs(value) > most_fraction))
+      usage_fail("{}: {} is {}; it must be {}between {} and {}", position(node, source_), path, value,
+                 range.contains(0) ? "0 or " : "", least_fraction, most_fraction);
   }
 
   void read(const toml::node& node, std::string_view path, std::optional<double>& value,

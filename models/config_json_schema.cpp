@@ -1,4 +1,5 @@
 // From the schema of the configuration to a JSON Schema, which editors of TOML and scripts understand.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -26,6 +27,17 @@ Json number_of(const char* type, const Range& range) {
   return json;
 }
 
+// With a fraction; none may be negative.
+Json fraction_of(const Range& range) {
+  Range held = range;
+  if (held.least == 0)
+    held = {.least = least_fraction, .most = range.most, .most_excluded = range.most_excluded};
+  held.most = std::min(held.most, most_fraction);
+  Json json = number_of("number", held);
+  if (range.contains(0)) return {{"oneOf", {Json{{"const", 0}}, json}}};
+  return json;
+}
+
 Json object_of(Json properties, const std::vector<std::string>& required = {}) {
   Json json{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) json["required"] = required;
@@ -38,9 +50,9 @@ template <class T>
 Json type_of(const T&, const Range& range) {
   return number_of("integer", range);
 }
-Json type_of(double, const Range& range) { return number_of("number", range); }
+Json type_of(double, const Range& range) { return fraction_of(range); }
 Json type_of(const std::optional<double>&, const Range& range) {
-  return {{"oneOf", {number_of("number", range), Json{{"enum", Json::array({"auto"})}}}}};
+  return {{"oneOf", {fraction_of(range), Json{{"enum", Json::array({"auto"})}}}}};
 }
 Json type_of(bool, Names) { return {{"type", "boolean"}}; }
 Json type_of(const std::string&, Names names) {
@@ -53,7 +65,7 @@ Json type_of(Enum, Names names) {
 }
 // Not all of its keys are required: a preset may have the others.
 Json type_of(const Schedule&, const Range& range) {
-  const Json number = number_of("number", range);
+  const Json number = fraction_of(range);
   return {{"oneOf",
            {number,
             object_of({{"from", number}, {"to", number}, {"steps", number_of("integer", at_least(0))}})}}};

@@ -34,6 +34,9 @@ inline constexpr std::array<std::string_view, 6> dataset_names{"dsprites", "mnis
 
 inline constexpr double largest_size = 1 << 24;  // of anything that is counted in a network
 
+// Of numbers with a fraction that are not 0: fp32, in which models compute, would make others 0 or infinite.
+inline constexpr double least_fraction = 1.2e-38, most_fraction = 3.4e38;
+
 template <class Visitor, class Layer>
 void visit_layer(Visitor& v, Layer& layer) {
   v.kind(layer_names, layer.kind, layer.units, at_least(1, largest_size),

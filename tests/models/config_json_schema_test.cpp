@@ -44,6 +44,8 @@ std::vector<std::string> accepted() {
       "base = \"hfvae-mnist\"",
       "base = \"vae-mnist\"\nseed = 3\n[optimizer]\nsteps = 7\n",
       "base = \"hfvae-mnist\"\n[objective]\nbetween_group_tc = { from = 1, to = 2 }\n",
+      "base = \"hfvae-mnist\"\n[objective]\ndimension_kl = { from = 0, to = 1e-30, steps = 2 }\n",
+      "base = \"hfvae-mnist\"\n[optimizer]\ngradient_clip = 0.0\n",
       "base = \"hfvae-mnist\"\n[objective]\ngroup_tc = { style = 2, digit = { "
       "from = 0, to = 1.5, steps = 0 } }\n",
       "base = \"hfvae-dsprites\"\n[decoder]\nlayers = [{ linear = 12, reshape = "
@@ -73,6 +75,9 @@ std::vector<std::string> refused() {
                            "[optimizer]\nadam = { learning_rate = 0.0 }",
                            "[training]\nlog_every = 0",
                            "[objective]\ndimension_kl = -1",
+                           "[objective]\ndimension_kl = 1e-50",
+                           "[optimizer]\ngradient_clip = 1e39",
+                           "[decoder]\ndeviation = 1e-50",
                            "[encoder]\nlayers = [{ linear = 3, kernel = 2 }]",
                            "[encoder]\nlayers = [{ kernel = 3 }]",
                            "[encoder]\nlayers = [{ conv = 3, linear = 2 }]",

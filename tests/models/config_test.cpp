@@ -128,7 +128,7 @@ TEST(Config, TomlGivesTheConfigBack) {
       {"decoder.deviation=0.1", "deviation = 0.1"},
       {"latent.a.gaussian=5", "gaussian = 5"},
       {"latent.1.discrete=11", "discrete = 11"},
-      {"latent.b.temperature=1e-300", "temperature = 1e-300"},
+      {"latent.b.temperature=1.2e-38", "temperature = 1.2e-38"},
       {"latent.b.inside=outer", "inside = \"outer\""},
       {"latent.a.name=renamed", "name = \"renamed\""},
       {"objective.estimator=batch", "estimator = \"batch\""},
@@ -141,7 +141,7 @@ TEST(Config, TomlGivesTheConfigBack) {
       {"optimizer.adam.learning_rate=1e30", "learning_rate = 1e+30"},
       {"optimizer.adam.beta1=0.5", "beta1 = 0.5"},
       {"optimizer.adam.beta2=0.123456789012345678", "beta2 = 0.12345678901234568"},
-      {"optimizer.adam.epsilon=5e-324", "epsilon = 5e-324"},
+      {"optimizer.adam.epsilon=1.2e-38", "epsilon = 1.2e-38"},
       {"optimizer.gradient_clip=2.5", "gradient_clip = 2.5"},
       {"optimizer.steps=17", "steps = 17"},
       {"training.log_every=3", "log_every = 3"},
@@ -296,6 +296,37 @@ TEST(Config, RefusesOverridesWithOneLine) {
   refuses("decoder.layers=[{linear=12,reshape=[2,2,2]}]", "does not hold 12 features");
   refuses("decoder.layers=[{conv_transpose=2,stride=2,output_padding=2}]",
           "it must be at least 0 and below 2");
+}
+
+// fp32 computes with these: what it would turn into 0 or infinity is refused.
+TEST(Config, RefusesWhatFp32DoesNotHold) {
+  for (const std::string key :
+       {"decoder.deviation", "latent.b.temperature", "optimizer.gradient_clip", "optimizer.adam.epsilon",
+        "optimizer.adam.learning_rate", "objective.mutual_information", "objective.between_group_tc",
+        "objective.within_group_tc", "objective.dimension_kl", "objective.group_tc.a"}) {
+    const std::string name = key == "latent.b.temperature" ? "latent.1.temperature" : key;
+    const bool scheduled = key.starts_with("objective") || key.ends_with("rate");
+    for (const std::string value : {"1e-50", "1e-39", "1e+39"}) {
+      const auto refuses = [&](const std::string& text, const std::string& part) {
+        EXPECT_TRUE(fails_with<UsageError>([&] { with({key + "=" + text}); },
+                                           name + part + " is " + value + "; it must be"))
+            << key << "=" << text;
+      };
+      refuses(value, "");
+      if (!scheduled) continue;
+      refuses("{from=" + value + ",to=1,steps=3}", ".from");
+      refuses("{from=1,to=" + value + ",steps=3}", ".to");
+    }
+    EXPECT_NO_THROW(with({key + "=1.2e-38"}));
+    EXPECT_NO_THROW(with({key + "=3.4e38"}));
+  }
+  EXPECT_TRUE(fails_with<UsageError>([] { with({"optimizer.gradient_clip=1e-50"}); },
+                                     "gradient_clip is 1e-50; it must be 0 or between 1.2e-38 and 3.4e+38"));
+  EXPECT_TRUE(fails_with<UsageError>([] { with({"decoder.deviation=1e39"}); },
+                                     "deviation is 1e+39; it must be between 1.2e-38 and 3.4e+38"));
+  EXPECT_TRUE(fails_with<UsageError>([] { with({"optimizer.adam.beta1=1e-50"}); }, "beta1 is 1e-50"));
+  EXPECT_EQ(with({"optimizer.gradient_clip=0"}).adam.gradient_clip, 0);
+  EXPECT_EQ(with({"objective.between_group_tc={from=0,to=1,steps=2}"}).objective.between_group_tc.from, 0);
 }
 
 // No value of a key that does not hold text is misread: one short line names the key.
