@@ -14,7 +14,7 @@ inline std::string shell_quoted(std::string_view path) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
            byte >= 0x80 || std::string_view("_@%+=:,./-").find(c) != std::string_view::npos;
   };
-  const std::string word = (path.starts_with('-') ? "./" : "") + std::string(path);
+  std::string word = (path.starts_with('-') ? "./" : "") + std::string(path);
   if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
   std::string quoted = "'";
   for (const char c : word) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -64,7 +65,7 @@ RunLock::~RunLock() {
 
 void RunLock::release() {
   if (!keep_)
-    for (auto path = made_.rbegin(); path != made_.rend(); ++path) rmdir(path->c_str());
+    for (const fs::path& path : std::views::reverse(made_)) rmdir(path.c_str());
   for (int* descriptor : {&lock_descriptor_, &directory_descriptor_})
     if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
 }

@@ -138,7 +138,7 @@ int run_commands(int argc, const char* const* argv) {
     throw UsageError(describe_extra(app));
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = innermost(app);
-    if (&command == &app && !app.remaining(true).empty()) throw UsageError(describe_extra(app));
+    if (!app.remaining(true).empty()) throw UsageError(describe_extra(app));
     throw UsageError(describe(error, command));
   }
   return run();

@@ -47,6 +47,7 @@ std::string whole_number(const std::string& name, const std::string& text, const
     if (*value > most) refuse(fmt::format("at most {}", most));
     return fmt::format("{}{}", negative ? "-" : "", *value);
   }
+  if (digits.starts_with('-')) refuse("a whole number");
   const auto value = parse_all<double>(digits, error);  // also "1e5"
   const bool tiny = error != std::errc() && digits.find_first_of('-') != std::string_view::npos;
   if (!value || tiny || std::isnan(*value) || std::isinf(*value) ||
@@ -55,7 +56,8 @@ std::string whole_number(const std::string& name, const std::string& text, const
   const double size = error == std::errc() ? *value : std::numeric_limits<double>::max();
   check(negative ? -size : size);
   constexpr double exact = 9007199254740992;  // 2^53
-  if (size > std::min(exact, static_cast<double>(most))) refuse(fmt::format("at most {}", most));
+  if (size > static_cast<double>(most)) refuse(fmt::format("at most {}", most));
+  if (size > exact) refuse("written in digits, because it is above 2^53");
   return fmt::format("{:.0f}", negative ? -size : size);
 }
 

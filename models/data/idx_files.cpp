@@ -89,7 +89,8 @@ std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = 2)
     try {
       const auto inner = folders_with_images(entry, depth - 1);
       found.insert(found.end(), inner.begin(), inner.end());
-    } catch (const Error&) {  // a folder that may not be read, such as lost+found, is not what is looked for
+    } catch (const Error&) {
+      continue;  // a folder that may not be read, such as lost+found, is not what is looked for
     }
   }
   return found;
@@ -156,13 +157,13 @@ LabelledImages read_folder(const std::string& name, const fs::path& path, const 
   if (const auto test = read_part(files, dataset, true))
     in_context(fmt::format("'{}'", folder.string()), [&] { add_test_split(found, *test); });
   if (dataset.starts_with("emnist") && !options.transpose)
-    found.notes.push_back("EMNIST stores its images transposed; data.transpose = true puts them upright");
+    found.notes.emplace_back("EMNIST stores its images transposed; data.transpose = true puts them upright");
   return found;
 }
 
 }  // namespace
 
-std::unique_ptr<Dataset> load_idx(std::string name, const fs::path& path, const FileOptions& options) {
+std::unique_ptr<Dataset> load_idx(const std::string& name, const fs::path& path, const FileOptions& options) {
   std::error_code error;
   LabelledImages found = fs::is_directory(path, error)
                              ? read_folder(name, path, options)

@@ -22,7 +22,7 @@ struct FileOptions {
 // train-labels-idx1-ubyte (the factor "class") and the two of t10k or test (the test split). Each may have .gz, a dot
 // in place of a dash, a name in front (emnist-letters-train-…), and stand in a folder of its own name; the files may
 // be in a folder inside, as in MNIST/raw. Or a single file of IDX images.
-std::unique_ptr<Dataset> load_idx(std::string name, const std::filesystem::path& path,
+std::unique_ptr<Dataset> load_idx(const std::string& name, const std::filesystem::path& path,
                                   const FileOptions& options = {});
 
 // Images in an .npy or .npz, also from a pipe or standard input, "-". In an .npz they are the only array, or the one

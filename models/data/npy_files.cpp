@@ -46,7 +46,8 @@ class NpzImages {
       Member member{name, {}, parse_array_name(name)};
       try {
         member.header = archive.header(name);
-      } catch (const Error&) {  // text or objects; an error if it is asked for
+      } catch (const Error&) {
+        member.header = {};  // text or objects; an error if it is asked for
       }
       members_.push_back(std::move(member));
     }
@@ -171,7 +172,8 @@ class NpzImages {
       } else {
         found.factors = {};  // known for a part of the items only
         found.factor_names.clear();
-        found.notes.push_back("the test images have no labels, so those of the training images are not used");
+        found.notes.emplace_back(
+            "the test images have no labels, so those of the training images are not used");
       }
     } else if (found.factors.rank() > 0) {
       return unuse();  // factors of all items, so the items are those of `images`

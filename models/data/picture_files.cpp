@@ -196,7 +196,7 @@ LabelledImages read_pictures(const fs::path& path) {
         fmt::format("trains on '{}', tests on '{}'", split.train->string(), split.test->string()));
     test_size = std::ssize(test.pictures);
     if (list.classes.empty() != test.classes.empty())
-      notes.push_back("only one of the training and the test images has classes; they are not used");
+      notes.emplace_back("only one of the training and the test images has classes; they are not used");
     if (list.classes.empty() || test.classes.empty())
       list.classes.clear();
     else

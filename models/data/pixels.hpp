@@ -36,8 +36,8 @@ struct Pixels {
   float lowest = 0, highest = 0;  // of the pixels, after scaling
 };
 
-// `images` is (n, H, W) or (n, H, W, C), or in the order that the layout says. Error: another shape, no elements, NaN
+// `given` is (n, H, W) or (n, H, W, C), or in the order that the layout says. Error: another shape, no elements, NaN
 // or Inf, or what PixelOptions refuses; it names the image.
-Pixels make_pixels(Array images, const PixelOptions& options);
+Pixels make_pixels(Array given, const PixelOptions& options);
 
 }  // namespace cuelbo

@@ -143,6 +143,8 @@ TEST_F(CommandLine, SaysWhatANumberMustBe) {
           "it must be at most 18446744073709551615");
   refuses({"train", "tiny.toml", "--steps", "1.5"}, "--steps is 1.5; it must be a whole number");
   refuses({"train", "tiny.toml", "--steps", "1e-999"}, "--steps is 1e-999; it must be a whole number");
+  refuses({"train", "tiny.toml", "--steps", "--5"}, "--steps is --5; it must be a whole number");
+  refuses({"encode", "--seed", "1e16"}, "--seed is 1e16; it must be written in digits");
   refuses({"train", "tiny.toml", "--steps", "0x10"}, "--steps is '0x10'; it must be a whole number");
   refuses({"train", "tiny.toml", "--steps", std::string(500, 'x')}, "'; it must be a whole number");
   refuses({"kernels", "profile", "--source", "x.cu", "--kernel", "k", "--grid", "1,0"},

@@ -190,7 +190,8 @@ void on_tick(int number, siginfo_t* info, void* context) {
         std::rethrow_exception(exception);
       } catch (const std::exception& error) {
         what += std::string(": ") + error.what();
-      } catch (...) {  // it says nothing
+      } catch (...) {
+        what += "; it is not a std::exception";
       }
     }
     runner->fail(calling_line(), what);
@@ -234,7 +235,7 @@ void give_signal_stack() {
 void install_handlers() {
   struct sigaction action{};
   action.sa_sigaction = &on_signal;
-  action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_NODEFER);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (const int number : caught) sigaction(number, &action, &handled_before[number]);
   terminated_before = std::set_terminate(&on_terminate);
 }
@@ -246,7 +247,7 @@ Watchdog::Watchdog(bool wanted) {
   static const bool installed = [] {
     struct sigaction action{};
     action.sa_sigaction = &on_tick;
-    action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESTART);
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     return sigaction(SIGVTALRM, &action, nullptr) == 0;
   }();
   struct sigevent event{};
