@@ -110,6 +110,25 @@ TEST_F(Report, BeforeEvaluationSaysHowToAddFigures) {
   EXPECT_THAT(html, Not(HasSubstr("Importance bound")));
 }
 
+// Figures are of the checkpoint that the pictures show, not of an earlier one.
+TEST_F(Report, LeavesOutTheEvaluationOfAnotherCheckpoint) {
+  train();
+  ASSERT_TRUE(succeeds(run({"evaluate", "model", "--items", "5"})));
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  std::string evaluation = content("model/evaluation.json");
+  const std::string key = "\"step\": ";
+  const std::size_t at = evaluation.find(key) + key.size();
+  const std::string step = evaluation.substr(at, 2);  // 20 or 40, the best one
+  EXPECT_THAT(content("model/report.html"), HasSubstr("over 5 of 16 test items at step " + step));
+  std::ofstream(path("model/evaluation.json")) << evaluation.insert(at, "1");
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html");
+  EXPECT_TRUE(well_formed(html));
+  EXPECT_THAT(html, Not(HasSubstr("Importance bound")));
+  EXPECT_THAT(html, HasSubstr("on the validation split at step " + step));
+  EXPECT_THAT(html, HasSubstr("evaluation.json is of step 1" + step + "; run cuelbo evaluate again"));
+}
+
 TEST_F(Report, WithoutTheDataStillHasFiguresAndCurves) {
   train();
   std::filesystem::remove(path("images.npy"));

@@ -42,9 +42,12 @@ LogSeries RunLog::series(const std::string& kind, const std::string& key) const 
   return series;
 }
 
-double RunLog::last(const std::string& kind, const std::string& key) const {
+LogValue RunLog::last(const std::string& kind, const std::string& key, double step) const {
   const LogSeries all = series(kind, key);
-  return all.values.empty() ? std::numeric_limits<double>::quiet_NaN() : all.values.back();
+  LogValue found;
+  for (std::size_t i = 0; i < all.steps.size(); ++i)
+    if (all.steps[i] <= step) found = {.step = all.steps[i], .value = all.values[i]};
+  return found;
 }
 
 }  // namespace cuelbo

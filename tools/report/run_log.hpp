@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ struct LogSeries {
   std::vector<double> steps, values;
 };
 
+struct LogValue {
+  double step = std::numeric_limits<double>::quiet_NaN(), value = step;
+};
+
 class RunLog {
  public:
   // Error when the file is missing or a line other than an unfinished last one is no JSON object.
@@ -21,8 +26,8 @@ class RunLog {
   // The values of `key` in the records of a kind: "train" or "validation". Records without a finite value are left out.
   LogSeries series(const std::string& kind, const std::string& key) const;
 
-  // The value in the last record of that kind that has one; NaN when none has.
-  double last(const std::string& kind, const std::string& key) const;
+  // From the last record of that kind up to `step` that has one; NaN when none has.
+  LogValue last(const std::string& kind, const std::string& key, double step) const;
 
   const nlohmann::json& run() const { return run_; }  // the first record of kind "run", or an empty object
 

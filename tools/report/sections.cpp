@@ -82,6 +82,18 @@ std::string text_in(const nlohmann::json& object, const char* key) {
 
 std::string whole(double value) { return std::isfinite(value) ? html::count(std::llround(value)) : "–"; }
 
+// "100", or "100 of 737" when the test split has more.
+std::string evaluated_items(const ReportData& report) {
+  const double items = number_in(*report.evaluation, "items"),
+               all = number_in(report.log.run(), "test_items");
+  return items < all ? fmt::format("{} of {}", whole(items), whole(all)) : whole(items);
+}
+
+bool evaluated_here(const ReportData& report) {
+  return report.evaluation &&
+         number_in(*report.evaluation, "step") == static_cast<double>(report.checkpoint_step);
+}
+
 std::string evaluated_figures(const ReportData& report) {
   const nlohmann::json& e = *report.evaluation;
   const nlohmann::json metrics = e.value("metrics", nlohmann::json::object());
@@ -104,17 +116,18 @@ std::string evaluated_figures(const ReportData& report) {
       "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Per item, over {} test items at step {}. Marginals "
       "by the estimator "
       "<b>{}</b>, N = {}, B = {}, mean over {} rows{}.</p>\n",
-      figures, whole(number_in(e, "items")), whole(number_in(e, "step")), text_in(e, "estimator"),
+      figures, evaluated_items(report), whole(number_in(e, "step")), text_in(e, "estimator"),
       whole(number_in(e, "dataset_size")), whole(number_in(e, "columns")), whole(number_in(e, "rows")),
       discrete ? "; discrete groups: " + text_in(e, "discrete") : "");
 }
 
 std::string validation_figures(const ReportData& report) {
   const RunLog& log = report.log;
-  const bool validated = !log.series("validation", "elbo").values.empty();
+  // Of the checkpoint, which the log may have left behind.
+  const auto at = static_cast<double>(report.checkpoint_step);
+  const bool validated = std::isfinite(log.last("validation", "elbo", at).value);
   const std::string kind = validated ? "validation" : "train";
-  const auto value = [&](const char* key) { return html::number(log.last(kind, key)); };
-  const LogSeries steps = log.series(kind, "elbo");
+  const auto value = [&](const char* key) { return html::number(log.last(kind, key, at).value); };
   const std::string figures = figure("ELBO", value("elbo"), "nats", "log-likelihood − KL, relaxed decoding") +
                               figure("Log-likelihood", value("log_likelihood"), "nats", "E log p(x|z)") +
                               figure("KL", value("kl"), "nats", "sum of the four terms");
@@ -123,11 +136,15 @@ std::string validation_figures(const ReportData& report) {
       "= {}, B = {}. Run "
       "<code>cuelbo evaluate {}</code> and the report again for exact figures on the test split, an "
       "importance-weighted bound and "
-      "active units.</p>\n",
+      "active units.</p>\n{}",
       figures, validated ? "the validation split" : "a training batch",
-      steps.steps.empty() ? "–" : whole(steps.steps.back()), html::escape(report.config.objective.estimator),
+      whole(log.last(kind, "elbo", at).step), html::escape(report.config.objective.estimator),
       whole(number_in(log.run(), "train_items")), report.config.batch_size,
-      html::escape(shell_quoted(report.directory)));
+      html::escape(shell_quoted(report.directory)),
+      report.evaluation
+          ? fmt::format("<p class=\"caveat\">evaluation.json is of step {}; run cuelbo evaluate again.</p>\n",
+                        whole(number_in(*report.evaluation, "step")))
+          : "");
 }
 
 // " · weight 3": the term's coefficient in the objective, and where it starts when it moves.
@@ -167,7 +184,7 @@ std::string description(const ReportData& report) {
 }
 
 std::string key_figures(const ReportData& report) {
-  return report.evaluation ? evaluated_figures(report) : validation_figures(report);
+  return evaluated_here(report) ? evaluated_figures(report) : validation_figures(report);
 }
 
 std::string curves(const ReportData& report) {
