@@ -204,7 +204,8 @@ class Place {
     if (value_name(argument) != "COMMAND") return add_values(candidates, argument);
     try {
       add_commands(candidates, find_command(*root_, arguments_));
-    } catch (const std::exception&) {  // the words before lead to no command
+    } catch (const std::exception&) {
+      return;  // the words before lead to no command
     }
   }
 

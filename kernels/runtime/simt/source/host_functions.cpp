@@ -26,10 +26,10 @@ namespace {
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are the library's
 extern "C" {
 
-[[noreturn]] void exit(int code) noexcept { cuelbo::simt::exit_with("exit", code); }
-[[noreturn]] void _exit(int code) { cuelbo::simt::exit_with("_exit", code); }
-[[noreturn]] void _Exit(int code) noexcept { cuelbo::simt::exit_with("_Exit", code); }
-[[noreturn]] void quick_exit(int code) noexcept { cuelbo::simt::exit_with("quick_exit", code); }
+void exit(int status) noexcept { cuelbo::simt::exit_with("exit", status); }
+void _exit(int status) { cuelbo::simt::exit_with("_exit", status); }
+void _Exit(int status) noexcept { cuelbo::simt::exit_with("_Exit", status); }
+void quick_exit(int status) noexcept { cuelbo::simt::exit_with("quick_exit", status); }
 
 [[noreturn]] void __assert_fail(const char* expression, const char* file, unsigned line,
                                 const char* function) noexcept {
