@@ -90,7 +90,16 @@ Array read_idx_labels(const std::filesystem::path& path) {
     if (labels.rank() == 1 && labels.dtype < Dtype::f16) return labels;
     const auto values = labels.as_i64();
     const std::int64_t count = labels.shape[0], columns = labels.rank() == 2 ? labels.shape[1] : 1;
-    if (columns == 0) fail("labels have shape {}", shape_text(labels.shape));
+    constexpr std::int64_t qmnist_columns = 8;
+    const bool one_hot = columns != 1 && std::ranges::all_of(values, [](std::int64_t value) {
+                           return value == 0 || value == 1;
+                         });
+    if (columns != 1 && (columns != qmnist_columns || labels.dtype != Dtype::i32 || one_hot))
+      fail(
+          "labels have shape {} and type {}{}; one number for each image, or QMNIST's int32 table of {} "
+          "columns, is needed",
+          shape_text(labels.shape), dtype_name(labels.dtype), one_hot ? ", all of them 0 or 1" : "",
+          qmnist_columns);
     Array first = make_array(Dtype::i64, {count});
     for (std::int64_t i = 0; i < count; ++i)
       first.as<std::int64_t>()[static_cast<std::size_t>(i)] = values[static_cast<std::size_t>(i * columns)];

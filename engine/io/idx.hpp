@@ -11,7 +11,8 @@ namespace cuelbo {
 // "'path': …".
 Array read_idx_images(const std::filesystem::path& path);
 
-// Integer labels (n); of a table (n, K), as QMNIST has it, the first column.
+// Integer labels (n), also from (n, 1) or the first column of QMNIST's int32 table (n, 8). Error: another table, such
+// as one-hot labels.
 Array read_idx_labels(const std::filesystem::path& path);
 
 }  // namespace cuelbo

@@ -74,12 +74,26 @@ std::vector<IdxFile> idx_files(const fs::path& folder) {
   return files;
 }
 
+constexpr int deepest = 2;  // of the folders inside that are searched
+
+bool holds_idx_files(const fs::path& folder, int depth) {
+  try {
+    if (!idx_files(folder).empty()) return true;
+    return depth > 0 && std::ranges::any_of(folder_entries(folder), [&](const fs::path& entry) {
+             std::error_code error;
+             return fs::is_directory(entry, error) && holds_idx_files(entry, depth - 1);
+           });
+  } catch (const Error&) {  // it may not be read
+    return false;
+  }
+}
+
 bool has_training_images(const std::vector<IdxFile>& files) {
   return std::ranges::any_of(files, [](const IdxFile& f) { return !f.name.test && !f.name.labels; });
 }
 
-// The folder itself, or those inside, to a depth of two, that hold training images.
-std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = 2) {
+// The folder itself, or those inside that hold training images.
+std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = deepest) {
   if (has_training_images(idx_files(folder))) return {folder};
   std::vector<fs::path> found;
   if (depth == 0) return found;
@@ -162,6 +176,8 @@ LabelledImages read_folder(const std::string& name, const fs::path& path, const 
 }
 
 }  // namespace
+
+bool holds_idx_files(const fs::path& folder) { return holds_idx_files(folder, deepest); }
 
 std::unique_ptr<Dataset> load_idx(const std::string& name, const fs::path& path, const FileOptions& options) {
   std::error_code error;

@@ -25,6 +25,9 @@ struct FileOptions {
 std::unique_ptr<Dataset> load_idx(const std::string& name, const std::filesystem::path& path,
                                   const FileOptions& options = {});
 
+// Whether a file in the folder, to the depth that load_idx searches, has a name that load_idx knows.
+bool holds_idx_files(const std::filesystem::path& folder);
+
 // Images in an .npy or .npz, also from a pipe or standard input, "-". In an .npz they are the only array, or the one
 // called `images` or as people call it (models/data/array_names.hpp); `factors` or `latents_classes` (n, K), or labels
 // such as `y_train`, are its factors, and `x_test` with `y_test` its test split.

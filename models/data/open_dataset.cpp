@@ -73,28 +73,15 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
              did_you_mean(config.name, dataset_names), fmt::join(dataset_names, ", "));
 }
 
-template <class Wanted>
-bool holds_files(const std::filesystem::path& folder, Wanted wanted) {
+bool holds_pictures(const std::filesystem::path& folder) {
   std::error_code error;
   for (auto entry = std::filesystem::recursive_directory_iterator(folder, error);
        !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
     if (entry.depth() > 2) entry.disable_recursion_pending();
-    if (wanted(entry->path())) return true;
+    const std::string extension = lower_extension(entry->path());
+    if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") return true;
   }
   return false;
-}
-
-bool holds_idx_files(const std::filesystem::path& folder) {
-  return holds_files(folder, [](const std::filesystem::path& path) {
-    return path.filename().string().find("ubyte") != std::string::npos;
-  });
-}
-
-bool holds_pictures(const std::filesystem::path& folder) {
-  return holds_files(folder, [](const std::filesystem::path& path) {
-    const std::string extension = lower_extension(path);
-    return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
-  });
 }
 
 // Of a regular file: what is read from a pipe cannot be read again. Empty: none of them is certain.
@@ -154,8 +141,8 @@ DataConfig data_at(const std::string& name_or_path) {
 }
 
 std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed) {
-  if (config.layout != Layout::automatic && config.name != "npy")
-    usage_fail("data.layout is for arrays (data.name = \"npy\"); the axes of {} are known", config.name);
+  if (config.layout != Layout::automatic && (config.name == "dsprites" || config.name == "images"))
+    usage_fail("data.layout is for arrays (npy and idx); the axes of {} are known", config.name);
   std::shared_ptr<const Dataset> dataset = filter(open_or_name_format(config), config.where);
   if (config.binarize == Binarize::none) return dataset;
   if (dataset->info().lowest < 0 || dataset->info().highest > 1)

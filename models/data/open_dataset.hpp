@@ -22,7 +22,7 @@ struct DataConfig {
   double test_fraction = 0.05;
   Binarize binarize = Binarize::none;
   std::optional<double> scale = std::nullopt;  // as PixelOptions
-  Layout layout = Layout::automatic;           // of npy only
+  Layout layout = Layout::automatic;           // of npy and idx
   ScaleOf scale_of = ScaleOf::any;             // not a key: of images that are not the run's own
 };
 

@@ -1,8 +1,8 @@
 // Images from a folder of PNG and JPEG files, or from a single one.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
-#include <optional>
 #include <set>
 #include <system_error>
 
@@ -19,97 +19,139 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_picture(const fs::path& path) {
-  constexpr std::array<std::string_view, 5> extensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif"};
-  std::error_code error;
-  return std::ranges::find(extensions, lower_extension(path)) != extensions.end() &&
-         !fs::is_directory(path, error);
+constexpr std::array<std::string_view, 5> picture_extensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif"};
+constexpr std::array<std::string_view, 9> other_extensions{".bmp", ".gif", ".tif",  ".tiff", ".webp",
+                                                           ".ppm", ".pgm", ".heic", ".avif"};
+
+enum class Part { none, train, test, validation, prediction };
+
+// Which part of the data a folder has, by its name: train, test_set, seg_pred, …
+Part part_of(std::string name) {
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name == "seg_pred") return Part::prediction;
+  if (name.starts_with("seg_")) name.erase(0, 4);
+  if (name.ends_with("set") && name.size() > 3) name.erase(name.size() - 3);
+  const auto parsed = parse_array_name(name);
+  if (!parsed) return Part::none;
+  switch (parsed->part) {
+    case ArrayName::Part::train: return Part::train;
+    case ArrayName::Part::test: return Part::test;
+    case ArrayName::Part::validation: return Part::validation;
+    case ArrayName::Part::whole: return Part::none;
+  }
+  return Part::none;
 }
 
-std::vector<fs::path> pictures_in(const fs::path& folder) {
-  std::vector<fs::path> pictures = folder_entries(folder);
-  std::erase_if(pictures, [](const fs::path& path) { return !is_picture(path); });
-  return pictures;
+struct Folder {
+  fs::path path;
+  std::vector<fs::path> pictures;  // in the folder itself, sorted by name
+  std::vector<Folder> folders;     // those inside that hold pictures, themselves or below; sorted by name
+
+  std::string name() const { return path.filename().string(); }
+  bool empty() const { return pictures.empty() && folders.empty(); }
+};
+
+// Nothing but a note for a folder that may not be read, such as lost+found; an error if it is a part of the data.
+std::vector<fs::path> readable_entries(const fs::path& folder, std::vector<std::string>& notes) {
+  try {
+    return folder_entries(folder);
+  } catch (const Error& unreadable) {
+    if (part_of(folder.filename().string()) != Part::none) throw;
+    notes.push_back(fmt::format("skips {}", unreadable.what()));
+    return {};
+  }
 }
 
-std::vector<fs::path> folders_in(const fs::path& folder) {
-  std::vector<fs::path> folders = folder_entries(folder);
-  std::error_code error;
-  std::erase_if(folders, [&](const fs::path& path) { return !fs::is_directory(path, error); });
-  return folders;
-}
-
-// Pictures of other formats, which would be missed: "4 .webp".
-void note_other_formats(const fs::path& folder, std::vector<std::string>& notes) {
-  constexpr std::array<std::string_view, 9> others{".bmp", ".gif", ".tif",  ".tiff", ".webp",
-                                                   ".ppm", ".pgm", ".heic", ".avif"};
-  std::map<std::string, int> counts;
-  for (const fs::path& entry : folder_entries(folder))
-    if (std::ranges::find(others, lower_extension(entry)) != others.end()) ++counts[lower_extension(entry)];
-  for (const auto& [extension, count] : counts)
+// Notes what would be missed: pictures of other formats, "4 .webp", and a folder such as test without pictures.
+Folder scan(const fs::path& path, std::vector<std::string>& notes, int depth = 8) {
+  Folder folder{.path = path, .pictures = {}, .folders = {}};
+  std::map<std::string, int> others;
+  for (const fs::path& entry : readable_entries(path, notes)) {
+    std::error_code error;
+    const std::string extension = lower_extension(entry);
+    if (fs::is_directory(entry, error)) {
+      if (depth == 0) continue;
+      Folder inner = scan(entry, notes, depth - 1);
+      if (!inner.empty())
+        folder.folders.push_back(std::move(inner));
+      else if (part_of(inner.name()) != Part::none)
+        notes.push_back(
+            fmt::format("ignores '{}': there is no .png, .jpg or .jpeg file in it", entry.string()));
+    } else if (std::ranges::find(picture_extensions, extension) != picture_extensions.end()) {
+      folder.pictures.push_back(entry);
+    } else if (std::ranges::find(other_extensions, extension) != other_extensions.end()) {
+      ++others[extension];
+    }
+  }
+  for (const auto& [extension, count] : others)
     notes.push_back(
-        fmt::format("ignores {} {} in '{}': PNG and JPEG are read", count, extension, folder.string()));
+        fmt::format("ignores {} {} in '{}': PNG and JPEG are read", count, extension, path.string()));
+  return folder;
 }
 
-// In the folder and all folders in it.
-void add_pictures_below(const fs::path& folder, std::vector<fs::path>& pictures,
-                        std::vector<std::string>& notes, int depth = 4) {
-  const auto here = pictures_in(folder);
-  pictures.insert(pictures.end(), here.begin(), here.end());
-  note_other_formats(folder, notes);
-  if (depth == 0) return;
-  for (const fs::path& inner : folders_in(folder)) add_pictures_below(inner, pictures, notes, depth - 1);
+void add_pictures_below(const Folder& folder, std::vector<fs::path>& pictures) {
+  pictures.insert(pictures.end(), folder.pictures.begin(), folder.pictures.end());
+  for (const Folder& inner : folder.folders) add_pictures_below(inner, pictures);
 }
 
 struct Listing {
   std::vector<fs::path> pictures;
   std::vector<std::string> classes;  // of each picture, or none
-  std::vector<std::string> notes;
 };
 
 // The pictures of the folder itself, else those below the folders in it: one class each.
-Listing list_pictures(const fs::path& folder) {
-  Listing list{.pictures = pictures_in(folder)};
-  note_other_formats(folder, list.notes);
+Listing list_pictures(const Folder& folder, std::vector<std::string>& notes) {
+  Listing list{.pictures = folder.pictures, .classes = {}};
   if (!list.pictures.empty()) {
     std::vector<std::string> ignored;
-    for (const fs::path& inner : folders_in(folder))
-      if (!pictures_in(inner).empty()) ignored.push_back(inner.filename().string());
+    for (const Folder& inner : folder.folders) ignored.push_back(inner.name());
     if (!ignored.empty())
-      list.notes.push_back(fmt::format("reads the pictures in '{}' itself, not those in its folders {}",
-                                       folder.string(), fmt::join(ignored, ", ")));
+      notes.push_back(fmt::format("reads the pictures in '{}' itself, not those in its folders {}",
+                                  folder.path.string(), fmt::join(ignored, ", ")));
     return list;
   }
-  for (const fs::path& inner : folders_in(folder)) {
-    add_pictures_below(inner, list.pictures, list.notes);
-    list.classes.resize(list.pictures.size(), inner.filename().string());
+  for (const Folder& inner : folder.folders) {
+    add_pictures_below(inner, list.pictures);
+    list.classes.resize(list.pictures.size(), inner.name());
   }
-  if (list.pictures.empty())
-    fail("'{}': there is no .png, .jpg or .jpeg file in this folder; it holds {}", folder.string(),
-         folder_content(folder));
   return list;
 }
 
-// Folders called train and test, or train and validation: what there is of train, test and other ones.
+// What there is of folders called train and test, or train and validation.
 struct SplitFolders {
-  std::optional<fs::path> train, test;
-  std::vector<std::string> others;
+  const Folder *train = nullptr, *test = nullptr;
+  std::vector<std::string> validation, predictions;
 
-  explicit SplitFolders(const fs::path& folder) {
-    if (!pictures_in(folder).empty()) return;
-    bool whole_names = true;
-    for (const fs::path& inner : folders_in(folder)) {
-      const auto name = parse_array_name(inner.filename().string());
-      const auto part = name ? name->part : ArrayName::Part::whole;
-      if (part == ArrayName::Part::train && !train)
-        train = inner;
-      else if (part == ArrayName::Part::test && !test)
-        test = inner;
+  explicit SplitFolders(const Folder& folder) {
+    if (!folder.pictures.empty()) return;
+    std::vector<std::string> others;
+    bool spelled_out = false;  // "tr" and "te" may also be languages
+    for (const Folder& inner : folder.folders) {
+      const Part part = part_of(inner.name());
+      if (part == Part::train && train == nullptr)
+        train = &inner;
+      else if (part == Part::test && test == nullptr)
+        test = &inner;
+      else if (part == Part::validation)
+        validation.push_back(inner.name());
+      else if (part == Part::prediction)
+        predictions.push_back(inner.name());
       else
-        others.push_back(inner.filename().string());
-      whole_names &= part != ArrayName::Part::whole;
+        others.push_back(inner.name());
+      spelled_out |= part != Part::none && part != Part::train && inner.name().size() > 2;
     }
-    if (!whole_names) train.reset();  // classes, one of which happens to be called so
+    if (others.empty()) return;
+    if (train != nullptr && spelled_out)
+      fail(
+          "'{}' holds pictures for training in '{}' and other parts of the data, but also pictures in {}: "
+          "move those elsewhere, or name one folder by data.path",
+          folder.path.string(), train->name(), fmt::join(others, ", "));
+    train = nullptr;  // classes, one of which happens to be called so
+  }
+
+  bool is_split() const {
+    return train != nullptr && (test != nullptr || !validation.empty() || !predictions.empty());
   }
 };
 
@@ -161,16 +203,33 @@ class PictureArray {
   std::vector<std::byte> data_;
 };
 
+// The only folder in a folder without pictures of its own.
+const Folder* only_folder(const Folder& folder) {
+  return folder.pictures.empty() && folder.folders.size() == 1 ? &folder.folders[0] : nullptr;
+}
+
 // A folder with nothing but one folder stands for that one.
-fs::path descend(fs::path folder, std::vector<std::string>& notes) {
-  const fs::path start = folder;
-  for (int depth = 0; depth < 4 && pictures_in(folder).empty(); ++depth) {
-    const auto folders = folders_in(folder);
-    if (folders.size() != 1) break;
-    folder = folders[0];
-  }
-  if (folder != start) notes.push_back(fmt::format("reads the pictures in '{}'", folder.string()));
-  return folder;
+const Folder& descend(const Folder& start, std::vector<std::string>& notes) {
+  const Folder* folder = &start;
+  while (const Folder* inner = only_folder(*folder)) folder = inner;
+  if (folder != &start) notes.push_back(fmt::format("reads the pictures in '{}'", folder->path.string()));
+  return *folder;
+}
+
+// Whether a folder's name tells no class: images, img, seg_train. Two letters may be a class: "x", "tr".
+bool is_no_class(const std::string& name) {
+  const auto parsed = parse_array_name(name);
+  return name.size() > 2 &&
+         (part_of(name) != Part::none || (parsed && parsed->role == ArrayName::Role::images));
+}
+
+// train/images and seg_train/seg_train stand for the training images, but train/dog is a class of them.
+const Folder& descend_in_part(const Folder& part) {
+  const Folder* folder = &part;
+  for (const Folder* inner = only_folder(*folder); inner != nullptr && is_no_class(inner->name());
+       inner = only_folder(*folder))
+    folder = inner;
+  return *folder;
 }
 
 std::string class_note(const std::vector<std::string>& names) {
@@ -180,36 +239,51 @@ std::string class_note(const std::vector<std::string>& names) {
                      names.size() > most ? ", …" : "");
 }
 
+// Training images, behind them the test images.
+Listing list_split(const SplitFolders& split, const Folder& folder, std::int64_t& test_size,
+                   std::vector<std::string>& notes) {
+  if (!split.validation.empty())
+    notes.push_back(fmt::format("ignores {} in '{}': validation images are drawn from the training images",
+                                fmt::join(split.validation, ", "), folder.path.string()));
+  if (!split.predictions.empty())
+    notes.push_back(fmt::format("ignores {} in '{}': neither training nor test images",
+                                fmt::join(split.predictions, ", "), folder.path.string()));
+  const Folder& train = descend_in_part(*split.train);
+  Listing list = list_pictures(train, notes);
+  if (split.test == nullptr) {
+    notes.push_back(fmt::format("trains on '{}'", train.path.string()));
+    return list;
+  }
+  const Folder& test = descend_in_part(*split.test);
+  const Listing more = list_pictures(test, notes);
+  notes.push_back(fmt::format("trains on '{}', tests on '{}'", train.path.string(), test.path.string()));
+  test_size = std::ssize(more.pictures);
+  if (list.classes.empty() != more.classes.empty())
+    notes.emplace_back("only one of the training and the test images has classes; they are not used");
+  if (list.classes.empty() || more.classes.empty())
+    list.classes.clear();
+  else
+    list.classes.insert(list.classes.end(), more.classes.begin(), more.classes.end());
+  list.pictures.insert(list.pictures.end(), more.pictures.begin(), more.pictures.end());
+  return list;
+}
+
 LabelledImages read_pictures(const fs::path& path) {
   std::vector<std::string> notes;
-  const fs::path folder = descend(path, notes);
+  const Folder root = scan(path, notes);
+  if (root.empty())
+    fail("'{}': there is no .png, .jpg or .jpeg file in this folder; it holds {}{}{}", path.string(),
+         folder_content(path), notes.empty() ? "" : "; ", notes.empty() ? "" : notes.front());
+  const Folder& folder = descend(root, notes);
   const SplitFolders split(folder);
-  const bool is_split = split.train && (split.test || !split.others.empty());
-  Listing list = list_pictures(is_split ? *split.train : folder);
   std::int64_t test_size = 0;
-  if (is_split && !split.others.empty())
-    notes.push_back(fmt::format("ignores {} in '{}': validation images are drawn from the training images",
-                                fmt::join(split.others, ", "), folder.string()));
-  if (is_split && split.test) {
-    const Listing test = list_pictures(*split.test);
-    notes.push_back(
-        fmt::format("trains on '{}', tests on '{}'", split.train->string(), split.test->string()));
-    test_size = std::ssize(test.pictures);
-    if (list.classes.empty() != test.classes.empty())
-      notes.emplace_back("only one of the training and the test images has classes; they are not used");
-    if (list.classes.empty() || test.classes.empty())
-      list.classes.clear();
-    else
-      list.classes.insert(list.classes.end(), test.classes.begin(), test.classes.end());
-    list.pictures.insert(list.pictures.end(), test.pictures.begin(), test.pictures.end());
-    list.notes.insert(list.notes.end(), test.notes.begin(), test.notes.end());
-  }
+  const Listing list =
+      split.is_split() ? list_split(split, folder, test_size, notes) : list_pictures(folder, notes);
 
   PictureArray pictures;
   for (const fs::path& file : list.pictures) pictures.add(file);
   LabelledImages found = pictures.take();
   found.test_size = test_size;
-  found.notes.insert(found.notes.begin(), list.notes.begin(), list.notes.end());
   found.notes.insert(found.notes.begin(), notes.begin(), notes.end());
   if (!list.classes.empty()) {
     const std::set<std::string> names(list.classes.begin(), list.classes.end());

@@ -31,9 +31,9 @@ TEST(Idx, ReadsPlainAndGzipByContent) {
 
 TEST(Idx, ReadsEveryTypeAndLabelsInATable) {
   const test::TemporaryDirectory directory;
-  std::string qmnist = test::idx_file({2, 3}, 0);  // two rows of three int32
+  std::string qmnist = test::idx_file({2, 8}, 0);  // two rows of eight int32
   qmnist[2] = '\x0c';
-  for (const int value : {7, 100, 200, 300, 1, 2})
+  for (const int value : {7, 100, 200, 1, 2, 3, 4, 5, 300, 1, 2, 3, 4, 5, 6, 7})
     qmnist += {'\0', '\0', static_cast<char>(value >> 8), static_cast<char>(value)};
   write_file(directory / "labels", qmnist);
   EXPECT_EQ(read_idx_labels(directory / "labels").as_i64(), (std::vector<std::int64_t>{7, 300}));
@@ -44,6 +44,26 @@ TEST(Idx, ReadsEveryTypeAndLabelsInATable) {
   EXPECT_EQ(read_idx_images(directory / "images"), make_array<float>({1, 1, 1}, std::vector<float>{0.5F}));
   write_file(directory / "color", test::idx_file({2, 2, 2, 3}, 24));
   EXPECT_EQ(read_idx_images(directory / "color").shape, (Shape{2, 2, 2, 3}));
+}
+
+// The first column of these would be whether an image is of class 0.
+TEST(Idx, RefusesTablesOfLabelsOtherThanQmnists) {
+  const test::TemporaryDirectory directory;
+  const auto path = directory / "labels";
+  const auto refused = [&](const std::string& file, const char* message) {
+    write_file(path, file);
+    return fails_with([&] { read_idx_labels(path); }, message);
+  };
+  EXPECT_TRUE(refused(test::idx_file({4, 10}, 40),
+                      "labels have shape (4, 10) and type uint8; one number for each image, or QMNIST's"));
+  EXPECT_TRUE(refused(test::idx_file({4, 8}, 32), "labels have shape (4, 8) and type uint8"));
+  std::string one_hot = test::idx_file({2, 8}, 0);
+  one_hot[2] = '\x0c';
+  for (int i = 0; i < 16; ++i) one_hot += {'\0', '\0', '\0', static_cast<char>(i == 3 || i == 8)};
+  EXPECT_TRUE(refused(one_hot, "shape (2, 8) and type int32, all of them 0 or 1; one number"));
+  EXPECT_TRUE(refused(test::idx_file({4, 0}, 0), "labels have shape (4, 0)"));
+  write_file(path, test::idx_file({4, 1}, 4));
+  EXPECT_EQ(read_idx_labels(path).as_i64(), (std::vector<std::int64_t>{0, 1, 2, 3}));
 }
 
 TEST(Idx, RefusesDamage) {

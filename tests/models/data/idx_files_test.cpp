@@ -55,12 +55,12 @@ TEST(IdxFiles, WithoutTestOrLabelsAndASingleFile) {
 }
 
 // The four files at these places in a folder: training images and labels, test images and labels.
-struct Layout {
+struct FileNames {
   const char* name;
   std::array<const char*, 4> files;
 };
 
-constexpr Layout layouts[] = {
+constexpr FileNames layouts[] = {
     {"dashes",
      {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
       "t10k-labels-idx1-ubyte"}},
@@ -98,7 +98,7 @@ void write_at(const fs::path& path, const std::string& content) {
   write_file(path, path.extension() == ".gz" ? test::gzip(content) : content);
 }
 
-void write_layout(const fs::path& folder, const Layout& layout) {
+void write_layout(const fs::path& folder, const FileNames& layout) {
   write_at(folder / layout.files[0], test::idx_file({4, 2, 3}, 24));
   write_at(folder / layout.files[1], test::idx_file({4}, 4));
   write_at(folder / layout.files[2], test::idx_file({2, 2, 3}, 12));
@@ -106,7 +106,7 @@ void write_layout(const fs::path& folder, const Layout& layout) {
 }
 
 TEST(IdxFiles, EveryLayoutIsFound) {
-  for (const Layout& layout : layouts) {
+  for (const FileNames& layout : layouts) {
     SCOPED_TRACE(layout.name);
     const test::TemporaryDirectory directory;
     write_layout(directory.path(), layout);
@@ -175,6 +175,27 @@ TEST(IdxFiles, TransposeSwapsHeightAndWidth) {
   for (float& x : images) x *= 255;
   EXPECT_EQ(std::vector<float>(images.begin() + 6, images.begin() + 12),
             (std::vector<float>{6, 9, 7, 10, 8, 11}));
+}
+
+TEST(IdxFiles, TheLayoutThatAnErrorAdvisesIsTaken) {
+  const test::TemporaryDirectory directory;
+  DataConfig config{.name = "idx", .path = directory / "train-images.idx"};
+  write_file(config.path, test::idx_file({2, 3, 5, 6}, 180));
+  EXPECT_TRUE(fails_with([&] { open_dataset(config); }, "or set data.layout = \"nchw\""));
+  config.layout = Layout::nchw;
+  const auto color = open_dataset(config);
+  EXPECT_EQ(color->channels(), 3);
+  EXPECT_EQ(color->height(), 5);
+  EXPECT_EQ(all_images(*color)[1], 30 / 255.0F);
+  config.layout = Layout::nhwc;
+  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{10, 6, 3}, {8, 8, 64}}) {
+    write_file(config.path, test::idx_file(shape, static_cast<std::size_t>(shape[0] * shape[1] * shape[2])));
+    EXPECT_TRUE(fails_with([&] { open_dataset({.name = "idx", .path = config.path}); },
+                           "set data.layout = \"nhwc\" if it is (n, H, W)"));
+    const auto grey = open_dataset(config);
+    EXPECT_EQ(grey->size(), shape[0]);
+    EXPECT_EQ(grey->width(), shape[2]);
+  }
 }
 
 TEST(IdxFiles, SaysWhatIsThereInTheirPlace) {

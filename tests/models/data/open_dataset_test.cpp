@@ -169,6 +169,23 @@ TEST(OpenDataset, AnErrorNamesTheFormatThatFits) {
   }
 }
 
+// What encode -i and data take a folder for.
+TEST(OpenDataset, AFolderIsIdxByTheNamesThatTheReaderKnows) {
+  const auto format = [](const char* file) {
+    const test::TemporaryDirectory directory;
+    std::filesystem::create_directories((directory / file).parent_path());
+    write_file(directory / file, "x");
+    return data_at(directory.path()).name;
+  };
+  EXPECT_EQ(format("train-images-idx3-ubyte"), "idx");
+  EXPECT_EQ(format("train-images.idx"), "idx");
+  EXPECT_EQ(format("test_labels.gz"), "idx");
+  EXPECT_EQ(format("MNIST/raw/t10k-images-idx3-ubyte.gz"), "idx");
+  EXPECT_EQ(format("ubyte_1.png"), "images");
+  EXPECT_EQ(format("train-images-ubyte.png"), "images");
+  EXPECT_EQ(format("train_images/1.png"), "images");
+}
+
 TEST(OpenDataset, WrongUseIsAUsageError) {
   const auto refused = [](const DataConfig& config, const char* message) {
     return fails_with<UsageError>([&] { open_dataset(config); }, message);

@@ -3,6 +3,7 @@
 #include <map>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "engine/io/atomic_file.hpp"
@@ -149,6 +150,130 @@ TEST(PictureFiles, FoldersCalledTrainAndTestAreASplit) {
   EXPECT_TRUE(has_note(*dataset, "ignores val"));
   EXPECT_TRUE(has_note(*dataset, "tests on '" + (directory / "set/test").string()));
   EXPECT_TRUE(has_note(*dataset, "reads the pictures in '" + (directory / "set").string()));
+}
+
+TEST(PictureFiles, FoldersWithoutPicturesAreNoClassesAndNoParts) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "set/train/dog/1.png", 1);
+  write_picture(directory / "set/train/cat/2.png", 2);
+  write_picture(directory / "set/test/dog/3.png", 3);
+  for (const char* name : {"set/annotations/deep", "set/train/empty", "beside"})
+    fs::create_directories(directory / name);
+  write_file(directory / "set/annotations/1.xml", "x");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(values_of(*dataset), (std::vector<int>{2, 1, 3}));
+  EXPECT_EQ(dataset->info().test_size, 1);
+  EXPECT_EQ(dataset->factors()[0].labels, (std::vector<std::string>{"cat", "dog"}));
+}
+
+TEST(PictureFiles, AnEmptyPartIsNoted) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "train/1.png", 1);
+  fs::create_directory(directory / "test");
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(dataset->info().test_size, 0);
+  EXPECT_TRUE(has_note(*dataset, "test': there is no .png, .jpg or .jpeg file in it"));
+}
+
+TEST(PictureFiles, FoldersOfPartsUnderTheNamesThatArchivesUse) {
+  const std::pair<const char*, const char*> names[] = {{"train", "test"},
+                                                       {"Training", "Testing"},
+                                                       {"training_set/training_set", "test_set/test_set"},
+                                                       {"trainset", "testset"},
+                                                       {"seg_train/seg_train", "seg_test/seg_test"},
+                                                       {"train/images", "test/images"}};
+  for (const auto& [train, test] : names) {
+    SCOPED_TRACE(train);
+    const test::TemporaryDirectory directory;
+    write_picture(directory / train / "dog/1.png", 1);
+    write_picture(directory / train / "cat/2.png", 2);
+    write_picture(directory / test / "dog/3.png", 3);
+    write_picture(directory / "seg_pred/seg_pred/4.png", 4);
+    const auto dataset = open_pictures(directory.path());
+    EXPECT_EQ(values_of(*dataset), (std::vector<int>{2, 1, 3}));
+    EXPECT_EQ(dataset->info().test_size, 1);
+    EXPECT_EQ(all_factors(*dataset), (std::vector<std::int64_t>{0, 1, 1}));
+    EXPECT_TRUE(has_note(*dataset, "ignores seg_pred in '"));
+  }
+}
+
+TEST(PictureFiles, PartsAmongOtherPicturesAreRefused) {
+  const test::TemporaryDirectory directory;
+  for (const char* name : {"train/1.png", "masks/2.png", "Test/3.png"}) write_picture(directory / name, 1);
+  EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
+                         "holds pictures for training in 'train' and other parts of the data, but also "
+                         "pictures in masks: move those elsewhere"));
+  const test::TemporaryDirectory validation;
+  for (const char* name : {"train/1.png", "masks/2.png", "val/3.png"}) write_picture(validation / name, 1);
+  EXPECT_TRUE(fails_with([&] { open_pictures(validation.path()); }, "but also pictures in masks"));
+  const test::TemporaryDirectory classes;
+  for (const char* name : {"train/1.png", "bus/2.png", "plane/3.png"}) write_picture(classes / name, 1);
+  EXPECT_TRUE(has_note(*open_pictures(classes.path()), "3 classes, one per folder: bus, plane, train"));
+}
+
+TEST(PictureFiles, AFolderCalledImagesIsNoClassOfItsPart) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "train/images/1.png", 1);
+  write_picture(directory / "test/images/2.png", 2);
+  const auto dataset = open_pictures(directory.path());
+  EXPECT_EQ(values_of(*dataset), (std::vector<int>{1, 2}));
+  EXPECT_EQ(dataset->info().test_size, 1);
+  EXPECT_TRUE(dataset->factors().empty());
+  EXPECT_TRUE(has_note(*dataset, "tests on '" + (directory / "test/images").string()));
+
+  const test::TemporaryDirectory tiny_imagenet;
+  write_picture(tiny_imagenet / "train/n01/images/1.png", 1);
+  write_picture(tiny_imagenet / "train/n02/images/2.png", 2);
+  write_picture(tiny_imagenet / "val/images/3.png", 3);
+  const auto classes = open_pictures(tiny_imagenet.path());
+  ASSERT_EQ(classes->factors().size(), 1U);
+  EXPECT_EQ(classes->factors()[0].labels, (std::vector<std::string>{"n01", "n02"}));
+}
+
+TEST(PictureFiles, OneClassInEachPartIsKept) {
+  const test::TemporaryDirectory directory;
+  write_picture(directory / "train/a/1.png", 1);
+  write_picture(directory / "test/b/2.png", 2);
+  EXPECT_EQ(open_pictures(directory.path())->factors()[0].labels, (std::vector<std::string>{"a", "b"}));
+
+  const test::TemporaryDirectory letters;
+  for (const char* name : {"train/x/1.png", "train/y/2.png", "test/x/3.png"})
+    write_picture(letters / name, 1);
+  EXPECT_EQ(open_pictures(letters.path())->factors()[0].labels, (std::vector<std::string>{"x", "y"}));
+}
+
+// Modes mean nothing to root, so another user reads the folders then.
+TEST(PictureFiles, AFolderThatMayNotBeReadIsSkippedUnlessItIsAPart) {
+  const test::TemporaryDirectory directory;
+  for (const char* name : {"a/1.png", "b/2.png", "lost+found/3.png"}) write_picture(directory / name, 1);
+  for (const char* name : {"train/1.png", "test/2.png"}) write_picture(directory / "parts" / name, 1);
+  fs::rename(directory / "parts", directory / ".parts");
+  fs::permissions(directory.path(), fs::perms::all);
+  for (const char* name : {"lost+found", ".parts/test"}) fs::permissions(directory / name, fs::perms::none);
+  const uid_t user = geteuid();
+  if (user == 0 && seteuid(65534) != 0) GTEST_SKIP() << "root cannot become another user here";
+  std::error_code error;
+  const bool reachable = fs::exists(directory / "a/1.png", error);
+  std::string notes, refusal;
+  if (reachable) {
+    try {
+      notes = fmt::format("{}", fmt::join(open_pictures(directory.path())->info().notes, "; "));
+    } catch (const Error& failure) {
+      notes = failure.what();
+    }
+    try {
+      open_pictures(directory / ".parts");
+    } catch (const Error& failure) {
+      refusal = failure.what();
+    }
+  }
+  ASSERT_EQ(seteuid(user), 0);
+  for (const char* name : {"lost+found", ".parts/test"}) fs::permissions(directory / name, fs::perms::all);
+  if (!reachable) GTEST_SKIP() << "another user cannot reach the temporary directory";
+  EXPECT_NE(notes.find("2 classes, one per folder: a, b"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("lost+found': cannot read the folder: Permission denied"), std::string::npos) << notes;
+  EXPECT_NE(refusal.find(".parts/test': cannot read the folder: Permission denied"), std::string::npos)
+      << refusal;
 }
 
 TEST(PictureFiles, PicturesBesideFoldersAreMeantThemselves) {
