@@ -149,6 +149,10 @@ TEST_F(CommandLine, SaysWhatANumberMustBe) {
   refuses({"train", "tiny.toml", "--steps", std::string(500, 'x')}, "'; it must be a whole number");
   refuses({"kernels", "profile", "--source", "x.cu", "--kernel", "k", "--grid", "1,0"},
           "--grid is 0; it must be at least 1");
+  for (const char* option : {"--grid", "--block"})
+    for (const char* list : {"32,", ",32", "1,,2", ","})
+      refuses({"kernels", "profile", "--source", "x.cu", "--kernel", "k", option, list},
+              std::string(option) + " is ''; it must be a whole number");
   refuses({"evaluate", "x", "--precision", "fp16"}, "--precision is 'fp16'; it must be fp32 or bf16");
   refuses({"export", "x", "-o", "x", "--format", "pickle"}, "--format is 'pickle'; it must be safetensors");
   refuses({"train", "tiny.toml", "--steps", "1", "--steps", "2"}, "--steps is given 2 times");

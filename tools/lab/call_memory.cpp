@@ -20,6 +20,17 @@ std::byte sentinel(std::size_t buffer, std::size_t at) {
 
 }  // namespace
 
+void check_call_fits_in_memory(std::span<const Buffer> buffers) {
+  std::uint64_t bytes = 0, drawn = 0;
+  for (const Buffer& buffer : buffers) {
+    check_fits_in_memory(bytes += buffer.bytes());  // each: a multiple of the sum does not overflow
+    if (buffer.role != Role::output)
+      drawn = std::max(drawn, sizeof(double) * static_cast<std::uint64_t>(buffer.count()));
+  }
+  // The host's two copies, the device's, and a result; while inputs are drawn there are fewer.
+  check_fits_in_memory(std::max(4 * bytes, 2 * bytes + drawn));
+}
+
 CallMemory::CallMemory(Device& device, std::vector<Buffer> buffers, std::size_t workspace_bytes,
                        std::size_t shift)
     : device_(device), buffers_(std::move(buffers)) {
@@ -27,6 +38,7 @@ CallMemory::CallMemory(Device& device, std::vector<Buffer> buffers, std::size_t 
                       .role = Role::output,
                       .type = Dtype::u8,
                       .dims = {static_cast<std::int64_t>(workspace_bytes)}});
+  check_call_fits_in_memory(buffers_);
   const std::size_t guard = device.name() == "simt-checked" ? 0 : guard_bytes;
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     Piece& piece = pieces_.emplace_back();

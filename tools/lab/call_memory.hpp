@@ -46,6 +46,9 @@ class CallMemory {
   std::vector<Piece> pieces_;
 };
 
+// Error when the copies of all buffers need more than this machine's memory.
+void check_call_fits_in_memory(std::span<const Buffer> buffers);
+
 // A NaN that no instruction makes of anything else, so an element that holds it was not written, or made of such.
 bool not_written(const std::byte* fp32);
 // Makes inputs that hold it another NaN.

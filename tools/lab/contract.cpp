@@ -18,14 +18,14 @@ std::string to_string(const Shape& shape) {
 
 Shape parse_shape(const std::string& text) {
   Shape shape;
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string item = text.substr(begin, end - begin);
-    const std::size_t equals = item.find('=');
+    const std::size_t equals = std::min(item.find('='), item.size());
     double value = 0;
-    const char* const first = item.data() + std::min(equals, item.size() - 1) + 1;
+    const char* const first = item.data() + std::min(equals + 1, item.size());
     const auto [last, error] = std::from_chars(first, item.data() + item.size(), value);
-    if (equals == std::string::npos || error != std::errc() || last != item.data() + item.size() ||
+    if (equals == item.size() || error != std::errc() || last != item.data() + item.size() ||
         !std::isfinite(value))
       usage_fail("--shape: '{}' is no name=number, as in rows=128,in=784", item);
     if (!shape.emplace(item.substr(0, equals), value).second)

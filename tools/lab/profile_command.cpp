@@ -34,7 +34,7 @@ constexpr double most_shared_bytes = 227 << 10;  // of a block, on any GPU
 struct ProfileOptions {
   std::string kernel, shape, gpu = "h100";
   std::string source, source_kernel, arguments, output;  // of a user's file
-  std::vector<unsigned> grid{1}, block{1};
+  std::string grid = "1", block = "1";                   // X, X,Y or X,Y,Z
   std::size_t shared_bytes = 0;
   std::uint64_t loop_limit = 100'000'000;
   std::string code;  // file
@@ -86,13 +86,29 @@ int profile_variant(const ProfileOptions& options) {
   return exit_done;
 }
 
+// Numbers with commas between them, each there.
+void limit_each_to(CLI::Option* option, const Range& range, std::uint64_t most) {
+  CLI::Validator& all = *limit_to(option, range, most)->get_validator(0);
+  const CLI::Validator one = all;
+  all.operation([one](std::string& text) {
+    std::vector<std::string> numbers;
+    for (std::size_t begin = 0, end = 0; begin <= text.size(); begin = end + 1) {
+      end = std::min(text.find(',', begin), text.size());
+      one(numbers.emplace_back(text.substr(begin, end - begin)));
+    }
+    text = fmt::format("{}", fmt::join(numbers, ","));
+    return std::string();
+  });
+}
+
 using Sizes = std::array<unsigned, 3>;
 
-Sizes sizes(const std::vector<unsigned>& given, const Sizes& most, const char* option) {
+// Of numbers that limit_each_to has read.
+Sizes sizes(const std::string& given, const Sizes& most, const char* option) {
   Sizes result{1, 1, 1};
-  if (given.empty() || given.size() > 3 || std::ranges::find(given, 0U) != given.end())
-    usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
-  std::ranges::copy(given, result.begin());
+  const std::vector<std::string> numbers = CLI::detail::split(given, ',');
+  if (numbers.size() > result.size()) usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
+  for (std::size_t i = 0; i < numbers.size(); ++i) result[i] = static_cast<unsigned>(std::stoul(numbers[i]));
   for (std::size_t i = 0; i < result.size(); ++i)
     if (result[i] > most[i])
       usage_fail("{}: {} is {}; at most {} is possible", option, "XYZ"[i], result[i], most[i]);
@@ -167,8 +183,7 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
         for (const auto& [name, sizes, description] :
              {std::tuple("--grid", &options.grid, "Blocks: X, X,Y or X,Y,Z"),
               std::tuple("--block", &options.block, "Threads of a block, likewise")})
-          limit_to(command.add_option(name, *sizes, description)->delimiter(','), at_least(1),
-                   largest<unsigned>);
+          limit_each_to(command.add_option(name, *sizes, description), at_least(1), largest<unsigned>);
         add_number(command, "--shared", options.shared_bytes, at_least(0, most_shared_bytes),
                    "Bytes of dynamic shared memory");
         add_number(command, "--loop-limit", options.loop_limit, at_least(0),

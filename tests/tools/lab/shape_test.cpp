@@ -34,5 +34,12 @@ TEST(Shape, IsNeverNarrowed) {
                 HasSubstr("--shape: 'count=" + text + "' is no name=number"));
 }
 
+TEST(Shape, HasNoEmptyParts) {
+  EXPECT_TRUE(parse_shape("").empty());
+  for (const std::string text : {"count=4,", ",count=4", "count=4,,factor=2", ","})
+    EXPECT_THAT(refusal("affine", text), HasSubstr("--shape: '' is no name=number")) << text;
+  EXPECT_THAT(refusal("affine", "count"), HasSubstr("'count' is no name=number"));
+}
+
 }  // namespace
 }  // namespace cuelbo::lab

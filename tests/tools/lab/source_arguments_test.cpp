@@ -27,7 +27,7 @@ std::string refusal(const std::string& text) {
 
 TEST(SourceArguments, AreArraysAndScalars) {
   const auto a =
-      parse_source_arguments("f32[1024] out; f32x4[8]=random; u32[4]=zeros out ; i32=1024; f32=-0.5;");
+      parse_source_arguments("f32[1024] out; f32x4[8]=random; u32[4]=zeros out ; i32=1024; f32=-0.5");
   ASSERT_EQ(a.size(), 5U);
   EXPECT_TRUE(a[0].array);
   EXPECT_EQ(a[0].type, "float");
@@ -44,6 +44,7 @@ TEST(SourceArguments, AreArraysAndScalars) {
   EXPECT_EQ(a[4].type, "float");
   EXPECT_EQ(a[4].value, "-0.5F");
   EXPECT_TRUE(parse_source_arguments("").empty());
+  EXPECT_TRUE(parse_source_arguments(" ").empty());
 }
 
 TEST(SourceArguments, SayWhatIsWrong) {
@@ -57,6 +58,8 @@ TEST(SourceArguments, SayWhatIsWrong) {
   EXPECT_THAT(refusal("i32=0.5"), HasSubstr("0.5 is not a whole number"));
   EXPECT_THAT(refusal("f32x4=1"), HasSubstr("is not understood"));
   EXPECT_THAT(refusal("f32=nan"), HasSubstr("'nan' is not a number"));
+  for (const std::string text : {"i32=1;", "; i32=1", "i32=1; ; i32=2", ";"})
+    EXPECT_THAT(refusal(text), HasSubstr("--args: '': an argument is missing")) << text;
 }
 
 // The ends of every type are taken as they are; what lies beyond them is refused, in arrays and scalars alike.
@@ -124,10 +127,12 @@ TEST(SourceArguments, HaveCountsThatFit) {
   EXPECT_THAT(refusal("f32[99999999999999999999]"), HasSubstr("is outside the range of a count"));
   EXPECT_THAT(refusal("f64x4[4611686018427387904]"), HasSubstr("--args: 'f64x4[4611686018427387904]'"));
   EXPECT_THAT(refusal("f32[1000000000000000]"), HasSubstr("GiB of memory"));
-  // Each fits, the two together do not.
-  const std::string half = std::to_string(sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE) / 5 * 3);
-  EXPECT_EQ(refusal("u8[" + half + "]"), "no error");
-  EXPECT_THAT(refusal("u8[" + half + "]; u8[" + half + "]"), HasSubstr("GiB of memory"));
+  // Four copies of each fit, those of the two together do not, nor do doubles that are drawn.
+  const std::string part = std::to_string(sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE) / 20 * 3);
+  EXPECT_EQ(refusal("u8[" + part + "] out"), "no error");
+  EXPECT_THAT(refusal("u8[" + part + "] out; u8[" + part + "] out"), HasSubstr("GiB of memory"));
+  EXPECT_THAT(refusal("f32[" + part + "] out"), HasSubstr("GiB of memory"));
+  EXPECT_THAT(refusal("u8[" + part + "]"), HasSubstr("GiB of memory"));
   EXPECT_EQ(refusal("u8[256]=index"), "no error");
   EXPECT_THAT(refusal("u8[257]=index"), HasSubstr("the last index, 256, is more than u8 can hold"));
   EXPECT_THAT(refusal("i8[1000]=index"), HasSubstr("up to 127"));

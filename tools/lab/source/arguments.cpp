@@ -3,6 +3,7 @@
 #include <array>
 
 #include "engine/error.hpp"
+#include "tools/lab/call_memory.hpp"
 #include "tools/lab/source/code.hpp"
 #include "tools/lab/source/number.hpp"
 
@@ -86,6 +87,7 @@ SourceArgument parse_array(std::string_view text, const Type& type, std::int64_t
 }
 
 SourceArgument parse_argument(std::string_view text, std::size_t index) {
+  if (text.empty()) fail("an argument is missing; the form is {}", form);
   const std::size_t name_end = std::min(text.find_first_of("[=x "), text.size());
   const auto* type = types.begin();
   while (type != types.end() && type->name != text.substr(0, name_end)) ++type;
@@ -107,15 +109,17 @@ SourceArgument parse_argument(std::string_view text, std::size_t index) {
 
 std::vector<SourceArgument> parse_source_arguments(const std::string& text) {
   std::vector<SourceArgument> arguments;
-  std::uint64_t bytes = 0;
+  if (trim(text).empty()) return arguments;
+  std::vector<Buffer> arrays;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(';', begin), text.size());
     const std::string_view one = trim(std::string_view(text).substr(begin, end - begin));
     begin = end + 1;
-    if (one.empty()) continue;
     try {
       arguments.push_back(parse_argument(one, arguments.size()));
-      if (arguments.back().array) check_fits_in_memory(bytes += arguments.back().buffer.bytes());
+      if (!arguments.back().array) continue;
+      arrays.push_back(arguments.back().buffer);
+      check_call_fits_in_memory(arrays);
     } catch (const Error& error) {
       usage_fail("--args: '{}': {}", one, error.what());
     }
