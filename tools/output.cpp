@@ -70,7 +70,8 @@ void print_error(std::string_view message, int exit_code) noexcept {
       std::fwrite(json.data(), 1, json.size(), stdout);
       std::fflush(stdout);
     }
-  } catch (...) {  // not even a message could be made
+  } catch (...) {
+    write_to_stderr("cuelbo: not enough memory for a message\n");
   }
 }
 
