@@ -33,6 +33,14 @@ std::vector<float> read_matrix(const NpzReader& archive, const std::string& path
   return values;
 }
 
+std::vector<std::string> read_names(const NpzReader& archive, const std::string& path, std::int64_t dims) {
+  if (archive.is_text(names_array))
+    if (std::vector<std::string> names = archive.read_text(names_array); std::ssize(names) == dims)
+      return names;
+  fail("'{}': array 'names' must be text of shape ({},), a name for each column; without it columns count",
+       path, dims);
+}
+
 void check_variances(const std::string& path, const Codes& codes) {
   for (std::size_t i = 0; i < codes.logvar.size(); ++i)
     if (std::abs(codes.logvar[i]) > 80)
@@ -61,9 +69,7 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
     for (std::size_t i = 0; i < codes.z.size(); ++i)
       codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
   }
-  if (archive.contains(names_array) && archive.is_text(names_array))
-    codes.names = archive.read_text(names_array);
-  if (std::ssize(codes.names) != codes.dims) codes.names.clear();  // of something else
+  if (archive.contains(names_array)) codes.names = read_names(archive, path, codes.dims);
   for (const std::string& name : archive.names()) {
     if (!name.starts_with(logits_prefix)) continue;
     Codes::Discrete group{.name = name.substr(logits_prefix.size())};

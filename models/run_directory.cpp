@@ -37,9 +37,8 @@ bool is_step_checkpoint(const std::string& name) {
 
 RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
   RunDirectory run(path, config);
-  // The run may be used from another folder.
-  if (!config.data.path.empty())
-    run.config_.data.path = fs::absolute(config.data.path).lexically_normal().string();
+  // The run may be used from another folder. Its ".." stay: after a link they lead elsewhere than the text says.
+  if (!config.data.path.empty()) run.config_.data.path = fs::absolute(config.data.path).string();
   run.check_unused();
   run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::create);
   run.check_unused();  // by now another process may have trained in it

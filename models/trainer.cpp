@@ -191,6 +191,8 @@ class Trainer {
     resumed_ = true;
     resumed_arithmetic_ = checkpoint.info.arithmetic;
     saved_step_ = interval_step_ = checkpoint.info.state.step;
+    // Validation of other data, or of another objective, has no part in choosing the best.
+    if (!accepted_.empty()) return {.step = checkpoint.info.state.step};
     return checkpoint.info.state;
   }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "models/data/open_dataset.hpp"
 #include "models/data/write_npz.hpp"
 #include "models/run_directory.hpp"
+#include "tools/check_changes.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
@@ -25,27 +27,50 @@ namespace {
 struct DataOptions {
   std::string source, output, where;
   std::vector<std::string> settings;
-  bool describe = false;
+  bool describe = false, accept_changes = false;
 };
 
-// Of a run, a config file, a preset, or images without a model.
-RunConfig config_of(const DataOptions& options) {
+// A run, a config file, a preset, or images without a model.
+struct Source {
+  RunConfig config;  // without --set and --where
+  std::optional<RunDirectory> run = std::nullopt;
+  Fingerprint trained = {};  // empty: there is nothing to compare with
+};
+
+Source open_source(const DataOptions& options) {
   const std::filesystem::path path = options.source;
   std::error_code error;
   RunConfig config;
   if (std::filesystem::is_regular_file(path / "config.toml", error)) {
-    config = RunDirectory::open(options.source).config();
-  } else if (path.extension() == ".toml" ||
-             std::ranges::find(presets(), options.source, &Preset::name) != presets().end()) {
+    Source source{.config = {}, .run = RunDirectory::open(options.source)};
+    source.config = source.run->config();
+    if (source.run->has_checkpoint())
+      source.trained = source.run->load_checkpoint(RunDirectory::Which::best).info.fingerprint;
+    check_config(*source.run, source.trained, options.accept_changes);
+    return source;
+  }
+  if (path.extension() == ".toml" ||
+      std::ranges::find(presets(), options.source, &Preset::name) != presets().end()) {
     config = load_config(options.source);
   } else {
     config = load_config(std::string(presets().front().name));  // for a model, which makes the config whole
     config.seed = RunConfig{}.seed;
     config.data = data_at(options.source);
   }
-  std::vector<std::string> settings = options.settings;
-  if (!options.where.empty()) settings.push_back("data.where=" + options.where);
-  return with_settings(config, settings);
+  return {.config = config};
+}
+
+std::shared_ptr<const Dataset> open(const Source& source, const RunConfig& config,
+                                    const DataOptions& options) {
+  const DataConfig &own = source.config.data, &wanted = config.data;
+  std::shared_ptr<const Dataset> dataset = open_dataset(wanted, config.seed);
+  const bool same_files = wanted.name == own.name && wanted.path == own.path && wanted.array == own.array;
+  if (source.run && same_files) {
+    const bool as_trained = options.settings.empty() && options.where.empty();
+    check_data(*source.run, source.trained, as_trained ? *dataset : *open_dataset(own, source.config.seed),
+               options.accept_changes);
+  }
+  return dataset;
 }
 
 // How many items have each value of a factor.
@@ -147,8 +172,11 @@ int run_data(const DataOptions& options) {
   if (options.output.empty() && !options.describe) usage_fail("data: give -o FILE.npz, --describe, or both");
   if (options.describe && options.output == "-")
     usage_fail("data: --describe needs standard output: give -o FILE.npz");
-  const RunConfig config = config_of(options);
-  const std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
+  const Source source = open_source(options);
+  std::vector<std::string> settings = options.settings;
+  if (!options.where.empty()) settings.push_back("data.where=" + options.where);
+  const RunConfig config = with_settings(source.config, settings);
+  const std::shared_ptr<const Dataset> dataset = open(source, config, options);
   print_notes(*dataset);
   if (options.describe) describe(*dataset, config);
   if (!options.output.empty()) write(*dataset, config, options);
@@ -173,6 +201,7 @@ void add_data(CLI::App& app, Run& run) {
                          "Print count, shape, scale, range, factors, split and checksum");
         command.add_option("--where", options.where, "Selection by factors, as in shape=heart,scale>0.6");
         add_data_settings(command, options.settings);
+        add_accept_changes(command, options.accept_changes);
       },
       run_data);
 }

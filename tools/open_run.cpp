@@ -1,11 +1,14 @@
 #include "tools/open_run.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
 #include "engine/error.hpp"
+#include "engine/io/npz.hpp"
 #include "models/data/describe.hpp"
 #include "models/model_file.hpp"
+#include "tools/check_changes.hpp"
 #include "tools/options.hpp"
 #include "tools/output.hpp"
 
@@ -40,14 +43,6 @@ void add_accept_changes(CLI::App& command, bool& accept_changes) {
                    "Go on although config.toml or the data was changed after training");
 }
 
-namespace {
-
-void accept(const std::string& changes) {
-  if (!changes.empty()) note("note: changed after training: {}", changes);
-}
-
-}  // namespace
-
 OpenRun open_run(const RunOptions& options) {
   if (std::filesystem::exists(options.directory) && !std::filesystem::is_directory(options.directory)) {
     LoadedModel loaded = load_model_file(options.directory, options.device);
@@ -56,10 +51,8 @@ OpenRun open_run(const RunOptions& options) {
   }
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
-  const std::string changes = config_changes(loaded.fingerprint, directory.config());
-  if (!options.accept_changes) refuse_config_changes(directory, changes);
+  check_config(directory, loaded.fingerprint, options.accept_changes);
   note_device(*loaded.device);
-  accept(changes);
   return {.directory = std::move(directory),
           .loaded = std::move(loaded),
           .accept_changes = options.accept_changes};
@@ -85,14 +78,25 @@ RunData open_run_data(const OpenRun& run) {
          run.loaded.checkpoint);
   RunData data = open_run_data(run.directory->config());
   check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
-  const std::string changes = data_changes(run.loaded.fingerprint, *data.dataset);
-  if (!run.accept_changes) refuse_data_changes(*run.directory, changes);
+  check_data(*run.directory, run.loaded.fingerprint, *data.dataset, run.accept_changes);
   print_notes(*data.dataset);
-  accept(changes);
   return data;
 }
 
 namespace {
+
+// Whether data.array of the run means something in another file, such as a copy. Pipes are read once, so not here.
+bool holds_array(const DataConfig& input, const DataConfig& trained) {
+  std::error_code error;
+  if (std::filesystem::equivalent(input.path, trained.path, error)) return true;
+  if (input.name != "npy" || trained.name != "npy" || !std::filesystem::is_regular_file(input.path, error))
+    return false;
+  try {
+    return NpzReader(input.path).contains(trained.array);
+  } catch (const Error&) {  // a single array; what is wrong with the file is said when it is read
+    return false;
+  }
+}
 
 // How images at `input` are read: as the run's own, as far as that makes sense for another file.
 DataConfig input_config(const DataConfig& trained, const DataConfig& input) {
@@ -109,9 +113,18 @@ DataConfig input_config(const DataConfig& trained, const DataConfig& input) {
     config.layout = Layout::automatic;
     config.transpose = false;
   }
-  if (input.path.empty() || std::filesystem::absolute(input.path).lexically_normal().string() != trained.path)
-    config.array.clear();
+  if (!config.array.empty() && !holds_array(input, trained)) config.array.clear();
   return config;
+}
+
+// The scale of one integer type says nothing about another.
+void check_type(Dtype trained, Dtype stored) {
+  if (stored == trained || scale_of(stored) != ScaleOf::integers || scale_of(trained) != ScaleOf::integers)
+    return;
+  fail(
+      "images are {}, the model was trained on {}: convert them, or `encode --set data.scale=…` says which "
+      "value becomes 1",
+      dtype_name(stored), dtype_name(trained));
 }
 
 }  // namespace
@@ -125,12 +138,15 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   const DataConfig trained = config.data, input = data_at(name_or_path);
   config.data = input_config(trained, input);
   config = with_settings(config, settings);
-  if (!config.data.scale) {
+  const auto sets_scale = [](const std::string& setting) { return setting.starts_with("data.scale"); };
+  if (std::ranges::none_of(settings, sets_scale)) {
     config.data.scale = trained.scale;
     if (run.loaded.stored) config.data.scale_of = scale_of(*run.loaded.stored);
   }
   std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
   const std::string source = input.path.empty() ? input.name : fmt::format("'{}'", input.path);
+  if (config.data.scale && config.data.scale_of != ScaleOf::any)
+    in_context(source, [&] { check_type(*run.loaded.stored, dataset->info().stored); });
   in_context(source, [&] { check_pixels(*dataset, config.likelihood); });
   check_image_shape(*dataset, *run.loaded.model, source);
   print_notes(*dataset);

@@ -52,6 +52,17 @@ void write_codes(const std::filesystem::path& directory, float mean, std::int64_
             {{"mean", make_array({3, dims}, means)}, {"logvar", make_array({3, dims}, zeros)}});
 }
 
+// With numbers, or four texts, for the names of five columns.
+void write_named_codes(const std::filesystem::path& directory, bool text) {
+  NpzWriter writer(directory / "codes.npz");
+  for (const char* name : {"mean", "logvar"}) writer.add(name, make_array(Dtype::f32, {3, 5}));
+  if (text)
+    writer.add_text("names", std::vector<std::string>(4, "a"));
+  else
+    writer.add("names", make_array(Dtype::i64, {5}));
+  writer.commit();
+}
+
 const std::vector<std::string> train_tiny{"train", "tiny.toml", "--output", "new"};
 
 std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
@@ -216,6 +227,16 @@ INSTANTIATE_TEST_SUITE_P(
                  1,
                  "discrete",
                  [](const auto& dir) { write_codes(dir, 0, 5); }},
+        BadInput{"DecodeNamesThatAreNoText",
+                 {"decode", "model", "-i", "codes.npz", "-o", "x.npy"},
+                 1,
+                 "array 'names' must be text of shape (5,)",
+                 [](const auto& dir) { write_named_codes(dir, /*text=*/false); }},
+        BadInput{"DecodeTooFewNames",
+                 {"decode", "model", "-i", "codes.npz", "-o", "x.npy"},
+                 1,
+                 "array 'names' must be text of shape (5,)",
+                 [](const auto& dir) { write_named_codes(dir, /*text=*/true); }},
         BadInput{"CodesThatAreNoArchive",
                  {"decode", "model", "-i", "images.npy", "-o", "x.npy"},
                  1,

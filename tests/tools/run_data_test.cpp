@@ -205,6 +205,7 @@ TEST_F(RunData, ARelativePathMeansTheSameFileFromEverywhere) {
 const std::vector<std::vector<std::string>> readers{{"evaluate", "model"},
                                                     {"traverse", "model", "-o", "grid.png"},
                                                     {"report", "model"},
+                                                    {"data", "model", "-o", "seen.npz"},
                                                     {"train", "--resume", "model", "--steps", "60"}};
 
 TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
@@ -217,6 +218,7 @@ TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
       EXPECT_TRUE(fails(run(reader), 1, "the data of 'model' was changed after training: " + message))
           << reader[0];
     EXPECT_FALSE(std::filesystem::exists(path("grid.png")));
+    EXPECT_FALSE(std::filesystem::exists(path("seen.npz")));
     EXPECT_FALSE(std::filesystem::exists(path("model/evaluation.json")));
     EXPECT_FALSE(std::filesystem::exists(path("model/report.html")));
   };
@@ -232,7 +234,7 @@ TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
   write_npy(path("images.npy"), flat);
   for (const auto& reader : readers)
     EXPECT_TRUE(fails(run(reader), 1,
-                      reader[0] == "train"
+                      reader[0] == "train" || reader[0] == "data"
                           ? "there are 80 images of 4×16 with 1 channel, there were 80 images of 8×8"
                           : "images are 4x16x1 (height, width, channels), the model takes 8x8x1"))
         << reader[0];
@@ -241,6 +243,11 @@ TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
   refused(make_array(good.shape, floats), "the images are float32, they were uint8");
 
   write_npy(path("images.npy"), other);
+  // Other binarization of the run's own data, but not other data.
+  EXPECT_TRUE(fails(run({"data", "model", "--describe", "--set", "data.binarize=threshold"}), 1,
+                    "the data of 'model' was changed after training"));
+  write_npy(path("new.npy"), other);
+  EXPECT_TRUE(succeeds(run({"data", "model", "--describe", "--set", "data.path=new.npy"})));
   for (std::vector<std::string> reader : readers) {
     reader.emplace_back("--accept-changes");
     const Outcome outcome = run(reader);
@@ -263,6 +270,74 @@ TEST_F(RunData, AChangedFactorIsAChange) {
   EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
   write(1);
   EXPECT_TRUE(fails(run({"evaluate", "model"}), 1, "with other pixels or factors"));
+}
+
+TEST_F(RunData, AnotherTestSplitIsAChange) {
+  const Array images = read_npy(path("images.npy"));
+  const auto write = [&](std::int64_t train_items) {
+    Array train = images, test = images;
+    train.shape[0] = train_items;
+    train.data.resize(static_cast<std::size_t>(train_items * 64));
+    test.shape[0] = 80 - train_items;
+    test.data.erase(test.data.begin(), test.data.begin() + train_items * 64);
+    write_npz(path("images.npz"), {{"x_train", train}, {"x_test", test}});
+  };
+  write(60);
+  train("model", {"--set", "data.path=images.npz"});
+  write(70);
+  for (const auto& reader : readers) EXPECT_TRUE(fails(run(reader), 1, "or another test split")) << reader[0];
+  write(60);
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
+}
+
+// What was best on the old data says nothing about the new.
+TEST_F(RunData, AfterAChangeTheBestIsChosenAnew) {
+  train();
+  Array harder = read_npy(path("images.npy"));
+  for (std::size_t i = 0; i < harder.data.size(); ++i)
+    harder.data[i] = static_cast<std::byte>(i * 2654435761U >> 7 & 255);
+  write_npy(path("images.npy"), harder);
+  ASSERT_TRUE(succeeds(run({"train", "--resume", "model", "--steps", "60", "--accept-changes"})));
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));  // the best one was trained on the data that is there
+}
+
+TEST_F(RunData, ALinkBeforeDotDotIsFollowed) {
+  std::filesystem::create_directories(path("other/deep"));
+  std::filesystem::create_directory_symlink("other/deep", path("link"));
+  write_npy(path("other/y.npy"), bars(200, 10));
+  write_npy(path("y.npy"), bars(100, 50));
+  train("model", {"--set", "data.path=link/../y.npy", "--steps", "1"});
+  ASSERT_TRUE(succeeds(run({"data", "model", "-o", "seen.npz"})));
+  EXPECT_EQ(NpzReader(path("seen.npz")).read("images"), bars(200, 10));
+}
+
+TEST_F(RunData, ACopyIsReadAsTheOriginal) {
+  write_npz(path("two.npz"), {{"images", bars(1, 0)}, {"mine", bars(200, 10)}});
+  train("model", {"--set", "data.path=two.npz", "--set", "data.array=mine", "--steps", "1"});
+  std::filesystem::copy_file(path("two.npz"), path("copy.npz"));
+  std::filesystem::create_symlink("two.npz", path("link.npz"));
+  write_npy(path("alone.npy"), bars(200, 10));  // holds no name
+  const auto codes = [&](const std::string& input, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> command{"encode", "model", "-i", input, "-o", "codes.npz"};
+    command.insert(command.end(), more.begin(), more.end());
+    EXPECT_TRUE(succeeds(run(command)));
+    return content("codes.npz");
+  };
+  const std::string original = codes("two.npz");
+  EXPECT_EQ(codes("copy.npz"), original);
+  EXPECT_EQ(codes("link.npz"), original);
+  EXPECT_EQ(codes("alone.npy"), original);
+  // Another integer type has a range of its own.
+  std::vector<std::uint16_t> wide;
+  for (const std::byte x : bars(200, 10).data) wide.push_back(static_cast<std::uint16_t>(x));
+  write_npy(path("wide.npy"), make_array({80, 8, 8}, wide));
+  EXPECT_TRUE(fails(run({"encode", "model", "-i", "wide.npy", "-o", "x.npz"}), 1,
+                    "images are uint16, the model was trained on uint8"));
+  EXPECT_EQ(codes("wide.npy", {"--set", "data.scale=255"}), original);
+  // "auto" is a setting too: the file alone decides.
+  write_npy(path("white.npy"), bars(255, 0));
+  write_npy(path("mask.npy"), bars(1, 0));
+  EXPECT_EQ(codes("mask.npy", {"--set", "data.scale=auto"}), codes("white.npy"));
 }
 
 TEST_F(RunData, AMovedDataFileMayBeNamedAnew) {
