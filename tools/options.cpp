@@ -56,7 +56,8 @@ std::string whole_number(const std::string& name, const std::string& text, const
   const double size = error == std::errc() ? *value : std::numeric_limits<double>::max();
   check(negative ? -size : size);
   constexpr double exact = 9007199254740992;  // 2^53
-  if (size > static_cast<double>(most)) refuse(fmt::format("at most {}", most));
+  const bool plain = digits.find_first_not_of("0123456789") == std::string_view::npos;
+  if (plain || size > static_cast<double>(most)) refuse(fmt::format("at most {}", most));
   if (size > exact) refuse("written in digits, because it is above 2^53");
   return fmt::format("{:.0f}", negative ? -size : size);
 }
