@@ -205,7 +205,7 @@ class PictureArray {
 
 // The only folder in a folder without pictures of its own.
 const Folder* only_folder(const Folder& folder) {
-  return folder.pictures.empty() && folder.folders.size() == 1 ? &folder.folders[0] : nullptr;
+  return folder.pictures.empty() && folder.folders.size() == 1 ? folder.folders.data() : nullptr;
 }
 
 // A folder with nothing but one folder stands for that one.
