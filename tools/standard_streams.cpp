@@ -22,12 +22,14 @@ bool output_reader_is_gone() {
 }
 
 void print_if_possible(const std::function<void()>& print) {
+  bool printed = false;
   try {
     print();
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
-  } catch (const std::system_error&) {  // as a failure of fflush()
+    printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  } catch (const std::system_error&) {
+    printed = false;
   }
-  if (!output_reader_is_gone()) return;
+  if (printed || !output_reader_is_gone()) return;
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0) return;
   dup2(null, STDOUT_FILENO);

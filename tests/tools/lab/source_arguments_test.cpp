@@ -11,7 +11,6 @@
 namespace cuelbo::lab {
 namespace {
 
-using testing::AllOf;
 using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
