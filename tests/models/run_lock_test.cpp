@@ -24,7 +24,6 @@ using test::fails_with;
 using test::read_text;
 using test::train_quietly;
 using test::train_until;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // Every file with its content, and every directory.

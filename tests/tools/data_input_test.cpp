@@ -9,7 +9,6 @@
 namespace cuelbo {
 namespace {
 
-using test::fails;
 using test::succeeds;
 
 class DataInput : public test::TinyTest {

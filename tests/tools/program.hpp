@@ -28,7 +28,7 @@ class RunningCuelbo {
   struct Output {
     int terminal_columns = 0;    // above 0: standard output and error are a terminal of that width
     std::filesystem::path file;  // else, if named, standard output goes there
-    std::string script = {};     // if named, of a shell that starts the command by `exec "$0" "$@"`
+    std::string script;          // if named, of a shell that starts the command by `exec "$0" "$@"`
   };
   RunningCuelbo(const std::vector<std::string>& arguments, const std::filesystem::path& directory,
                 const Output& output);

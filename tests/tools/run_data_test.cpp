@@ -16,7 +16,6 @@ namespace cuelbo::test {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 using RunData = TinyTest;
 using Shape = std::vector<std::int64_t>;
 
