@@ -212,7 +212,6 @@ TEST_F(RunData, AChangedDataFileIsRefusedByAllWhoReadIt) {
   const Array good = read_npy(path("images.npy"));
   const auto refused = [&](const Array& images, const std::string& message) {
     write_npy(path("images.npy"), images);
-    const std::string config = content("model/config.toml");
     for (const auto& reader : readers)
       EXPECT_TRUE(fails(run(reader), 1, "the data of 'model' was changed after training: " + message))
           << reader[0];
