@@ -60,7 +60,7 @@ def main():
     programs = {"old": options.old.resolve(), "new": options.new.resolve()}
     runs = {"old": [], "new": []}
     for pair in range(options.pairs):
-        # Whoever comes first is at an advantage or not; it is the other one in the next pair.
+        # Running first may be an advantage, so the order alternates between pairs.
         for side in ("old", "new") if pair % 2 == 0 else ("new", "old"):
             runs[side].append(run(programs[side], arguments))
         print(f"pair {pair + 1} of {options.pairs}", flush=True)

@@ -1,4 +1,4 @@
-// What a run was trained on and with what configuration. Checkpoints carry it, and whoever uses a run again compares.
+// What a run was trained on and with what configuration. Checkpoints carry it; commands that use a run compare it.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ class OutputFile {
   // suffix, for a place among the checkpoints of any run, and for standard output that is a terminal or holds JSON.
   OutputFile(std::string name, std::string_view suffix);
 
-  // Throws Error if the file cannot be written. Whoever computes for long asks before.
+  // Throws Error if the file cannot be written. Call it before a long computation.
   void check_writable() const;
   // Throws UsageError if the file is `input`, by whatever name, or a picture inside that folder.
   void refuse_input(const std::string& input) const;
