@@ -51,7 +51,7 @@ extern const test::SimdFunctions simd_functions;
 
 namespace cuelbo::test {
 
-inline const SimdFunctions& simd_functions_of(std::string_view path) {
+inline const SimdFunctions& simd_functions_of([[maybe_unused]] std::string_view path) {
 #if defined(CUELBO_HAVE_X86_PATHS) && !defined(CUELBO_WITHOUT_AVX512)
   if (path == "avx512_bf16") return kernels::avx512_bf16::simd_functions;
   if (path == "avx512") return kernels::avx512::simd_functions;

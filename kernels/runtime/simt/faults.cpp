@@ -48,7 +48,7 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* frames) {
 }
 
 // ---- signals. The handler runs on a stack of its own and notes what happened; then the thread goes on in end_block(), at the
-// top of its stack, which nobody needs any more.
+// top of its stack, which is no longer needed.
 
 struct Fault {
   int signal = 0;  // 0: none
@@ -80,7 +80,7 @@ std::string describe(const Fault& fault, const Fiber& stack) {
                " KiB is used up: by recursion, or by large local arrays";
       if (fault.jumped)
         return "a jump to address " + hexadecimal(fault.address) +
-               ", where no code is: a call of what is no function, or an array that was written beyond its "
+               ", where no code is: a call through a bad function pointer, or an array written beyond its "
                "end";
       if (fault.code == SI_KERNEL) return "access to an address that no memory can have";
       return "access to address " + hexadecimal(fault.address) + ", where no memory is";
@@ -194,7 +194,7 @@ void on_tick(int number, siginfo_t* info, void* context) {
         what += "; it is not a std::exception";
       }
     }
-    runner->fail(calling_line(), what);
+    runner->fail(calling_line(), std::move(what));  // does not return, so nothing would free `what`
   }
   if (terminated_before != nullptr) terminated_before();
   std::abort();
@@ -233,7 +233,7 @@ void give_signal_stack() {
 }
 
 void install_handlers() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_sigaction = &on_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (const int number : caught) sigaction(number, &action, &handled_before[number]);
@@ -245,12 +245,12 @@ void install_handlers() {
 Watchdog::Watchdog(bool wanted) {
   if (!wanted) return;
   static const bool installed = [] {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_sigaction = &on_tick;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     return sigaction(SIGVTALRM, &action, nullptr) == 0;
   }();
-  struct sigevent event{};
+  struct sigevent event {};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = SIGVTALRM;
   event._sigev_un._tid = gettid();

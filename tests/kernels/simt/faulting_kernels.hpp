@@ -16,6 +16,9 @@
 #include "kernels/runtime/cuda.hpp"
 #include "tests/support/paths.hpp"
 
+// The code faults on purpose, so UndefinedBehaviorSanitizer must not stop it first.
+#define CUELBO_FAULTS __attribute__((no_sanitize("undefined")))
+
 namespace cuelbo::kernels {
 
 __device__ inline unsigned place() {
@@ -23,18 +26,18 @@ __device__ inline unsigned place() {
   return thread + blockDim.x * blockDim.y * (blockIdx.x + gridDim.x * blockIdx.y);
 }
 
-__global__ inline void divide(int* x) {
+CUELBO_FAULTS __global__ inline void divide(int* x) {
   __syncthreads();
   x[place()] = 100 / x[place()];  // divides
 }
-__global__ inline void modulo(int* x) {
+CUELBO_FAULTS __global__ inline void modulo(int* x) {
   auto* const as_unsigned = reinterpret_cast<unsigned*>(x);
   as_unsigned[place()] = 100 % as_unsigned[place()];  // takes the rest
 }
-__global__ inline void divide_smallest(int* x) {
+CUELBO_FAULTS __global__ inline void divide_smallest(int* x) {
   x[place()] = INT_MIN / x[place()];  // divides the smallest
 }
-__global__ inline void divide_smallest_long(int* x) {
+CUELBO_FAULTS __global__ inline void divide_smallest_long(int* x) {
   x[place()] = static_cast<int>(LLONG_MIN % static_cast<long long>(x[place()]));  // divides the smallest long
 }
 [[gnu::noinline]] __device__ inline int deeper(volatile int* x, int depth) {
@@ -43,26 +46,26 @@ __global__ inline void divide_smallest_long(int* x) {
   if (*x == 1) return depth;
   return deeper(x, depth + 1) + here[depth % 64];
 }
-__global__ inline void recurse(int* x) { x[place()] = deeper(x + place(), 0); }
+CUELBO_FAULTS __global__ inline void recurse(int* x) { x[place()] = deeper(x + place(), 0); }
 [[gnu::noinline]] __device__ inline int large(volatile const int* x) {
   volatile char large[1 << 21];
   large[*x] = 1;
   return large[*x + 1];
 }
-__global__ inline void use_large_array(int* x) {
+CUELBO_FAULTS __global__ inline void use_large_array(int* x) {
   if (x[place()] != 1) x[place()] = large(x + place());  // calls for 2 MiB
 }
-__global__ inline void trap(int* x) {
+CUELBO_FAULTS __global__ inline void trap(int* x) {
   if (x[place()] != 1) __builtin_trap();  // traps
 }
-__global__ inline void call_abort(int* x) {
+CUELBO_FAULTS __global__ inline void call_abort(int* x) {
   if (x[place()] != 1) std::abort();  // aborts
 }
-__global__ inline void throw_something(int* x) {
+CUELBO_FAULTS __global__ inline void throw_something(int* x) {
   if (x[place()] != 1) throw std::runtime_error("by a kernel");  // throws
 }
 inline __device__ void (*volatile no_function)() = nullptr;
-__global__ inline void call_nothing(int* x) {
+CUELBO_FAULTS __global__ inline void call_nothing(int* x) {
   if (x[place()] != 1) {
     no_function();  // calls nothing
     x[place()] = 2;
