@@ -2,17 +2,30 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
 #include "engine/io/input_file.hpp"
 
 namespace cuelbo {
 
 AppendFile::AppendFile(std::string path) : path_(std::move(path)) {
+  open_and_lock();
+  // A backup by hard links must not change with its original.
+  struct stat status = {};
+  if (fstat(descriptor_, &status) == 0 && status.st_nlink > 1) {
+    write_file(path_, content());
+    close(descriptor_);
+    open_and_lock();
+  }
+}
+
+void AppendFile::open_and_lock() {
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_with(errno);
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

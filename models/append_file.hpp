@@ -9,7 +9,7 @@ namespace cuelbo {
 
 class AppendFile {
  public:
-  // Creates the file or goes on at its end, and holds it against other processes. Error: it cannot be written, or another
+  // Creates the file or goes on at its end, and holds it against other processes. If it has hard links, it becomes a copy. Error: it cannot be written, or another
   // process holds it.
   explicit AppendFile(std::string path);
   ~AppendFile();
@@ -23,6 +23,7 @@ class AppendFile {
   void sync();  // on the disk when it returns
 
  private:
+  void open_and_lock();
   [[noreturn]] void fail_with(int error) const;
   std::string path_;
   int descriptor_ = -1;

@@ -30,12 +30,22 @@ void for_each_tensor(const ParameterSet& parameters, bool with_moments, Visit vi
 
 using Bytes = std::map<std::string, std::span<const std::byte>>;
 
-// Of the tensors in the order of their names.
+class Crc32 {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    if (!bytes.empty())  // zlib resets the CRC when given a null pointer
+      crc_ = crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string text() const { return fmt::format("{:08x}", crc_); }
+
+ private:
+  uLong crc_ = crc32(0, nullptr, 0);
+};
+
 std::string checksum(const Bytes& tensors) {
-  uLong crc = crc32(0, nullptr, 0);
-  for (const auto& [name, bytes] : tensors)
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
-  return fmt::format("{:08x}", crc);
+  Crc32 crc;
+  for (const auto& [name, bytes] : tensors) crc.add(bytes);
+  return crc.text();
 }
 
 template <class Number>
@@ -83,6 +93,15 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
 
 }  // namespace
 
+std::string metadata_checksum(const std::map<std::string, std::string>& metadata) {
+  Crc32 crc;
+  for (const auto& [key, value] : metadata)
+    if (key != metadata_checksum_key)
+      for (const std::string* text : {&key, &value})
+        crc.add(std::as_bytes(std::span(text->c_str(), text->size() + 1)));
+  return crc.text();
+}
+
 void write_checkpoint(const std::string& path, ParameterSet& parameters, const CheckpointInfo& info) {
   parameters.device().synchronize();
   std::vector<std::vector<float>> values;
@@ -112,13 +131,19 @@ void write_checkpoint(const std::string& path, ParameterSet& parameters, const C
     metadata["data_stored"] = dtype_name(fingerprint.stored);
     metadata["data_checksum"] = fingerprint.checksum;
   }
+  metadata[metadata_checksum_key] = metadata_checksum(metadata);
   write_safetensors(path, std::move(views), metadata);
 }
 
 Checkpoint read_checkpoint(const std::string& path) {
   Checkpoint checkpoint{.content = read_safetensors(path)};
   in_context(fmt::format("'{}'", path), [&] {
-    checkpoint.info = parse_info(checkpoint.content.metadata);
+    const auto& metadata = checkpoint.content.metadata;
+    checkpoint.info = parse_info(metadata);
+    // Old programs did not write it.
+    const auto seal = metadata.find(metadata_checksum_key);
+    if (seal != metadata.end() && seal->second != metadata_checksum(metadata))
+      fail("is damaged: its checksum is not that of its metadata");
     const auto crc = checkpoint.content.metadata.find("crc32");
     if (crc == checkpoint.content.metadata.end() ||
         crc->second != tensor_checksum(checkpoint.content.tensors))

@@ -48,8 +48,8 @@ toml::node& element(toml::array& list, std::string_view step, std::string_view p
   const auto [end, error] = std::from_chars(step.data(), step.data() + step.size(), index);
   if (error == std::errc() && end == step.data() + step.size()) {
     if (index >= list.size())
-      usage_fail("{}{}: {} has {} elements, there is no number {}", command_line, text, path, list.size(),
-                 step);
+      usage_fail("{}{}: {} has {} element{}, there is no number {}", command_line, text, path, list.size(),
+                 list.size() == 1 ? "" : "s", step);
     return list[index];
   }
   std::vector<std::string> names;
@@ -92,6 +92,14 @@ toml::table override_value(std::string_view key, std::string_view value, bool is
     if (!value.empty() && structured.find(value.front()) != std::string_view::npos)
       usage_fail("{}={}: {}", source, value, error.description());
   }
+  // TOML's integers end at 2^63.
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (!is_text && !value.empty() && end == value.data() + value.size()) {
+    if (error == std::errc::result_out_of_range)
+      usage_fail("{}={}: the number is too large or too small", source, value);
+    return as_toml(fmt::format("{:e}", number));
+  }
   return as_toml(toml_string(value));
 }
 
@@ -105,7 +113,11 @@ toml::table parse_toml(std::string_view text, std::string_view source) {
   try {
     return toml::parse(text, source);
   } catch (const toml::parse_error& error) {
-    usage_fail("{}: {}", position(error.source(), source), error.description());
+    if (!is_utf8(text) || text.find('\0') != std::string_view::npos)
+      usage_fail("'{}' is not a configuration, which is TOML text; data is named by data.path", source);
+    std::string_view what = error.description();
+    what = what.substr(0, what.find(" (TOML_"));  // the name of a macro
+    usage_fail("{}: {}", position(error.source(), source), what);
   }
 }
 

@@ -63,6 +63,8 @@ ModelInfo parse_info(const Safetensors& file) {
   // Version 1 had no checksum.
   if (version > 1 && value("crc32") != tensor_checksum(file.tensors))
     fail("is damaged: its checksum is not that of its tensors");
+  if (version > 1 && value(metadata_checksum_key) != metadata_checksum(file.metadata))
+    fail("is damaged: its checksum is not that of its metadata");
   const char* const key = version == 1 ? "config" : "model";
   return {.config = parse_config(value(key), fmt::format("metadata '{}'", key)),
           .image = parse_image(value("image")),
@@ -101,6 +103,7 @@ void write_model_file(const std::filesystem::path& path, const LoadedModel& load
                    {"version", std::string(version())},
                    {"crc32", tensor_checksum(file.tensors)}};
   if (loaded.stored) file.metadata["stored"] = dtype_name(*loaded.stored);
+  file.metadata[metadata_checksum_key] = metadata_checksum(file.metadata);
   write_safetensors(path, file);
 }
 

@@ -1,5 +1,7 @@
 #include "models/run_directory.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -171,6 +173,7 @@ Checkpoint RunDirectory::load_checkpoint(Which which) const {
   try {
     return read_checkpoint(file(name));
   } catch (const Error& error) {
+    if (access(file(name).c_str(), R_OK) != 0) throw;  // it may be whole
     const std::vector<std::string> names = checkpoints();
     const auto older = std::find_if(names.begin(), names.end(), [&](const std::string& n) {
       return which == Which::best || fs::path(name).filename() != n;

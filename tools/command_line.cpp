@@ -35,24 +35,44 @@ const CLI::App& innermost(const CLI::App& app) {
   return chosen.empty() ? app : innermost(*chosen.front());
 }
 
+// The outermost command with words that it does not take: an option in front of a command's name is not that command's.
+const CLI::App& with_extras(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() || !app.remaining(false).empty() ? app : with_extras(*chosen.front());
+}
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : named_options(command))
+    for (const std::string& name : names_of(*option)) names.push_back(name);
+  return names;
+}
+
 // CLI11's message for words that nothing takes, with the nearest command or option.
 std::string describe_extra(const CLI::App& app) {
-  const CLI::App& command = innermost(app);
-  const auto extras = app.remaining(true);
+  const CLI::App& command = with_extras(app);
+  const auto extras = command.remaining(false);
   const std::string word = extras.empty() ? "" : extras.front();
-  if (word == "--") return "a command comes before --";
+  if (word == "--" && &innermost(app) == &app) return "a command comes before --";
+  if (word == "--") {
+    const auto& last = innermost(app);
+    const std::string after = extras.size() > 1 ? extras[1] : "";
+    return fmt::format("{}: unexpected argument '{}' after --",
+                       full_name(last).substr(app.get_name().size() + 1), shown(after));
+  }
   const std::string where =
       &command == &app ? "" : full_name(command).substr(app.get_name().size() + 1) + ": ";
   if (!word.starts_with('-')) {
     const auto names = subcommand_names(command);
     if (names.empty()) return fmt::format("{}unexpected argument '{}'", where, shown(word));
-    return fmt::format("no command '{}'{}", shown(word), did_you_mean(word, names));
+    return fmt::format("{}no command '{}'{}; see `{} --help`", where, shown(word), did_you_mean(word, names),
+                       full_name(command));
   }
-  std::vector<std::string> options;
-  for (const CLI::Option* option : named_options(command))
-    for (const std::string& name : names_of(*option)) options.push_back(name);
   const std::string name = word.substr(0, word.find('='));
-  return fmt::format("{}no option '{}'{}", where, shown(name), did_you_mean(name, options));
+  const CLI::App& last = innermost(app);
+  if (&last != &command && std::ranges::count(option_names(last), name) > 0)
+    return fmt::format("{} goes behind '{}'", name, last.get_name());
+  return fmt::format("{}no option '{}'{}", where, shown(name), did_you_mean(name, option_names(command)));
 }
 
 // -q and --json, which every command takes in front of its name or behind it.
@@ -64,7 +84,7 @@ void add_output_options(CLI::App& app) {
 
 void add_output_options_to_commands(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands(nullptr)) {
-    if (subcommands(*command).empty()) add_output_options(*command);
+    add_output_options(*command);
     add_output_options_to_commands(*command);
   }
 }
@@ -129,10 +149,10 @@ int run_commands(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    print_help(app, innermost(app));
     return exit_done;
   } catch (const CLI::CallForVersion& asked) {
-    fmt::print("{}\n", asked.what());
+    print_result(asked.what(), {{"version", std::string(version())}});
     return exit_done;
   } catch (const CLI::ExtrasError&) {
     throw UsageError(describe_extra(app));
@@ -152,7 +172,7 @@ int complain(int code, const std::string& message) {
 int run_guarded(int argc, const char* const* argv) {
   try {
     const int code = run_commands(argc, argv);
-    errno = EIO;  // for output that was lost before
+    errno = why_output_was_lost();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
       throw std::system_error(errno, std::generic_category());
     return code;

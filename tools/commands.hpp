@@ -25,6 +25,7 @@ void add_devices(CLI::App& app, Run& run);
 void add_kernels(CLI::App& app, Run& run);
 void add_schema(CLI::App& app, Run& run);
 void add_help(CLI::App& app, Run& run);
+void print_help(const CLI::App& app, const CLI::App& command);
 void add_completion(CLI::App& app, Run& run);
 void add_man(CLI::App& app, Run& run);
 

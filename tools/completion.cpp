@@ -11,6 +11,7 @@
 #include "tools/commands.hpp"
 #include "tools/lab/contract.hpp"
 #include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -231,9 +232,10 @@ void add_completion(CLI::App& app, Run& run) {
             ->required();
       },
       [](const CompletionOptions& options) {
-        fmt::print("{}", options.shell == "bash"  ? bash_script
-                         : options.shell == "zsh" ? zsh_script
-                                                  : fish_script);
+        const std::string script = options.shell == "bash"  ? bash_script
+                                   : options.shell == "zsh" ? zsh_script
+                                                            : fish_script;
+        print_text(script, {{"shell", options.shell}, {"script", script}});
         return exit_done;
       });
 }

@@ -45,6 +45,14 @@ Fields to_fields(const CLI::App& command) {
 
 }  // namespace
 
+void print_help(const CLI::App& app, const CLI::App& command) {
+  if (json_wanted())
+    print_json(to_fields(command));
+  else
+    fmt::print("{}",
+               app.get_formatter()->make_help(&command, full_name(command), CLI::AppFormatMode::Normal));
+}
+
 void add_help(CLI::App& app, Run& run) {
   add_command<HelpOptions>(
       app, run, "help", "Show the help of a command; with --json, all commands with all their options",
@@ -52,13 +60,7 @@ void add_help(CLI::App& app, Run& run) {
         command.add_option("COMMAND", options.command, "As in `cuelbo help kernels check`");
       },
       [&app](const HelpOptions& options) {
-        const CLI::App& command = find_command(app, options.command);
-        if (json_wanted()) {
-          print_json(to_fields(command));
-          return exit_done;
-        }
-        fmt::print("{}",
-                   app.get_formatter()->make_help(&command, full_name(command), CLI::AppFormatMode::Normal));
+        print_help(app, find_command(app, options.command));
         return exit_done;
       });
 }

@@ -1,4 +1,6 @@
 // `cuelbo man`: manual pages.
+#include <cstdint>
+
 #include <fmt/format.h>
 
 #include "models/version.hpp"
@@ -6,6 +8,7 @@
 #include "tools/command_tree.hpp"
 #include "tools/commands.hpp"
 #include "tools/options.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -15,11 +18,21 @@ struct ManOptions {
   std::vector<std::string> command;
 };
 
-// Text for roff: hyphens that can be copied, backslashes, and no control lines.
+// Text for roff: hyphens that can be copied, backslashes, no control lines, and \[u00D7] for what is not ASCII.
 std::string roff(std::string_view text) {
   std::string result;
   bool line_begins = true;
-  for (const char c : text) {
+  char32_t point = 0;  // of a UTF-8 sequence that is not over
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (const auto byte = static_cast<unsigned char>(c); byte >= 0x80) {
+      const bool first = byte >= 0xc0;
+      point = first ? byte & (byte < 0xe0 ? 0x1fU : byte < 0xf0 ? 0xfU : 7U) : point << 6 | (byte & 0x3fU);
+      const bool last = i + 1 == text.size() || (static_cast<unsigned char>(text[i + 1]) & 0xc0U) != 0x80;
+      if (last) result += fmt::format("\\[u{:04X}]", static_cast<std::uint32_t>(point));
+      line_begins = false;
+      continue;
+    }
     if (line_begins && (c == '.' || c == '\'')) result += "\\&";
     line_begins = c == '\n';
     if (c == '-')
@@ -105,7 +118,9 @@ void add_man(CLI::App& app, Run& run) {
                            "As in `cuelbo man kernels check`; cuelbo itself if left out");
       },
       [&app](const ManOptions& options) {
-        fmt::print("{}", manual_page(find_command(app, options.command)));
+        const CLI::App& command = find_command(app, options.command);
+        const std::string page = manual_page(command);
+        print_text(page, {{"command", full_name(command)}, {"page", page}});
         return exit_done;
       });
 }

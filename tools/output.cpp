@@ -120,4 +120,11 @@ void print_result(std::string_view text, const Fields& fields) {
     print_line(text);
 }
 
+void print_text(std::string_view text, const Fields& fields) {
+  if (json_wanted())
+    print_json(fields);
+  else
+    fmt::print("{}", text);
+}
+
 }  // namespace cuelbo

@@ -60,5 +60,7 @@ void print_line(std::string_view line);      // a result
 
 // A result on one line: the text, or under --json the fields.
 void print_result(std::string_view text, const Fields& fields);
+// The same for text that ends its own lines.
+void print_text(std::string_view text, const Fields& fields);
 
 }  // namespace cuelbo

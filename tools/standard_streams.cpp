@@ -1,5 +1,6 @@
 #include "tools/standard_streams.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <system_error>
 
@@ -8,6 +9,10 @@
 #include <unistd.h>
 
 namespace cuelbo {
+
+namespace {
+int lost_for = EIO;  // errno
+}
 
 void open_missing_standard_streams() {
   int descriptor = 0;
@@ -22,19 +27,23 @@ bool output_reader_is_gone() {
 }
 
 void print_if_possible(const std::function<void()>& print) {
-  bool printed = false;
+  const bool lost_before = std::ferror(stdout) != 0;
+  int error = 0;
   try {
     print();
-    printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  } catch (const std::system_error&) {
-    printed = false;
+    if (std::fflush(stdout) != 0) error = errno;
+  } catch (const std::system_error& failure) {
+    error = failure.code().value();
   }
-  if (printed || !output_reader_is_gone()) return;
+  if (error != 0 && !lost_before) lost_for = error;
+  if (std::ferror(stdout) == 0 || !output_reader_is_gone()) return;
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0) return;
   dup2(null, STDOUT_FILENO);
   close(null);
   std::clearerr(stdout);
 }
+
+int why_output_was_lost() { return lost_for; }
 
 }  // namespace cuelbo

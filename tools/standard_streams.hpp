@@ -15,4 +15,7 @@ bool output_reader_is_gone();
 // from now on; any other failure stays in ferror(stdout).
 void print_if_possible(const std::function<void()>& print);
 
+// The errno of that failure; EIO if none is known.
+int why_output_was_lost();
+
 }  // namespace cuelbo

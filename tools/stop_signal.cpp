@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/io/temporary_paths.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -19,8 +20,8 @@ constexpr std::array stopping{SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU
 constexpr std::int64_t same_request = 500;  // milliseconds
 constexpr std::array only_ending{SIGQUIT, SIGALRM};
 
-std::atomic<bool> stop_requested = false;
-std::atomic<std::int64_t> requested_at = 0;  // milliseconds of the monotonic clock
+std::atomic<bool> stop_requested = false, quiet = false;
+std::atomic<std::int64_t> requested_at = 0;  // milliseconds of the monotonic clock; 0: not yet
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free,
               "a signal handler sets them");
 
@@ -46,12 +47,15 @@ std::int64_t milliseconds() {
 
 void request_stop(int signal) {
   const int error = errno;
-  if (stop_requested.exchange(true)) {
-    if (signal != SIGHUP && milliseconds() - requested_at > same_request) end(signal);
+  const std::int64_t now = milliseconds();
+  std::int64_t first = 0;
+  if (!requested_at.compare_exchange_strong(first, now)) {
+    if (signal != SIGHUP && now - first > same_request) end(signal);
   } else {
-    requested_at = milliseconds();
+    stop_requested = true;
     constexpr std::string_view text = "\nstopping after this step; the same signal again quits at once\n";
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, text.data(), text.size());
+    if (!quiet) [[maybe_unused]]
+      const auto written = write(STDERR_FILENO, text.data(), text.size());
   }
   errno = error;
 }
@@ -71,6 +75,8 @@ void handle_signals() {
 
 StopSignal::StopSignal() {
   stop_requested = false;
+  requested_at = 0;
+  quiet = output_options().quiet;
   for (const int signal : stopping) handle(signal, request_stop);
 }
 

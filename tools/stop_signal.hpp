@@ -1,4 +1,4 @@
-// What the signals do that end a process.
+// Handling of the signals that end a process.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@ void handle_signals();
 void end_by_signal(int signal);
 
 // While it lives, the first signal of Ctrl-C, SIGTERM, a lost terminal (SIGHUP) or a batch system (SIGUSR1, SIGUSR2,
-// SIGXCPU) sets requested() and says so on standard error. A later one ends the process at once, unless it follows within
+// SIGXCPU) sets requested() and, unless -q, says so on standard error. A later one ends the process at once, unless it follows within
 // half a second, since wrappers such as `timeout` send a signal twice, or is SIGHUP, which shells repeat.
 class StopSignal {
  public:

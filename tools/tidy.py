@@ -1,10 +1,12 @@
-"""Runs clang-tidy on every source of a compilation database. A file that passed is checked again only when it,
-one of our headers that it includes, its compiler flags, or .clang-tidy changed.
+"""Runs clang-tidy on every source of a compilation database. A file that passed is checked again only when it, a header
+that it includes, its compiler flags, clang-tidy or .clang-tidy changed. What passed is remembered in ~/.cache/cuelbo/tidy,
+for all clones.
 
 Usage: python3 tools/tidy.py BUILD_FOLDER
 """
 
 import concurrent.futures
+import functools
 import hashlib
 import json
 import os
@@ -52,17 +54,22 @@ def read_database(build):
     return {entry["file"]: entry for entry in entries}
 
 
+@functools.cache
+def hash_of(path):
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
 def key_of(entry, salt):
-    """Hash of all that the result depends on, system headers excepted."""
+    """Hash of all that the result depends on, wherever the clone is."""
     command = shlex.split(entry["command"])
     output = command.index("-o")
     flags = command[:output] + command[output + 2 :]
-    rule = subprocess.run([*flags, "-MM"], cwd=entry["directory"], capture_output=True, text=True, check=True).stdout
+    rule = subprocess.run([*flags, "-M"], cwd=entry["directory"], capture_output=True, text=True, check=True).stdout
     files = rule.split(":", 1)[1].replace("\\\n", " ").split()
     digest = hashlib.sha256(salt)
-    digest.update(" ".join(flags).encode())
+    digest.update(" ".join(flags).replace(str(ROOT), "").encode())
     for name in files:
-        digest.update(pathlib.Path(entry["directory"], name).read_bytes())
+        digest.update(hash_of(pathlib.Path(entry["directory"], name).resolve()))
     return digest.hexdigest()
 
 
@@ -88,8 +95,10 @@ def main():
         sys.exit(__doc__)
     source_build = pathlib.Path(sys.argv[1]).resolve()
     build = ROOT / "build" / "tidy"
-    stamps = build / "passed"
-    stamps.mkdir(parents=True, exist_ok=True)
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    stamps = cache / "cuelbo" / "tidy"
+    for folder in (build, stamps):
+        folder.mkdir(parents=True, exist_ok=True)
     database = read_database(source_build)
     (build / "compile_commands.json").write_text(json.dumps(list(database.values())))
     version = subprocess.run([CLANG_TIDY, "--version"], capture_output=True, check=True).stdout

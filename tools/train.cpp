@@ -26,7 +26,7 @@ struct TrainOptions {
   std::string config, output, resume;
   std::vector<std::string> settings;
   std::string device;
-  int threads = 0;
+  int threads = -1;  // as in the configuration
   std::int64_t seed = -1, steps = 0;
   bool accept_changes = false;
 };
@@ -38,7 +38,8 @@ std::string default_output(const std::string& config, std::uint64_t seed) {
 RunConfig new_config(const TrainOptions& options) {
   if (options.config.empty())
     usage_fail("train: name a preset or a config file, or --resume a run; `cuelbo presets` lists presets");
-  if (std::filesystem::is_regular_file(std::filesystem::path(options.config) / "config.toml"))
+  if (std::error_code error;
+      std::filesystem::is_regular_file(std::filesystem::path(options.config) / "config.toml", error))
     usage_fail("'{}' is a run directory, not a config: did you mean --resume {}?", options.config,
                shell_quoted(options.config));
   std::vector<std::string> settings = options.settings;
@@ -52,7 +53,7 @@ RunConfig new_config(const TrainOptions& options) {
 void check_resume(const TrainOptions& options) {
   if (!options.config.empty() || !options.output.empty() || !options.settings.empty() || options.seed >= 0)
     usage_fail(
-        "train: --resume takes everything from {}/config.toml: leave CONFIG, --output, --set and --seed away",
+        "train: --resume takes everything from {}/config.toml: omit CONFIG, --output, --set and --seed",
         options.resume);
 }
 
@@ -68,7 +69,7 @@ void print_end(const RunDirectory& run, const char* outcome) {
 
 int train_in(RunDirectory& run, const TrainOptions& options) {
   const DeviceOptions device{.name = options.device.empty() ? run.config().device : options.device,
-                             .threads = options.threads > 0 ? options.threads : run.config().threads,
+                             .threads = options.threads >= 0 ? options.threads : run.config().threads,
                              .precision = run.config().precision};
   const StopSignal signal;
   ProgressPrinter printer;

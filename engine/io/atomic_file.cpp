@@ -41,12 +41,16 @@ std::filesystem::path follow_links(std::filesystem::path path) {
 
 constexpr std::string_view partial = ".partial-";
 
-// Nobody fills this temporary file any more. Its writer holds a lock on it, which other hosts and containers see too; the
-// process number also covers the moment between creating and locking it.
-bool is_stale(const std::filesystem::path& temporary, std::string_view process) {
+// Whether this is a temporary file, NAME.partial-PROCESS-ATTEMPT, whose writer is gone. The writer holds a lock on it, which
+// other hosts and containers see too; the process number also covers the moment between creating and locking it.
+bool is_stale(const std::filesystem::path& temporary, std::string_view suffix) {
   pid_t writer = 0;
-  const auto [end, error] = std::from_chars(process.data(), process.data() + process.size(), writer);
-  if (error != std::errc() || end == process.data() + process.size() || *end != '-') return false;
+  int attempt = 0;
+  const char* const end = suffix.data() + suffix.size();
+  const auto process = std::from_chars(suffix.data(), end, writer);
+  if (process.ec != std::errc() || process.ptr == end || *process.ptr != '-') return false;
+  const auto number = std::from_chars(process.ptr + 1, end, attempt);
+  if (number.ec != std::errc() || number.ptr != end) return false;
   if (writer != getpid() && (kill(writer, 0) == 0 || errno != ESRCH)) return false;
   const int descriptor = open(temporary.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) return false;
@@ -55,7 +59,7 @@ bool is_stale(const std::filesystem::path& temporary, std::string_view process) 
   return free;
 }
 
-// The temporary name without what tells processes apart. File systems allow 255 bytes.
+// The temporary name without its suffix for the process. File systems allow 255 bytes.
 std::string temporary_prefix(const std::filesystem::path& path) {
   constexpr std::size_t longest = 255 - 32;
   std::string name = path.filename();
@@ -93,7 +97,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(follow_links(std::mov
   if (!replaces && errno != ENOENT) fail_with(errno);
   if (replaces && S_ISDIR(old.st_mode)) fail_with(EISDIR);
   if (replaces && !S_ISREG(old.st_mode)) fail("cannot write '{}': it is not a regular file", path_.string());
-  // Replacing needs no permission on the file, but whoever took it away meant to keep the file.
+  // Replacing a file needs no permission to write it, but one that is read-only is meant to be kept.
   if (replaces && faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) fail_with(errno);
   remove_stale(path_);
   create_temporary();
@@ -114,7 +118,7 @@ void AtomicFile::create_temporary() {
       fail("cannot write '{}': there is no directory '{}'", path_.string(), directory_of(path_).string());
     fail_with(error);
   }
-  flock(descriptor_, LOCK_EX | LOCK_NB);  // says that the writer lives
+  flock(descriptor_, LOCK_EX | LOCK_NB);  // the writer is alive
 }
 
 AtomicFile::~AtomicFile() {

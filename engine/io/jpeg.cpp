@@ -1,5 +1,6 @@
 #include "engine/io/jpeg.hpp"
 
+#include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdio>
@@ -28,9 +29,8 @@ class JpegDecoder {
     errors_.error_exit = [](j_common_ptr info) { self(info).jump(info); };
     errors_.emit_message = [](j_common_ptr info, int level) {
       // libjpeg would fill what is missing with grey.
-      const int code = info->err->msg_code;
-      if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE))
-        self(info).jump(info);
+      constexpr std::array damage{JWRN_JPEG_EOF, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC};
+      if (level < 0 && std::ranges::count(damage, info->err->msg_code) > 0) self(info).jump(info);
     };
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&info_); }

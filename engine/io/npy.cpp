@@ -385,6 +385,18 @@ std::vector<std::string> read_npy_text(const ByteSource& source, std::optional<s
     }
   return texts;
 }
+
+bool starts_like_npy_text(const ByteSource& source) {
+  try {
+    std::uint64_t header_end = 0;
+    const std::string literal = header_literal(source, header_end);
+    static_cast<void>(HeaderParser(literal).parse_text());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void write_npy(const std::filesystem::path& path, const Array& array) {
   AtomicFile file(path);
   file.write(npy_header(array.dtype, array.shape));

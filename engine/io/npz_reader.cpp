@@ -28,6 +28,12 @@ std::string open_failure(int code) {
   return fmt::format("the zip archive is damaged: {}", reason);
 }
 
+// Reading the end makes libzip compare the CRC.
+void check_end(const ByteSource& source) {
+  std::byte end;
+  if (source({&end, 1}) != 0) fail("damaged zip entry: longer than it declares");
+}
+
 }  // namespace
 
 bool starts_like_zip(InputFile& file) {
@@ -80,11 +86,6 @@ struct NpzReader::Archive {
     code = zip_error_code_zip(&error);
     zip_error_fini(&error);
     return opened;
-  }
-
-  static void check_unique(const std::vector<std::string>& sorted) {
-    const auto twice = std::ranges::adjacent_find(sorted);
-    if (twice != sorted.end()) fail("holds '{}' twice", *twice);
   }
 
   std::vector<std::string> names() const {
@@ -176,23 +177,24 @@ NpyHeader NpzReader::header(std::string_view name) const {
 Array NpzReader::read(std::string_view name) const {
   return archive_->with_member(name, [](const ByteSource& source, std::uint64_t bytes) {
     Array array = read_npy(source, bytes);
-    std::byte end;
-    if (source({&end, 1}) != 0)
-      fail("damaged zip entry: longer than it declares");  // also makes libzip compare the CRC
+    check_end(source);
     return array;
   });
 }
 
 std::vector<std::string> NpzReader::read_text(std::string_view name) const {
-  return archive_->with_member(
-      name, [](const ByteSource& source, std::uint64_t bytes) { return read_npy_text(source, bytes); });
+  return archive_->with_member(name, [](const ByteSource& source, std::uint64_t bytes) {
+    std::vector<std::string> texts = read_npy_text(source, bytes);
+    check_end(source);
+    return texts;
+  });
 }
 
 bool NpzReader::is_text(std::string_view name) const {
   try {
-    static_cast<void>(read_text(name));
-    return true;
-  } catch (const Error&) {
+    return archive_->with_member(
+        name, [](const ByteSource& source, std::uint64_t) { return starts_like_npy_text(source); });
+  } catch (const Error&) {  // such as an encrypted member; reading it says so
     return false;
   }
 }

@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "engine/error.hpp"
 #include "engine/io/temporary_paths.hpp"
@@ -15,9 +18,16 @@ namespace cuelbo {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    const std::filesystem::path folder = std::filesystem::temp_directory_path();
+    std::error_code error;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+    if (error) {
+      const char* given = std::getenv("TMPDIR");
+      fail("TMPDIR is '{}', which is no directory for temporary files: {}", given == nullptr ? "/tmp" : given,
+           error.message());
+    }
     std::string name = (folder / "cuelbo-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail("cannot make a directory in '{}'", folder.string());
+    if (mkdtemp(name.data()) == nullptr)
+      fail("cannot make a directory in '{}': {}", folder.string(), std::generic_category().message(errno));
     path_ = name;
     listed_.emplace(path_, TemporaryPath::Kind::directory);
   }

@@ -36,8 +36,8 @@ void float4_(const Args& a, Stream stream) {
 }
 template <class Args>
 constexpr Variant<Args> ladder[] = {
-    {"scalar", "one thread an element", {scalar<Args>}},
-    {"float4", "one thread four elements, 16-byte loads and stores", {float4_<Args>}}};
+    {"scalar", "one thread per element", {scalar<Args>}},
+    {"float4", "four elements per thread, 16-byte loads and stores", {float4_<Args>}}};
 
 }  // namespace
 

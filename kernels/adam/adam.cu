@@ -69,8 +69,8 @@ void float4_(const Adam& a, Stream stream) {
 
 Variants<Adam> adam_variants() {
   static constexpr Variant<Adam> variants[] = {
-      {"scalar", "one thread a parameter", {scalar}},
-      {"float4", "one thread four parameters, 16-byte loads and stores", {float4_}}};
+      {"scalar", "one thread per parameter", {scalar}},
+      {"float4", "four parameters per thread, 16-byte loads and stores", {float4_}}};
   return variants;
 }
 

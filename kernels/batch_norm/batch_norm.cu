@@ -9,7 +9,7 @@ namespace cuelbo::kernels::cuda {
 
 namespace {
 
-// ---- one thread a channel
+// ---- one thread per channel
 
 __device__ void save_statistics(const BatchNormForward& a, std::int64_t c, float mean, float squares) {
   const float rows = static_cast<float>(a.rows);
@@ -251,7 +251,7 @@ void inference_float4(const BatchNormInference& a, Stream stream) {
 
 Variants<BatchNormForward> batch_norm_forward_variants() {
   static constexpr Variant<BatchNormForward> variants[] = {
-      {"naive", "one thread a channel", {forward_naive}},
+      {"naive", "one thread per channel", {forward_naive}},
       {"two_phases",
        "mean and squares of chunks of rows, then of all; float4 normalisation",
        {forward_two_phases, forward_workspace}}};
@@ -260,14 +260,14 @@ Variants<BatchNormForward> batch_norm_forward_variants() {
 
 Variants<BatchNormInference> batch_norm_inference_variants() {
   static constexpr Variant<BatchNormInference> variants[] = {
-      {"scalar", "one thread an element, its channel by a division", {inference_scalar}},
+      {"scalar", "one thread per element, its channel by a division", {inference_scalar}},
       {"float4", "blocks of rows and channels, 16-byte loads and stores", {inference_float4}}};
   return variants;
 }
 
 Variants<BatchNormBackward> batch_norm_backward_variants() {
   static constexpr Variant<BatchNormBackward> variants[] = {
-      {"naive", "one thread a channel", {backward_naive}},
+      {"naive", "one thread per channel", {backward_naive}},
       {"two_phases",
        "sums of chunks of rows, then of all; float4 gradient",
        {backward_two_phases, backward_workspace}}};

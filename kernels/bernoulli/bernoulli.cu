@@ -67,8 +67,8 @@ void shuffle(const BernoulliForward& a, Stream stream) {
 
 Variants<BernoulliForward> bernoulli_forward_variants() {
   static constexpr Variant<BernoulliForward> variants[] = {
-      {"naive", "one thread a row", {naive}},
-      {"shuffle", "one warp a row, one block when rows are long; 16-byte loads and stores", {shuffle}}};
+      {"naive", "one thread per row", {naive}},
+      {"shuffle", "one warp per row, one block when rows are long; 16-byte loads and stores", {shuffle}}};
   return variants;
 }
 

@@ -20,7 +20,7 @@ std::size_t bias_backward_workspace(const BiasBackward& a) {
 
 Variants<BiasBackward> bias_backward_variants() {
   static constexpr Variant<BiasBackward> variants[] = {
-      {"naive", "one thread a channel", {bias_backward_naive}},
+      {"naive", "one thread per channel", {bias_backward_naive}},
       {"two_phases",
        "blocks sum chunks of rows, then the chunks",
        {bias_backward_two_phases, bias_backward_workspace}}};

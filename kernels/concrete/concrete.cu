@@ -20,7 +20,7 @@ __device__ float perturbed(const ConcreteForward& a, std::int64_t i) {
   return (a.logits[i] + word_of(noise_words(*a.counter, a.operation, i / 4), i)) / a.temperature;
 }
 
-// ---- one thread a row
+// ---- one thread per row
 
 __global__ void forward_row(ConcreteForward a) {
   const std::int64_t r = std::int64_t{blockIdx.x} * block + threadIdx.x;
@@ -137,18 +137,18 @@ void run_team(const Args& a, Stream stream) {
 
 Variants<ConcreteForward> concrete_forward_variants() {
   static constexpr Variant<ConcreteForward> variants[] = {
-      {"naive", "one thread a row, a Philox call an element", {run_alone<forward_row, ConcreteForward>}},
+      {"naive", "one thread per row, one Philox call per element", {run_alone<forward_row, ConcreteForward>}},
       {"shuffle",
-       "up to one warp a row, a lane whole Philox calls",
+       "up to one warp per row, whole Philox calls per lane",
        {run_team<forward_team, ConcreteForward>}}};
   return variants;
 }
 
 Variants<ConcreteBackward> concrete_backward_variants() {
   static constexpr Variant<ConcreteBackward> variants[] = {
-      {"naive", "one thread a row", {run_alone<backward_row, ConcreteBackward>}},
+      {"naive", "one thread per row", {run_alone<backward_row, ConcreteBackward>}},
       {"shuffle",
-       "up to one warp a row, a lane whole Philox calls",
+       "up to one warp per row, whole Philox calls per lane",
        {run_team<backward_team, ConcreteBackward>}}};
   return variants;
 }

@@ -58,9 +58,9 @@ void backward_weight_implicit_gemm(const Conv2dBackwardWeight& a, Stream stream)
 
 Variants<Conv2dBackwardWeight> conv2d_backward_weight_variants() {
   static const Variant<Conv2dBackwardWeight> own[] = {
-      {"direct", "one thread a weight", {launch_direct, nullptr, direct_bytes}},
+      {"direct", "one thread per weight", {launch_direct, nullptr, direct_bytes}},
       {"implicit_gemm",
-       "implicit matrix product by register tiles: images are read once a tile; pixels in slices, then "
+       "implicit matrix product by register tiles: images are read once per tile; pixels in slices, then "
        "summed",
        {backward_weight_implicit_gemm, workspace, implicit_gemm_bytes}},
       {"tensor_tf32",

@@ -27,7 +27,7 @@ inline std::int64_t taps_inside(const Conv2dShape& s) {
 
 inline std::int64_t weight_taps(const Conv2dShape& s) { return s.small_channels * s.kernel * s.kernel; }
 
-// ---- one thread an output: `pairs` of a pixel and a tap; a warp's threads are the channels of one
+// ---- one thread per output: `pairs` of a pixel and a tap; a warp's threads are the channels of one
 
 inline std::int64_t direct_bytes(const Conv2dForward& a) {
   const Conv2dShape& s = a.shape;

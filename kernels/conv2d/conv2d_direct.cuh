@@ -1,4 +1,4 @@
-// Convolutions with one thread an output: the obvious variant, and what serves extents beyond an int and empty images.
+// Convolutions with one thread per output: the obvious variant, and what serves extents beyond an int and empty images.
 #pragma once
 
 #include "kernels/conv2d/conv2d_product.cuh"

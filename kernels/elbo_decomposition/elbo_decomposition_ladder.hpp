@@ -19,7 +19,7 @@ std::int64_t elbo_backward_pairwise_bytes(const ElboDecompositionBackward& a);
 
 void elbo_forward_thread(const ElboDecompositionForward& a, Stream stream);
 void elbo_backward_thread(const ElboDecompositionBackward& a, Stream stream);
-// drow_probabilities, of which no pair is part, and dprobabilities: one thread a number.
+// drow_probabilities, of which no pair is part, and dprobabilities: one thread per number.
 void elbo_row_probabilities(const ElboDecompositionBackward& a, const BlockTable& table, Stream stream);
 void elbo_probabilities(const ElboDecompositionBackward& a, const BlockTable& table, Stream stream);
 std::int64_t elbo_forward_thread_bytes(const ElboDecompositionForward& a);

@@ -80,8 +80,8 @@ void float4_(const Args& a, Stream stream) {
 }
 template <class Args>
 constexpr Variant<Args> elementwise_ladder[] = {
-    {"scalar", "one thread an element", {scalar<Args>}},
-    {"float4", "one thread four elements, 16-byte loads and stores", {float4_<Args>}}};
+    {"scalar", "one thread per element", {scalar<Args>}},
+    {"float4", "four elements per thread, 16-byte loads and stores", {float4_<Args>}}};
 
 template <class Args>
 void matrix_scalar(const Args& a, Stream stream) {
@@ -93,7 +93,7 @@ void matrix_float4(const Args& a, Stream stream) {
 }
 template <class Args>
 constexpr Variant<Args> matrix_ladder[] = {
-    {"scalar", "one thread an element, its row by a division", {matrix_scalar<Args>}},
+    {"scalar", "one thread per element, its row by a division", {matrix_scalar<Args>}},
     {"float4", "blocks of rows and columns, 16-byte loads and stores", {matrix_float4<Args>}}};
 
 }  // namespace

@@ -138,16 +138,16 @@ void density_float4(const Args& a, Stream stream) {
 }
 template <class Args>
 constexpr Variant<Args> density_ladder[] = {
-    {"scalar", "one thread an element", {density_scalar<Args>}},
-    {"float4", "one thread four elements, 16-byte loads and stores", {density_float4<Args>}}};
+    {"scalar", "one thread per element", {density_scalar<Args>}},
+    {"float4", "four elements per thread, 16-byte loads and stores", {density_float4<Args>}}};
 
 }  // namespace
 
 Variants<GaussianLikelihoodForward> gaussian_likelihood_forward_variants() {
   static constexpr Variant<GaussianLikelihoodForward> variants[] = {
-      {"naive", "one thread a row", {likelihood_naive}},
+      {"naive", "one thread per row", {likelihood_naive}},
       {"shuffle",
-       "one warp a row, one block when rows are long; 16-byte loads and stores",
+       "one warp per row, one block when rows are long; 16-byte loads and stores",
        {likelihood_shuffle}}};
   return variants;
 }

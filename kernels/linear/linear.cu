@@ -79,11 +79,11 @@ std::size_t backward_weight_workspace(const LinearBackwardWeight& a) {
 template <class Args>
 Variants<Args> ladder(Kernel<Args> naive, Kernel<Args> tiled, Kernel<Args> register_tiled) {
   static const Variant<Args> own[] = {
-      {"naive", "one thread an output", naive},
-      {"tiled", "16 x 16 tiles in shared memory, one thread an output: factors are read once for 16 outputs",
+      {"naive", "one thread per output", naive},
+      {"tiled", "16 x 16 tiles in shared memory, one thread per output: factors are read once for 16 outputs",
        tiled},
       {"register_tiled",
-       "64 x 64 x 16 tiles, 8 x 4 outputs a thread: a fifth of the reads of shared memory; few tiles: k in "
+       "64 x 64 x 16 tiles, 8 x 4 outputs per thread: a fifth of the reads of shared memory; few tiles: k in "
        "slices",
        register_tiled},
       {"tensor_tf32",

@@ -1,4 +1,4 @@
-// A linear layer's operations with one thread an output: the obvious variant, and what serves extents beyond an int.
+// A linear layer's operations with one thread per output: the obvious variant, and what serves extents beyond an int.
 #pragma once
 
 #include "kernels/linear/linear_product.cuh"

@@ -26,13 +26,13 @@ inline std::int64_t output_bytes(std::int64_t m, std::int64_t n, const Epilogue&
   return 4 * m * n * (saved ? 2 : 1) + (epilogue.bias != nullptr ? 4 * m * n / rows : 0);
 }
 
-// One thread an output, a warp along a row. Of each element along k, a warp reads one of the first factor and 32 of the
+// One thread per output, a warp along a row. Of each element along k, a warp reads one of the first factor and 32 of the
 // second: neighbours, or a sector each.
 inline std::int64_t one_output_bytes(std::int64_t outputs, std::int64_t depth, bool second_along_k) {
   return outputs * depth / warp_threads * sector_bytes * (1 + (second_along_k ? 32 : 4));
 }
 
-// Slices are written, read again and summed by one thread an output.
+// Slices are written, read again and summed by one thread per output.
 template <class T>
 std::int64_t sliced_bytes(const ProductExtents& e, std::int64_t slices, const Epilogue& epilogue,
                           std::int64_t element_bytes = 4) {

@@ -124,7 +124,7 @@ void broadcast_float4(const Args& a, Stream stream) {
 }
 template <class Args>
 constexpr Variant<Args> broadcast_ladder[] = {
-    {"scalar", "one thread an element, its row by a division", {broadcast_scalar<Args>}},
+    {"scalar", "one thread per element, its row by a division", {broadcast_scalar<Args>}},
     {"float4", "blocks of rows and columns, 16-byte loads and stores", {broadcast_float4<Args>}}};
 
 // ---- sum_of_squares
@@ -184,7 +184,7 @@ void sum_of_squares_two_phases(const SumOfSquares& a, Stream stream) {
 }  // namespace
 
 Variants<SumRows> sum_rows_variants() {
-  static constexpr Variant<SumRows> variants[] = {{"naive", "one thread a column", {sum_rows_naive}},
+  static constexpr Variant<SumRows> variants[] = {{"naive", "one thread per column", {sum_rows_naive}},
                                                   {"two_phases",
                                                    "blocks sum chunks of rows, then the chunks' sums",
                                                    {sum_rows_two_phases, sum_rows_workspace}}};
@@ -195,8 +195,8 @@ Variants<BroadcastRows> broadcast_rows_variants() { return broadcast_ladder<Broa
 
 Variants<SumColumns> sum_columns_variants() {
   static constexpr Variant<SumColumns> variants[] = {
-      {"naive", "one thread a row", {sum_columns_naive}},
-      {"shuffle", "one warp a row, one block when rows are long; 16-byte loads", {sum_columns_shuffle}}};
+      {"naive", "one thread per row", {sum_columns_naive}},
+      {"shuffle", "one warp per row, one block when rows are long; 16-byte loads", {sum_columns_shuffle}}};
   static const auto all = joined<SumColumns>({variants, sum_columns_library_variants()});
   return all;
 }

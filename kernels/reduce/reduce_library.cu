@@ -72,7 +72,7 @@ void by_cub(const SumColumns& a, Stream stream) {
 
 Variants<SumColumns> sum_columns_library_variants() {
   static constexpr Variant<SumColumns> variants[] = {
-      {"cub", "CUB: DeviceSegmentedReduce, a segment a row", {by_cub}, Precision::fp32, "CUB"}};
+      {"cub", "CUB: DeviceSegmentedReduce, one segment per row", {by_cub}, Precision::fp32, "CUB"}};
   return variants;
 }
 Variants<SumOfSquares> sum_of_squares_library_variants() {

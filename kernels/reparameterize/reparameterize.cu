@@ -21,7 +21,7 @@ __device__ float component(const float4& v, int k) {
   return k == 0 ? v.x : k == 1 ? v.y : k == 2 ? v.z : v.w;
 }
 
-// One thread an element: each makes all four numbers of its Philox call and uses one.
+// One thread per element: each makes all four numbers of its Philox call and uses one.
 __global__ void forward_one(ReparameterizeForward a) {
   const std::int64_t i = global_thread();
   if (i >= a.rows * a.dims) return;
@@ -39,7 +39,7 @@ __global__ void backward_one(ReparameterizeBackward a) {
   a.dlogvar[wide] = a.dz[i] * expf(a.logvar[wide] / 2) * noise / 2;
 }
 
-// One thread a Philox call, which makes four numbers. f(i, wide, noise), i counting elements and `wide` their place in wider
+// One thread per Philox call, which makes four numbers. f(i, wide, noise), i counting elements and `wide` their place in wider
 // rows, gets all four as a pack where that is 16 bytes of one row. Elsewhere the numbers of a warp change hands, so that its
 // lanes take neighbouring elements and not every fourth.
 template <int width, class Args, class F>
@@ -122,13 +122,13 @@ Variants<ReparameterizeForward> reparameterize_forward_variants() {
   using Args = ReparameterizeForward;
   static constexpr Variant<ReparameterizeForward> variants[] = {
       {"scalar",
-       "one thread an element, a Philox call each",
+       "one thread and one Philox call per element",
        {run<forward_one, 1, Args>, nullptr, moved_bytes<12, 1, Args>}},
       {"noise_buffer",
-       "the noise into memory, a Philox call for 4 elements, and read from there: 20 bytes an element",
+       "the noise into memory, a Philox call for 4 elements, and read from there: 20 bytes per element",
        {forward_noise_buffer, noise_buffer_workspace, moved_bytes<20, 4, Args>}},
       {"philox4",
-       "one thread the four elements of a Philox call, noise in registers, 16-byte accesses: 12 bytes an "
+       "one thread per Philox call of four elements, noise in registers, 16-byte accesses: 12 bytes per "
        "element",
        {forward_philox4, nullptr, moved_bytes<12, 4, Args>}}};
   static const auto all =
@@ -140,10 +140,10 @@ Variants<ReparameterizeBackward> reparameterize_backward_variants() {
   using Args = ReparameterizeBackward;
   static constexpr Variant<ReparameterizeBackward> variants[] = {
       {"scalar",
-       "one thread an element, noise made again",
+       "one thread per element, noise made again",
        {run<backward_one, 1, Args>, nullptr, moved_bytes<16, 1, Args>}},
       {"philox4",
-       "one thread the four elements of a Philox call, 16-byte accesses: a quarter of the calls and requests",
+       "one thread per Philox call of four elements, 16-byte accesses: a quarter of the calls and requests",
        {backward_philox4, nullptr, moved_bytes<16, 4, Args>}}};
   return variants;
 }

@@ -17,7 +17,7 @@ std::int64_t noise_calls(const ReparameterizeForward& a) {
   return divide_up<std::int64_t>(a.rows * a.dims, 4);
 }
 
-// One thread a Philox call.
+// One thread per Philox call.
 __global__ void make_noise(const StepCounter* counter, std::uint32_t operation, std::int64_t calls,
                            float4* noise) {
   const std::int64_t call = std::int64_t{blockIdx.x} * block + threadIdx.x;

@@ -1,4 +1,4 @@
-// Element-wise kernels, two ways: one thread an element, and one thread four elements by 16-byte loads and stores.
+// Element-wise kernels, two ways: one thread per element, and four elements per thread by 16-byte loads and stores.
 #pragma once
 
 #include "kernels/runtime/pack.cuh"

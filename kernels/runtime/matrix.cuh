@@ -1,4 +1,4 @@
-// Element-wise kernels of a (rows, columns) matrix whose rows or columns differ, two ways: one thread an element, which it
+// Element-wise kernels of a (rows, columns) matrix whose rows or columns differ, two ways: one thread per element, which it
 // finds by a division, and blocks of rows × columns, which need none.
 #pragma once
 

@@ -132,15 +132,15 @@ void backward_shuffle(const SoftmaxBackward& a, Stream stream) {
 
 Variants<SoftmaxForward> softmax_forward_variants() {
   static constexpr Variant<SoftmaxForward> variants[] = {
-      {"naive", "one thread a row", {forward_naive}},
-      {"shuffle", "one warp a row, one block when rows are long", {forward_shuffle}}};
+      {"naive", "one thread per row", {forward_naive}},
+      {"shuffle", "one warp per row, one block when rows are long", {forward_shuffle}}};
   return variants;
 }
 
 Variants<SoftmaxBackward> softmax_backward_variants() {
   static constexpr Variant<SoftmaxBackward> variants[] = {
-      {"naive", "one thread a row", {backward_naive}},
-      {"shuffle", "one warp a row, one block when rows are long", {backward_shuffle}}};
+      {"naive", "one thread per row", {backward_naive}},
+      {"shuffle", "one warp per row, one block when rows are long", {backward_shuffle}}};
   return variants;
 }
 

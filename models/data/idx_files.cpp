@@ -110,25 +110,34 @@ std::vector<fs::path> folders_with_images(const fs::path& folder, int depth = de
   return found;
 }
 
-const fs::path* find(const std::vector<IdxFile>& files, const std::string& dataset, bool test, bool labels) {
-  for (const IdxFile& file : files)
-    if (file.name.dataset == dataset && file.name.test == test && file.name.labels == labels)
-      return &file.path;
-  return nullptr;
+// The first copy of a file; null if there is none. Others are noted.
+const fs::path* find(const std::vector<IdxFile>& files, const std::string& dataset, bool test, bool labels,
+                     std::vector<std::string>& notes) {
+  const fs::path* found = nullptr;
+  for (const IdxFile& file : files) {
+    if (file.name.dataset != dataset || file.name.test != test || file.name.labels != labels) continue;
+    if (found != nullptr)
+      notes.push_back(fmt::format("reads '{}', not '{}'", found->string(), file.path.string()));
+    else
+      found = &file.path;
+  }
+  return found;
 }
 
 std::optional<LabelledImages> read_part(const std::vector<IdxFile>& files, const std::string& dataset,
                                         bool test) {
-  const fs::path* images = find(files, dataset, test, false);
+  std::vector<std::string> notes;
+  const fs::path* images = find(files, dataset, test, false, notes);
   if (images == nullptr) return std::nullopt;
   LabelledImages part{.images = read_idx_images(*images)};
-  if (const fs::path* labels = find(files, dataset, test, true)) {
+  if (const fs::path* labels = find(files, dataset, test, true, notes)) {
     part.factors = read_idx_labels(*labels);
     part.factor_names = {"class"};
     if (part.factors.shape[0] != part.images.shape[0])
       fail("'{}': {} labels for the {} images in '{}'", labels->string(), part.factors.shape[0],
            part.images.shape[0], images->string());
   }
+  part.notes = std::move(notes);
   return part;
 }
 

@@ -13,6 +13,16 @@ void append(Array& array, const Array& more) {
   array.shape[0] += more.shape[0];
 }
 
+// (n, K) int64, of any integers, so that two can be joined. `which` images, for messages.
+Array as_factors(const LabelledImages& of, const char* which) {
+  const Array& factors = of.factors;
+  if (factors.rank() < 1 || factors.rank() > 2 || factors.shape[0] != of.images.shape[0])
+    fail("the {} images have shape {} and their factors {}; (n, K) is needed, one row for each image", which,
+         shape_text(of.images.shape), shape_text(factors.shape));
+  const std::int64_t width = factors.rank() == 1 ? 1 : factors.shape[1];
+  return make_array({factors.shape[0], width}, factors.as_i64());
+}
+
 // Axis `first` changes places with the next one.
 Array transposed(const Array& images, std::size_t first) {
   if (images.rank() < first + 2 || images.data.empty()) return images;  // ArrayDataset refuses it
@@ -42,8 +52,15 @@ void add_test_split(LabelledImages& train, const LabelledImages& test) {
          dtype_name(test.images.dtype));
   if ((train.factors.rank() > 0) != (test.factors.rank() > 0))
     fail("only one of the training and the test images has labels");
+  if (train.factors.rank() > 0) {
+    Array factors = as_factors(train, "training");
+    const Array more = as_factors(test, "test");
+    if (factors.shape[1] != more.shape[1])
+      fail("the training images have {} factors and the test images {}", factors.shape[1], more.shape[1]);
+    append(factors, more);
+    train.factors = std::move(factors);
+  }
   append(train.images, test.images);
-  if (train.factors.rank() > 0) append(train.factors, test.factors);
   train.test_size = test.images.shape[0];
   train.notes.insert(train.notes.end(), test.notes.begin(), test.notes.end());
 }

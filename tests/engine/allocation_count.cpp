@@ -14,7 +14,7 @@ std::int64_t allocation_count() { return count.load(); }
 
 }  // namespace cuelbo::test
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(CUELBO_SANITIZED)
 
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 // glibc's own functions. operator new and everything else in this process ends in these.

@@ -6,7 +6,7 @@
 
 namespace cuelbo::test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(CUELBO_SANITIZED)
 inline constexpr bool allocations_are_counted = false;
 #else
 inline constexpr bool allocations_are_counted = true;

@@ -77,6 +77,9 @@ TEST_F(RunOnDisk, ADamagedCheckpointIsNamedWithTheOneBefore) {
   std::string flipped = whole;
   flipped[flipped.size() - 30] = static_cast<char>(flipped[flipped.size() - 30] ^ 1);
   refuses(flipped, "is damaged: its checksum is not that of its tensors");
+  std::string later = whole;
+  later.replace(later.find(R"("step":"12")"), 11, R"("step":"13")");
+  refuses(later, "is damaged: its checksum is not that of its metadata");
   std::string other_version = whole;
   other_version.replace(other_version.find(R"("version":"1")"), 13, R"("version":"7")");
   refuses(other_version, "is a checkpoint of version 7, this program reads version 1");

@@ -163,6 +163,9 @@ TEST_F(CommandLine, SaysWhatANumberMustBe) {
   refuses({"train", "tiny.toml", "--output", ""}, "--output is empty; it must be a path");
   refuses({"--", "train"}, "a command comes before --");
   refuses({"--quite", "presets"}, "no option '--quite' (did you mean '--quiet'?)");
+  refuses({"--stps", "presets"}, "cuelbo: no option '--stps'");
+  refuses({"--steps=5", "train", "tiny.toml"}, "cuelbo: --steps goes behind 'train'");
+  refuses({"kernels", "--order", "reverse", "check"}, "cuelbo: --order goes behind 'check'");
   refuses({"kernels", "check", "--ordr", "x"},
           "cuelbo: kernels check: no option '--ordr' (did you mean '--order'?)");
   EXPECT_LT(run({"train", std::string(100'000, 'a')}).err.size(), 200U);

@@ -30,6 +30,9 @@ TEST_F(Commands, VersionAndHelp) {
   const Outcome version = run({"--version"});
   EXPECT_TRUE(succeeds(version));
   EXPECT_THAT(version.out, StartsWith("cuelbo 0."));
+  for (const auto& arguments : {std::vector<std::string>{"--version", "--json"}, {"--json", "-V"}})
+    EXPECT_EQ("cuelbo " + nlohmann::json::parse(run(arguments).out).at("version").get<std::string>() + "\n",
+              version.out);
   const Outcome help = run({"--help"});
   EXPECT_TRUE(succeeds(help));
   for (const char* command : {"train", "evaluate", "report", "traverse", "encode", "decode", "export",
@@ -97,6 +100,21 @@ TEST_F(Commands, ThreadsDoNotChangeTheModel) {
   train("three", {"--threads", "3"});
   EXPECT_EQ(content("one/checkpoint/step-00000040.safetensors"),
             content("three/checkpoint/step-00000040.safetensors"));
+}
+
+TEST_F(Commands, ThreadsOfTheCommandLineCount) {
+  const auto device = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"train",   "tiny.toml", "--output", name,
+                                       "--steps", "1",         "--device", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return first_line(run(arguments).err);
+  };
+  const std::string all = device("all", {"--threads", "0"});
+  EXPECT_THAT(all, HasSubstr("threads"));
+  EXPECT_EQ(device("default", {}), all);
+  EXPECT_THAT(device("three", {"--set", "threads=3"}), HasSubstr("3 threads"));
+  EXPECT_THAT(device("five", {"--set", "threads=3", "--threads", "5"}), HasSubstr("5 threads"));
+  EXPECT_EQ(device("all again", {"--set", "threads=3", "--threads", "0"}), all);
 }
 
 TEST_F(Commands, PrecisionIsThatOfTheRun) {

@@ -7,6 +7,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "engine/io/safetensors.hpp"
+#include "models/checkpoint.hpp"
 #include "tests/tools/tiny_run.hpp"
 
 namespace cuelbo::test {
@@ -29,6 +30,7 @@ class ExportedModel : public TinyTest {
   void write_changed(const std::string& name, Change change) const {
     Safetensors file = read_safetensors(path("model.safetensors"));
     change(file);
+    file.metadata[metadata_checksum_key] = metadata_checksum(file.metadata);
     write_safetensors(path(name), file);
   }
 };
@@ -38,8 +40,8 @@ TEST_F(ExportedModel, HoldsWhatAModelNeedsAndNothingElse) {
   const Safetensors file = read_safetensors(path("model.safetensors"));
   std::vector<std::string> keys;
   for (const auto& entry : file.metadata) keys.push_back(entry.first);
-  EXPECT_THAT(keys, testing::ElementsAre("crc32", "format", "format_version", "image", "model", "step",
-                                         "stored", "version"));
+  EXPECT_THAT(keys, testing::ElementsAre("crc32", "format", "format_version", "image", "metadata_crc32",
+                                         "model", "step", "stored", "version"));
   EXPECT_EQ(file.metadata.at("format_version"), "2");
   EXPECT_EQ(file.metadata.at("stored"), "uint8");
   const std::string model = file.metadata.at("model");
@@ -112,8 +114,8 @@ TEST_F(ExportedModel, FilesThatAreNone) {
   };
   refused("model/checkpoint/best.safetensors",
           "is a checkpoint of a training run, not an exported model; give the directory of its run");
-  refused("images.npy", "");
-  refused("tiny.toml", "");
+  refused("images.npy", "safetensors");
+  refused("tiny.toml", "safetensors");
   refused("none.safetensors", "there is no run directory or exported model 'none.safetensors'");
   write_safetensors(path("other.safetensors"), Safetensors{});
   refused("other.safetensors", "is not a model that `cuelbo export` wrote");
@@ -122,6 +124,10 @@ TEST_F(ExportedModel, FilesThatAreNone) {
   write_changed("bits.safetensors",
                 [](Safetensors& file) { file.tensors.at("encoder.0.bias").data[3] ^= std::byte{1}; });
   refused("bits.safetensors", "is damaged: its checksum is not that of its tensors");
+  Safetensors later = read_safetensors(path("model.safetensors"));
+  later.metadata["step"] = "41";
+  write_safetensors(path("later.safetensors"), later);
+  refused("later.safetensors", "is damaged: its checksum is not that of its metadata");
   write_changed("fewer.safetensors", [](Safetensors& file) { file.tensors.erase("encoder.0.bias"); });
   refused("fewer.safetensors", "is damaged");
   write_changed("image.safetensors", [](Safetensors& file) { file.metadata["image"] = "8 8"; });
@@ -134,7 +140,7 @@ TEST_F(ExportedModel, FilesThatAreNone) {
   refused("none_of_it.safetensors", "metadata 'model' is missing");
   const std::string whole = content("model.safetensors");
   std::ofstream(path("half.safetensors"), std::ios::binary) << whole.substr(0, whole.size() / 2);
-  refused("half.safetensors", "");
+  refused("half.safetensors", "truncated");
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ int times_in(const json& value) {
 TEST(GpuCheck, APackageChecksTheSimtDeviceAndHoldsNoTime) {
   if (cuelbo({"kernels", "list"}).code != 0) GTEST_SKIP() << "built without the CUDA headers";
   if (std::system("python3 -c '' 2> /dev/null") != 0) GTEST_SKIP() << "python3 is not here";
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CUELBO_SANITIZED)
   GTEST_SKIP() << "instrumented programs exceed a package's size";
 #endif
   const TemporaryDirectory folder;

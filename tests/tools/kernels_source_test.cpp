@@ -86,7 +86,7 @@ TEST_F(KernelsSource, AHistogramMeetsItselfInItsBins) {
   EXPECT_EQ(row(global, "atomic", "global").at("requests"), 4096 / 32);
   const Json shared = lines("histogram", "shared_atomics", "4", "256", args, {"--shared", "1024"});
   EXPECT_EQ(each(row(shared, "atomic", "shared"), "serialized"), 32);
-  // Each block adds its 256 bins to the whole, one lane a bin.
+  // Each block adds its 256 bins to the whole, one lane per bin.
   EXPECT_EQ(each(row(shared, "atomic", "global"), "serialized"), 1);
   EXPECT_EQ(row(shared, "atomic", "global").at("requests"), 4 * 256 / 32);
 }

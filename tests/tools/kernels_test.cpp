@@ -165,7 +165,7 @@ TEST_F(Kernels, TrainingOnSimtIsRepeatable) {
 TEST_F(Kernels, ADeviceThatIsNotHereSaysWhatIsMissing) {
   const Outcome devices = run({"devices"});
   EXPECT_THAT(devices.out, HasSubstr("simt         usable"));
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(CUELBO_SANITIZED)
   EXPECT_THAT(devices.out, HasSubstr("simt-checked usable"));
 #endif
   if (devices.out.find("cuda         usable") != std::string::npos) GTEST_SKIP() << "a GPU is here";

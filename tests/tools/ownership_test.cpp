@@ -182,6 +182,9 @@ TEST_F(Ownership, OutputsGoToStandardOutputWhereAsked) {
   const Outcome refused = terminal.wait();
   EXPECT_EQ(refused.code, 2);
   EXPECT_THAT(refused.out, HasSubstr("standard output is a terminal"));
+  EXPECT_TRUE(fails(
+      cuelbo_in_shell(R"(TMPDIR=nowhere exec "$0" "$@")", {"export", "model", "-o", "-"}, directory_.path()),
+      1, "TMPDIR is 'nowhere'"));
 }
 
 TEST_F(Ownership, AnEvaluationIsShownEvenIfItCannotBeStored) {

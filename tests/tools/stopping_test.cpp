@@ -157,11 +157,16 @@ TEST_F(Stopping, AnEvaluationIsStoredEvenIfNobodyReadsIt) {
 }
 
 TEST_F(Stopping, AFullDiskUnderStandardOutputIsSaidAtTheEnd) {
-  const Outcome outcome = cuelbo_in_shell(R"(exec "$0" "$@" > /dev/full)",
-                                          {"train", "tiny.toml", "--output", "model"}, directory_.path());
-  EXPECT_EQ(saved_step("model"), 40);
-  EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("cannot write to standard output"));
+  for (const char* format : {"-q", "--json"}) {
+    fs::remove_all(path("model"));
+    const Outcome outcome =
+        cuelbo_in_shell(R"(exec "$0" "$@" > /dev/full)", {format, "train", "tiny.toml", "--output", "model"},
+                        directory_.path());
+    EXPECT_EQ(saved_step("model"), 40);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err,
+                ::testing::EndsWith("cuelbo: cannot write to standard output: No space left on device\n"));
+  }
 }
 
 // A file that is opened later must not get the number of a closed stream: progress would be written into it.

@@ -149,6 +149,18 @@ TEST_F(PatchedNpz, AWrongChecksumIsRefused) {
   EXPECT_TRUE(fails_with([&] { NpzReader(path).read("a"); }, "CRC"));
 }
 
+TEST_F(PatchedNpz, AWrongChecksumOfTextIsRefused) {
+  NpzWriter writer(path);
+  writer.add_text("names", std::vector<std::string>{"zebra", "ox"});
+  writer.commit();
+  file = read_file(path);
+  patch(file, 14, 16, 0x12345678, 4);
+  rewrite();
+  const NpzReader archive(path);
+  EXPECT_TRUE(archive.is_text("names"));
+  EXPECT_TRUE(fails_with([&] { archive.read_text("names"); }, "CRC"));
+}
+
 TEST_F(PatchedNpz, AnotherCompressionIsRefused) {
   patch(file, 8, 10, 12, 2);  // bzip2
   rewrite();

@@ -127,7 +127,13 @@ TEST(IdxFiles, ACopyBesideTheSameFileIsNotReadTwice) {
   const test::TemporaryDirectory directory;
   write_layout(directory.path(), layouts[0]);
   write_layout(directory.path(), layouts[2]);  // as torchvision leaves both
-  EXPECT_EQ(open_dataset({.name = "idx", .path = directory.path()})->size(), 6);
+  const auto dataset = open_dataset({.name = "idx", .path = directory.path()});
+  EXPECT_EQ(dataset->size(), 6);
+  for (const char* file : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                           "t10k-labels-idx1-ubyte"}) {
+    const std::string path = directory / file;
+    EXPECT_TRUE(has_note(*dataset, fmt::format("reads '{}', not '{}.gz'", path, path)));
+  }
 
   const test::TemporaryDirectory kaggle;
   write_layout(kaggle.path(), layouts[1]);

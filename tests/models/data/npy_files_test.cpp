@@ -90,6 +90,21 @@ TEST_F(NpzFiles, KerasAndItsKind) {
   }
 }
 
+TEST_F(NpzFiles, LabelsOfTwoTypesAreJoinedByTheirValues) {
+  const Array bytes = make_array({3}, std::vector<std::uint8_t>{2, 0, 1});
+  Array column = make_array({2, 1}, std::vector<std::int32_t>{1, 2});
+  for (const bool swapped : {false, true}) {
+    const Array& first = swapped ? column : bytes;
+    const Array& second = swapped ? bytes : column;
+    const auto dataset = open({{"x_train", images(first.shape[0])},
+                               {"y_train", first},
+                               {"x_test", images(second.shape[0])},
+                               {"y_test", second}});
+    EXPECT_EQ(all_factors(*dataset), swapped ? (std::vector<std::int64_t>{1, 2, 2, 0, 1})
+                                             : (std::vector<std::int64_t>{2, 0, 1, 1, 2}));
+  }
+}
+
 TEST_F(NpzFiles, MedMnist) {
   Array column = labels({0, 1, 1});
   column.shape = {3, 1};

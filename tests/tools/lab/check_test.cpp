@@ -83,7 +83,7 @@ void launch_add_of_nothing(const Add& a, Stream stream) {
   launch(for_threads<decltype(body)>, blocks_of(a.count), block, 0, stream, a, body);
 }
 
-// ---- sum_columns: one block a row
+// ---- sum_columns: one block per row
 
 // The last thread, which runs last in forward order, adds up what the others may not have left yet.
 __global__ void sum_without_barrier(SumColumns a) {
@@ -107,7 +107,7 @@ void launch_sum(const SumColumns& a, Stream stream) {
   if (a.rows > 0) launch(kernel, static_cast<unsigned>(a.rows), block, 0, stream, a);
 }
 
-// ---- sum_rows: one thread a column, through a workspace
+// ---- sum_rows: one thread per column, through a workspace
 
 template <bool cleared>
 __global__ void sum_in_workspace(SumRows a) {
@@ -142,7 +142,7 @@ void launch_scale(const ScaleRows& a, Stream stream) {
 // ---- the test
 
 template <class Args>
-CheckResult check_planted(const char* name, Kernel<Args> KernelTable::* member, Kernel<Args> kernel,
+CheckResult check_planted(const char* name, Kernel<Args> KernelTable::*member, Kernel<Args> kernel,
                           std::vector<Shape> shapes = {}) {
   const DeviceModule& module = *cuelbo_device_module();
   const std::unique_ptr<Device> device = module.open(0, {.name = "simt", .threads = 2});
