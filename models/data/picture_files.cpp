@@ -13,6 +13,7 @@
 #include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
 #include "models/data/labelled_images.hpp"
+#include "models/run_lock.hpp"
 
 namespace cuelbo {
 namespace {
@@ -63,6 +64,15 @@ std::vector<fs::path> readable_entries(const fs::path& folder, std::vector<std::
   }
 }
 
+// A data folder may hold runs, or be a run directory itself.
+bool is_made_by_run(const fs::path& entry) {
+  if (entry.filename() != "pictures") return false;
+  const fs::path run = entry.parent_path();
+  std::error_code error;
+  return fs::exists(run / RunLock::file_name, error) ||
+         (fs::exists(run / "config.toml", error) && fs::is_directory(run / "checkpoint", error));
+}
+
 // Notes what would be missed: pictures of other formats, "4 .webp", and a folder such as test without pictures.
 Folder scan(const fs::path& path, std::vector<std::string>& notes, int depth = 8) {
   Folder folder{.path = path, .pictures = {}, .folders = {}};
@@ -72,6 +82,10 @@ Folder scan(const fs::path& path, std::vector<std::string>& notes, int depth = 8
     const std::string extension = lower_extension(entry);
     if (fs::is_directory(entry, error)) {
       if (depth == 0) continue;
+      if (is_made_by_run(entry)) {
+        notes.push_back(fmt::format("skips '{}': `cuelbo report` made it", entry.string()));
+        continue;
+      }
       Folder inner = scan(entry, notes, depth - 1);
       if (!inner.empty())
         folder.folders.push_back(std::move(inner));

@@ -230,6 +230,27 @@ TEST(PictureFiles, AFolderCalledImagesIsNoClassOfItsPart) {
   EXPECT_EQ(classes->factors()[0].labels, (std::vector<std::string>{"n01", "n02"}));
 }
 
+// `report` writes them into the run directory, which may be the data folder or lie in it.
+TEST(PictureFiles, PicturesOfARunAreNotData) {
+  for (const char* run : {".", "run", "dog/run", "runs/deep/1"})
+    for (const bool marked : {true, false}) {  // runs of older programs have no marker
+      SCOPED_TRACE(fmt::format("{} {}", run, marked));
+      const test::TemporaryDirectory directory;
+      for (const char* name : {"dog/1.png", "cat/pictures/2.png"}) write_picture(directory / name, 1);
+      const std::uint32_t checksum = open_pictures(directory.path())->checksum();
+      const fs::path folder = directory / run;
+      write_picture(folder / "pictures/samples.png", 9);
+      EXPECT_NE(open_pictures(directory.path())->size(), 2);
+      fs::create_directory(folder / "checkpoint");
+      write_file(folder / (marked ? ".cuelbo.lock" : "config.toml"), "x");
+      const auto dataset = open_pictures(directory.path());
+      EXPECT_EQ(dataset->checksum(), checksum);
+      EXPECT_EQ(dataset->factors()[0].labels, (std::vector<std::string>{"cat", "dog"}));
+      EXPECT_TRUE(has_note(*dataset, "pictures': `cuelbo report` made it"));
+      EXPECT_EQ(open_pictures(folder / "pictures")->size(), 1);
+    }
+}
+
 TEST(PictureFiles, OneClassInEachPartIsKept) {
   const test::TemporaryDirectory directory;
   write_picture(directory / "train/a/1.png", 1);
