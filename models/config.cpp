@@ -139,7 +139,7 @@ class ConfigReader {
     return result;
   }
 
-  // A table that an override made has no place of its own: that of the first value in it.
+  // A table made by an override has no position: take that of the first value in it.
   static const toml::node* first_placed(const toml::node& node) {
     const toml::table* table = node.as_table();
     if (node.source().path || table == nullptr || table->empty()) return &node;

@@ -112,7 +112,8 @@ void visit_config(Visitor& v, Config& config) {
     visit_network(config.decoder, "hidden layers; a layer to the image follows, of the last one's kind");
     v.field("likelihood", config.likelihood, likelihood_names,
             "of the pixels; bernoulli takes grey values as they are");
-    v.field("deviation", config.deviation, above(0), "standard deviation of the Gaussian likelihood");
+    v.field("deviation", config.deviation, Range{.least = 1e-18, .most = 1e18},
+            "standard deviation of the Gaussian likelihood");
   });
   v.list("latent", config.latents, "The groups of latent variables.",
          [&](auto& latent) { visit_latent(v, latent); });

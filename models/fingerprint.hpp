@@ -20,7 +20,7 @@ struct Fingerprint {
 
 Fingerprint make_fingerprint(const RunConfig& config, const Dataset& dataset);
 
-// What differs, in words: "seed is 4, it was 3". Empty when nothing does, or when there is no fingerprint.
+// The differences, for a message: "seed is 4, it was 3". Empty if there are none, or if there is no fingerprint.
 std::string config_changes(const Fingerprint& trained, const RunConfig& now);
 std::string data_changes(const Fingerprint& trained, const Dataset& now);
 

@@ -13,11 +13,6 @@
 
 namespace cuelbo {
 
-struct ImageShape {
-  std::int64_t height = 0, width = 0, channels = 0;
-  std::int64_t size() const { return height * width * channels; }
-};
-
 class Hfvae {
  public:
   // Creates the parameters, named encoder.0.weight, encoder.latent.bias, decoder.output.weight, …; their initial values

@@ -35,7 +35,39 @@ bool is_step_checkpoint(const std::string& name) {
   return name.starts_with("step-") && name.ends_with(".safetensors");
 }
 
+// As the user wrote it, if that was relative.
+std::string shown_as(const fs::path& absolute, const std::string& written) {
+  if (fs::path(written).is_absolute()) return absolute.string();
+  std::error_code error;
+  const fs::path shown = fs::proximate(absolute, error);
+  return (shown.empty() ? absolute : shown).string();
+}
+
+bool is_run(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path / config_name, error) &&
+         (fs::exists(path / RunLock::file_name, error) || fs::is_directory(path / folder, error));
+}
+
 }  // namespace
+
+std::string run_nearby(const std::string& path) {
+  std::error_code error;
+  fs::path around = fs::absolute(path, error).lexically_normal();
+  if (!around.has_filename()) around = around.parent_path();
+  // RUN/checkpoint/best.safetensors, RUN/checkpoint, RUN/config.toml
+  for (int levels = 0; levels < 2 && around.has_relative_path(); ++levels) {
+    around = around.parent_path();
+    if (is_run(around)) return fmt::format("; did you mean the run '{}'?", shown_as(around, path));
+  }
+  std::vector<std::string> runs;
+  for (const auto& entry : fs::directory_iterator(path, error))
+    if (is_run(entry.path())) runs.push_back(entry.path().string());
+  if (runs.empty()) return "";
+  std::ranges::sort(runs);
+  return fmt::format("; did you mean the run '{}'{}?", runs.front(),
+                     runs.size() > 1 ? " or another one in it" : "");
+}
 
 RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
   RunDirectory run(path, config);
@@ -88,10 +120,19 @@ bool RunDirectory::is_marked() const {
 }
 
 void RunDirectory::check_is_run() const {
-  std::error_code error;
-  if (!fs::is_directory(path_, error)) fail("there is no run directory or exported model '{}'", path_);
-  if (!fs::exists(file(config_name), error))
-    fail("'{}' is not a run directory: it holds no config.toml", path_);
+  const std::string near = run_nearby(path_);
+  const auto status_of = [&](const std::string& path) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::none) fail("cannot read '{}': {}", path, error.message());
+    return status;
+  };
+  if (const fs::file_status status = status_of(path_); !fs::exists(status))
+    fail("there is no run directory or exported model '{}'{}", path_, near);
+  else if (!fs::is_directory(status))
+    fail("'{}' is not a run directory but a file{}", path_, near);
+  if (!fs::exists(status_of(file(config_name))))
+    fail("'{}' is not a run directory: it holds no config.toml{}", path_, near);
 }
 
 // A run that ended before its first checkpoint is replaced; files that are not a run's are not.
@@ -157,6 +198,9 @@ void RunDirectory::write_checkpoints(ParameterSet& parameters, const CheckpointI
   const std::string directory = file(folder) + "/";
   if (best) write_checkpoint(directory + best_name, parameters, info);
   write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
+  // Without a validation in this training there is no best: an older one was measured on other data.
+  std::error_code error;
+  if (!info.state.has_validation) fs::remove(directory + best_name, error);
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {

@@ -41,7 +41,8 @@ class RunDirectory {
   const RunConfig& config() const { return config_; }
 
   // checkpoint/step-00001000.safetensors (models/checkpoint.hpp); the newest two stay. With `best`, which is written first
-  // so that no crash can leave a newest checkpoint without its best one, checkpoint/best.safetensors too. A directory
+  // so that no crash can leave a newest checkpoint without its best one, checkpoint/best.safetensors too; a state
+  // without validation removes it, as after a change of the data. A directory
   // that was renamed since it was locked is followed, and path() says where it is now.
   void save_checkpoint(ParameterSet& parameters, const CheckpointInfo& info, bool best);
 
@@ -64,6 +65,10 @@ class RunDirectory {
   bool config_is_written_ = true;
   std::shared_ptr<RunLock> lock_;
 };
+
+// For the message about a path that is no run: "; did you mean the run 'DIR'?" if it is a part of one, or a folder
+// with runs in it. Empty if there is none.
+std::string run_nearby(const std::string& path);
 
 struct LoadedModel {
   std::unique_ptr<Device> device;

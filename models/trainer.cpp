@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -111,7 +113,8 @@ class Trainer {
       : run_(run),
         config_(run.config()),
         events_(events),
-        data_(open_data()),
+        checkpoint_(newest_checkpoint()),
+        data_(open_data(accept_changes)),
         dataset_(data_.dataset),
         split_(data_.split),
         fingerprint_(make_fingerprint(config_, *dataset_)),
@@ -154,9 +157,17 @@ class Trainer {
   }
 
  private:
-  // From here on the scale belongs to the run: other files are read with it too.
-  RunData open_data() {
+  std::optional<Checkpoint> newest_checkpoint() const {
+    if (!run_.has_checkpoint()) return std::nullopt;
+    return run_.load_checkpoint(RunDirectory::Which::newest);
+  }
+
+  // From here on the scale belongs to the run: other files are read with it too. Changed data is refused before
+  // anything is asked of it.
+  RunData open_data(bool accept_changes) {
     RunData data = open_run_data(config_);
+    if (checkpoint_ && !accept_changes)
+      refuse_data_changes(run_, data_changes(checkpoint_->info.fingerprint, *data.dataset));
     config_.data.scale = data.dataset->info().scale;
     const std::int64_t train = std::ssize(data.split.train);
     if (train < config_.batch_size)
@@ -177,13 +188,11 @@ class Trainer {
   }
 
   TrainingState resume(bool accept_changes) {
-    if (!run_.has_checkpoint()) return {};
-    const std::string name = run_.checkpoint_file(RunDirectory::Which::newest);
-    const Checkpoint checkpoint = run_.load_checkpoint(RunDirectory::Which::newest);
+    if (!checkpoint_) return {};
+    const Checkpoint checkpoint = *std::exchange(checkpoint_, std::nullopt);
     const std::string data = data_changes(checkpoint.info.fingerprint, *dataset_),
                       config = config_changes(checkpoint.info.fingerprint, config_);
-    if (!accept_changes) refuse_data_changes(run_, data);
-    in_context(fmt::format("'{}'", run_.file(name)),
+    in_context(fmt::format("'{}'", run_.file(run_.checkpoint_file(RunDirectory::Which::newest))),
                [&] { restore(parameters_, checkpoint.content, /*with_moments=*/true); });
     if (!accept_changes) refuse_config_changes(run_, config);
     for (const std::string& changes : {config, data})
@@ -327,6 +336,7 @@ class Trainer {
   RunDirectory& run_;
   RunConfig config_;
   const TrainerEvents& events_;
+  std::optional<Checkpoint> checkpoint_;  // to go on from, until it is restored
   const RunData data_;
   const std::shared_ptr<const Dataset>& dataset_;
   const Split& split_;

@@ -69,7 +69,7 @@ void print_table(const Evaluation& result, const GroupTree& tree, std::uint64_t 
              tree.classes().empty() ? "" : "; discrete: categorical");
 }
 
-// The result is costly: it is shown before it is stored, and stored even if nobody reads it to its end.
+// The result is costly: show it before storing it, and store it even if standard output fails.
 void show_and_store(const Evaluation& result, const GroupTree& tree, const EvaluateOptions& options,
                     std::uint64_t seed, std::optional<OutputFile>& output) {
   std::exception_ptr not_shown;

@@ -43,12 +43,26 @@ void add_accept_changes(CLI::App& command, bool& accept_changes) {
                    "Go on although config.toml or the data was changed after training");
 }
 
-OpenRun open_run(const RunOptions& options) {
-  if (std::filesystem::exists(options.directory) && !std::filesystem::is_directory(options.directory)) {
+namespace {
+
+OpenRun open_model(const RunOptions& options) {
+  try {
     LoadedModel loaded = load_model_file(options.directory, options.device);
     note_device(*loaded.device);
     return {.directory = std::nullopt, .loaded = std::move(loaded)};
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error(error.what() + run_nearby(options.directory));
   }
+}
+
+}  // namespace
+
+OpenRun open_run(const RunOptions& options) {
+  std::error_code error;
+  const auto status = std::filesystem::status(options.directory, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) return open_model(options);
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
   check_config(directory, loaded.fingerprint, options.accept_changes);
@@ -77,8 +91,8 @@ RunData open_run_data(const OpenRun& run) {
     fail("'{}' is an exported model, which has no data of its own: --data PATH names some",
          run.loaded.checkpoint);
   RunData data = open_run_data(run.directory->config());
-  check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   check_data(*run.directory, run.loaded.fingerprint, *data.dataset, run.accept_changes);
+  check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   print_notes(*data.dataset);
   return data;
 }
@@ -138,6 +152,7 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   const DataConfig trained = config.data, input = data_at(name_or_path);
   config.data = input_config(trained, input);
   config = with_settings(config, settings);
+  config.data.shape = run.loaded.model->image();
   const auto sets_scale = [](const std::string& setting) { return setting.starts_with("data.scale"); };
   if (std::ranges::none_of(settings, sets_scale)) {
     config.data.scale = trained.scale;

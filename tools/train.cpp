@@ -118,6 +118,9 @@ void refuse_pipe(const std::string& data_path) {
   if (data_path == standard_input || type == std::filesystem::file_type::fifo ||
       type == std::filesystem::file_type::socket)
     usage_fail("data.path is a pipe; a run needs a file it can read again");
+  if (names_descriptor(data_path))
+    usage_fail("data.path is '{}', which only this process has open; a run needs a file it can read again",
+               data_path);
 }
 
 int run_train(const TrainOptions& options) {

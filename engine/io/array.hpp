@@ -109,7 +109,7 @@ struct Array {
 // A zeroed array.
 Array make_array(Dtype dtype, std::vector<std::int64_t> shape);
 
-// An array with a copy of `values`. Error if their number is not that of the shape.
+// An array with a copy of `values`. Error if the shape does not have as many elements.
 template <class T>
 Array make_array(std::vector<std::int64_t> shape, std::span<const T> values) {
   const auto count = element_count(shape, dtype_of<T>());

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view prefix{"Exif\0\0", 6};
 
-// Unsigned numbers of a TIFF block in its byte order. Reading past its end gives 0, which no field we look
-// for may be.
+// Unsigned numbers of a TIFF block in its byte order. Reading past its end gives 0, which is invalid for every field we
+// look for.
 class TiffBlock {
  public:
   explicit TiffBlock(std::span<const std::byte> bytes) : bytes_(bytes) {
@@ -33,11 +33,11 @@ class TiffBlock {
 
 }  // namespace
 
-int exif_orientation(std::span<const std::byte> block) {
+std::optional<int> exif_orientation(std::span<const std::byte> block) {
   if (block.size() >= prefix.size() && std::memcmp(block.data(), prefix.data(), prefix.size()) == 0)
     block = block.subspan(prefix.size());
   const TiffBlock tiff(block);
-  if (!tiff.is_tiff()) return 1;
+  if (!tiff.is_tiff()) return std::nullopt;
   constexpr std::uint32_t orientation_tag = 0x112;
   constexpr std::size_t entry_bytes = 12;
   enum : std::uint32_t { type_short = 3, type_long = 4 };
@@ -45,14 +45,26 @@ int exif_orientation(std::span<const std::byte> block) {
   const std::size_t entries = tiff.number(directory, 2);
   for (std::size_t i = 0; i < entries; ++i) {
     const std::size_t entry = directory + 2 + i * entry_bytes;
-    if (entry + entry_bytes > block.size()) return 1;
+    if (entry + entry_bytes > block.size()) return std::nullopt;
     if (tiff.number(entry, 2) != orientation_tag) continue;
     const std::uint32_t type = tiff.number(entry + 2, 2), count = tiff.number(entry + 4, 4);
     const std::size_t width = type == type_short ? 2 : type == type_long ? 4 : 0;
     const std::uint32_t value = tiff.number(entry + 8, width);
     return count == 1 && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
-  return 1;
+  return std::nullopt;
+}
+
+std::optional<int> xmp_orientation(std::string_view xmp) {
+  constexpr std::string_view tag = "tiff:Orientation";
+  for (std::size_t at = xmp.find(tag); at != std::string_view::npos; at = xmp.find(tag, at + 1)) {
+    std::string_view value = xmp.substr(at + tag.size());
+    if (!value.starts_with("=\"") && !value.starts_with(">")) continue;
+    value.remove_prefix(value[0] == '>' ? 1 : 2);
+    if (value.empty() || value[0] < '0' || value[0] > '9') continue;
+    return value[0] >= '1' && value[0] <= '8' ? value[0] - '0' : 1;
+  }
+  return std::nullopt;
 }
 
 Image upright(Image image, int orientation) {

@@ -51,6 +51,30 @@ std::string input_name(const std::filesystem::path& path) {
   return path == standard_input ? "standard input" : fmt::format("'{}'", path.string());
 }
 
+bool names_descriptor(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  constexpr int most_links = 40;  // as the kernel follows
+  std::error_code error;
+  fs::path rest = fs::absolute(path, error);
+  for (int links = 0; links < most_links; ++links) {
+    fs::path walked;
+    auto part = rest.begin();
+    for (; part != rest.end(); ++part) {
+      const fs::path folder = walked;
+      walked /= *part;
+      const std::string real = fs::canonical(folder, error).string();
+      if (real.starts_with("/proc/") && real.ends_with("/fd")) return true;
+      if (!fs::is_symlink(walked, error)) continue;
+      walked = folder / fs::read_symlink(walked, error);
+      break;
+    }
+    if (part == rest.end()) return false;
+    for (++part; part != rest.end(); ++part) walked /= *part;
+    rest = walked;
+  }
+  return false;
+}
+
 InputFile::InputFile(const std::filesystem::path& path, Pipes pipes) : path_(path) {
   const bool standard = path == standard_input;
   if (standard && pipes == Pipes::refused) fail("cannot be read: a file is needed here");

@@ -30,11 +30,15 @@ inline constexpr std::string_view standard_input = "-";
 // For messages: "'path'" or "standard input".
 std::string input_name(const std::filesystem::path& path);
 
+// Whether the path leads through a descriptor of a process, as /dev/stdin and /proc/self/fd/3 do: another process, or
+// another run of this program, finds something else there.
+bool names_descriptor(const std::filesystem::path& path);
+
 enum class Pipes { refused, accepted };
 
 class InputFile {
  public:
-  // A pipe whose other end nobody has opened is waited for, for some seconds. Errors: cannot be opened, a
+  // Waits some seconds for a writer if the path is a pipe without one. Errors: cannot be opened, a
   // directory, a device, a pipe that is refused.
   explicit InputFile(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
   ~InputFile();

@@ -5,6 +5,8 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include <jerror.h>  // after jpeglib.h
@@ -50,14 +52,17 @@ class JpegDecoder {
     const bool color = info_.num_components == 3;
     info_.out_color_space = color ? JCS_RGB : JCS_GRAYSCALE;
     Image image{info_.image_height, info_.image_width, color ? 3 : 1, {}};
-    const int orientation = exif_orientation(exif_marker());
+    const std::optional<int> exif = exif_orientation(marker("Exif", 6));
+    const auto xmp = marker("http://ns.adobe.com/xap/1.0/", 29);
+    const int orientation =
+        exif ? *exif : xmp_orientation({reinterpret_cast<const char*>(xmp.data()), xmp.size()}).value_or(1);
     if (!read_pixels(image)) fail("damaged JPEG: {}", message_.data());
     return upright(std::move(image), orientation);
   }
 
  private:
   static constexpr int max_scans = 500;  // of a progressive file; encoders write about ten
-  static constexpr int exif_marker_code = JPEG_APP0 + 1;
+  static constexpr int app1 = JPEG_APP0 + 1;
 
   static JpegDecoder& self(j_common_ptr info) { return *static_cast<JpegDecoder*>(info->client_data); }
 
@@ -77,18 +82,19 @@ class JpegDecoder {
     info_.client_data = this;
     info_.progress = &progress_;
     jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file_.data()), file_.size());
-    jpeg_save_markers(&info_, exif_marker_code, 0xffff);
+    jpeg_save_markers(&info_, app1, 0xffff);
     jpeg_read_header(&info_, TRUE);
     return true;
   }
 
-  // The first APP1 that holds EXIF: XMP is kept in others.
-  std::span<const std::byte> exif_marker() const {
-    constexpr std::string_view prefix{"Exif\0\0", 6};
+  // The first APP1 whose name, with the zeros that fill it up to `length`, is that; from its start.
+  std::span<const std::byte> marker(std::string_view name, std::size_t length) const {
+    std::string prefix(name);
+    prefix.resize(length);
     for (jpeg_saved_marker_ptr marker = info_.marker_list; marker != nullptr; marker = marker->next) {
       const auto block = std::as_bytes(std::span(marker->data, marker->data_length));
-      if (marker->marker == exif_marker_code && block.size() >= prefix.size() &&
-          std::memcmp(block.data(), prefix.data(), prefix.size()) == 0)
+      if (marker->marker == app1 && block.size() >= length &&
+          std::memcmp(block.data(), prefix.data(), length) == 0)
         return block;
     }
     return {};

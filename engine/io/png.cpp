@@ -4,6 +4,9 @@
 #include <array>
 #include <csetjmp>
 #include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include <png.h>
 #include <zlib.h>
@@ -21,22 +24,72 @@ std::uint32_t big_endian(std::span<const std::byte, 4> bytes) {
   return value;
 }
 
-// The content of the eXIf chunk, which libpng drops for more reasons than we would; empty if there is none or
-// its checksum is wrong.
-std::span<const std::byte> exif_chunk(std::span<const std::byte> file) {
+std::string inflated(std::string_view compressed) {
+  constexpr uLongf most = 4 << 20;  // of EXIF and XMP
+  std::string text(most, '\0');
+  uLongf size = most;
+  const bool whole = uncompress(reinterpret_cast<Bytef*>(text.data()), &size,
+                                reinterpret_cast<const Bytef*>(compressed.data()),
+                                static_cast<uLong>(compressed.size())) == Z_OK;
+  text.resize(whole ? size : 0);
+  return text;
+}
+
+// The text of a tEXt, zTXt or iTXt chunk with that keyword; none if it has another or is damaged.
+std::optional<std::string> text_of(std::string_view type, std::string_view chunk, std::string_view keyword) {
+  if (!chunk.starts_with(keyword) || chunk.size() <= keyword.size() + 2 || chunk[keyword.size()] != '\0')
+    return std::nullopt;
+  chunk.remove_prefix(keyword.size() + 1);
+  if (type == "tEXt") return std::string(chunk);
+  if (type == "zTXt") return inflated(chunk.substr(1));
+  const bool compressed = chunk[0] != '\0';
+  for (std::size_t start = 2, field = 0; field < 2; ++field) {  // language and translated keyword
+    const std::size_t end = chunk.find('\0', start);
+    if (end == std::string_view::npos) return std::nullopt;
+    chunk.remove_prefix(end + 1);
+    start = 0;
+  }
+  return compressed ? inflated(chunk) : std::string(chunk);
+}
+
+// ImageMagick's form of a block of bytes: an empty line, its name, its length, lines of hexadecimal digits.
+std::string raw_profile(std::string_view text) {
+  std::string bytes;
+  int lines = 0, high = -1;
+  for (const char c : text) {
+    if (c == '\n') ++lines;
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (lines < 3 || digit < 0) continue;
+    if (high >= 0) bytes += static_cast<char>(high << 4 | digit);
+    high = high < 0 ? digit : -1;
+  }
+  return bytes;
+}
+
+// From EXIF, in eXIf or in a text of ImageMagick, else from XMP, as Pillow does. libpng drops eXIf for more reasons
+// than we would. Chunks with a wrong checksum are passed over.
+int orientation_of(std::span<const std::byte> file) {
   constexpr std::size_t signature = 8, frame = 12;  // length, type, checksum
+  std::string exif, profile, xmp;
   file = file.subspan(signature);
   while (file.size() >= frame) {
     const std::size_t length = big_endian(file.first<4>());
     if (file.size() - frame < length) break;
-    if (std::memcmp(&file[4], "eXIf", 4) == 0) {
-      const auto sum = crc32(0, reinterpret_cast<const Bytef*>(&file[4]), static_cast<uInt>(4 + length));
-      return sum == big_endian(file.subspan(8 + length).first<4>()) ? file.subspan(8, length)
-                                                                    : std::span<const std::byte>();
+    const std::string_view type(reinterpret_cast<const char*>(&file[4]), 4),
+        chunk(reinterpret_cast<const char*>(&file[4]) + 4, length);
+    const bool text = type == "tEXt" || type == "zTXt" || type == "iTXt";
+    if ((text || type == "eXIf") &&
+        crc32(0, reinterpret_cast<const Bytef*>(&file[4]), static_cast<uInt>(4 + length)) ==
+            big_endian(file.subspan(8 + length).first<4>())) {
+      if (!text) exif = chunk;
+      if (const auto found = text ? text_of(type, chunk, "Raw profile type exif") : std::nullopt)
+        profile = raw_profile(*found);
+      if (const auto found = text ? text_of(type, chunk, "XML:com.adobe.xmp") : std::nullopt) xmp = *found;
     }
     file = file.subspan(frame + length);
   }
-  return {};
+  const auto found = exif_orientation(std::as_bytes(std::span(exif.empty() ? profile : exif)));
+  return found ? *found : xmp_orientation(xmp).value_or(1);
 }
 
 // libpng reports errors by a call that must not return; the jump goes back to decode(), past C frames only.
@@ -64,7 +117,7 @@ class PngDecoder {
     if (!read_rows(rows.data())) fail("damaged PNG: {}", message_.data());
     if (!read_end() && !truncated_) fail("damaged PNG: {}", message_.data());
     return upright(over_black({height, width, static_cast<std::int64_t>(channels), std::move(samples)}),
-                   exif_orientation(exif_chunk(file_)));
+                   orientation_of(file_));
   }
 
  private:

@@ -1,4 +1,4 @@
-// A data set in words.
+// Descriptions of a data set for messages.
 #pragma once
 
 #include <string>

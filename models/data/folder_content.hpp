@@ -7,7 +7,7 @@
 
 namespace cuelbo {
 
-// Files that systems leave behind and nobody means: .DS_Store, ._x.png, Thumbs.db, __MACOSX, …
+// Files that operating systems leave behind: .DS_Store, ._x.png, Thumbs.db, __MACOSX, …
 bool is_hidden(const std::filesystem::path& path);
 
 // Everything in the folder that is not hidden, sorted by name. Error: it cannot be read, "'folder': …".

@@ -29,7 +29,7 @@ std::unique_ptr<Dataset> load_idx(const std::string& name, const std::filesystem
 bool holds_idx_files(const std::filesystem::path& folder);
 
 // Images in an .npy or .npz, also from a pipe or standard input, "-". In an .npz they are the only array, or the one
-// called `images` or as people call it (models/data/array_names.hpp); `factors` or `latents_classes` (n, K), or labels
+// with a usual name (models/data/array_names.hpp); `factors` or `latents_classes` (n, K), or labels
 // such as `y_train`, are its factors, and `x_test` with `y_test` its test split.
 std::unique_ptr<Dataset> load_npy(const std::filesystem::path& path, const FileOptions& options = {});
 

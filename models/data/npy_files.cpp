@@ -1,6 +1,7 @@
 // Images from .npy and .npz.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "engine/error.hpp"
 #include "engine/io/npy.hpp"
@@ -116,6 +117,12 @@ class NpzImages {
            (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1));
   }
 
+  // The published dSprites, whose metadata, a pickle, names the factors.
+  bool is_dsprites(const Array& factors) const {
+    return images_->name == "imgs" && find("latents_values") != nullptr &&
+           find("latents_classes") != nullptr && factors.rank() == 2 && factors.shape[1] == 6;
+  }
+
   bool read_factors(LabelledImages& found) {
     for (const char* name : {"factors", "latents_classes"}) {
       const Member* member = find(name);
@@ -127,6 +134,9 @@ class NpzImages {
       if (const Member* names = find("factor_names"); names != nullptr && archive_.is_text(names->name)) {
         found.factor_names = archive_.read_text(names->name);
         used_.push_back(names);
+      } else if (is_dsprites(found.factors)) {
+        found.factor_names = {"color", "shape", "scale", "orientation", "posX", "posY"};
+        found.labels = {{}, {"square", "ellipse", "heart"}};
       }
       return true;
     }
@@ -205,16 +215,17 @@ class NpzImages {
     found.labels.resize(std::min(width, found.factor_names.size()));
     for (std::size_t k = 0; k < found.labels.size(); ++k) {
       const Member* member = find(found.factor_names[k] + "_labels");
-      if (member == nullptr || !archive_.is_text(member->name)) continue;
+      if (member != nullptr && !archive_.is_text(member->name)) member = nullptr;
+      auto labels = member != nullptr ? archive_.read_text(member->name) : std::exchange(found.labels[k], {});
+      if (labels.empty()) continue;
       std::int64_t highest = 0;
       for (std::size_t i = k; i < values.size(); i += width) highest = std::max(highest, values[i]);
-      auto labels = archive_.read_text(member->name);
       if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size() ||
           std::ssize(labels) <= highest)
         continue;
       labels.resize(static_cast<std::size_t>(highest) + 1);
       found.labels[k] = std::move(labels);
-      used_.push_back(member);
+      if (member != nullptr) used_.push_back(member);
     }
   }
 

@@ -36,7 +36,10 @@ const std::string& needed_path(const DataConfig& config) {
 FileOptions file_options(const DataConfig& config) {
   return {.array = config.array,
           .transpose = config.transpose,
-          .pixels = {.scale = config.scale, .scale_of = config.scale_of, .layout = config.layout}};
+          .pixels = {.scale = config.scale,
+                     .scale_of = config.scale_of,
+                     .layout = config.layout,
+                     .shape = config.shape}};
 }
 
 std::shared_ptr<const Dataset> open_fashion_mnist(const DataConfig& config) {

@@ -21,12 +21,13 @@ struct DataConfig {
   double validation_fraction = 0.05;
   double test_fraction = 0.05;
   Binarize binarize = Binarize::none;
-  std::optional<double> scale = std::nullopt;  // as PixelOptions
-  Layout layout = Layout::automatic;           // of npy and idx
-  ScaleOf scale_of = ScaleOf::any;             // not a key: of images that are not the run's own
+  std::optional<double> scale = std::nullopt;      // as PixelOptions
+  Layout layout = Layout::automatic;               // of npy and idx
+  ScaleOf scale_of = ScaleOf::any;                 // not a key: of images that are not the run's own
+  std::optional<ImageShape> shape = std::nullopt;  // not a key: that the model takes
 };
 
-// The images exactly as a model sees them: scaled, selected, binarized. `seed` is that of the run, for what is drawn.
+// The images exactly as a model sees them: scaled, selected, binarized. The run's `seed` fixes what is drawn at random.
 // UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the files hold.
 std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed = 1);
 

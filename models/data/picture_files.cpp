@@ -26,10 +26,15 @@ constexpr std::array<std::string_view, 9> other_extensions{".bmp", ".gif", ".tif
 
 enum class Part { none, train, test, validation, prediction };
 
-// Which part of the data a folder has, by its name: train, test_set, seg_pred, …
-Part part_of(std::string name) {
+std::string lower(std::string name) {
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+// Which part of the data a folder has, by its name: train, test_set, seg_pred, …
+Part part_of(const std::string& folder) {
+  std::string name = lower(folder);
   if (name == "seg_pred") return Part::prediction;
   if (name.starts_with("seg_")) name.erase(0, 4);
   if (name.ends_with("set") && name.size() > 3) name.erase(name.size() - 3);
@@ -74,19 +79,30 @@ bool is_made_by_run(const fs::path& entry) {
 }
 
 // Notes what would be missed: pictures of other formats, "4 .webp", and a folder such as test without pictures.
-Folder scan(const fs::path& path, std::vector<std::string>& notes, int depth = 8) {
+// `above` are the folders that lead to this one, without links: one that leads back to them is not followed.
+Folder scan(const fs::path& path, std::vector<std::string>& notes, std::vector<fs::path> above = {}) {
+  constexpr std::size_t deepest = 8;
   Folder folder{.path = path, .pictures = {}, .folders = {}};
+  std::error_code unknown;
+  above.push_back(fs::canonical(path, unknown));
   std::map<std::string, int> others;
   for (const fs::path& entry : readable_entries(path, notes)) {
     std::error_code error;
     const std::string extension = lower_extension(entry);
     if (fs::is_directory(entry, error)) {
-      if (depth == 0) continue;
+      if (std::ranges::find(above, fs::canonical(entry, error)) != above.end()) {
+        notes.push_back(fmt::format("skips '{}': it leads back to a folder around it", entry.string()));
+        continue;
+      }
+      if (above.size() > deepest) {
+        notes.push_back(fmt::format("skips '{}': it is {} folders deep", entry.string(), above.size()));
+        continue;
+      }
       if (is_made_by_run(entry)) {
         notes.push_back(fmt::format("skips '{}': `cuelbo report` made it", entry.string()));
         continue;
       }
-      Folder inner = scan(entry, notes, depth - 1);
+      Folder inner = scan(entry, notes, above);
       if (!inner.empty())
         folder.folders.push_back(std::move(inner));
       else if (part_of(inner.name()) != Part::none)
@@ -114,6 +130,25 @@ struct Listing {
   std::vector<std::string> classes;  // of each picture, or none
 };
 
+// Beside a folder called images, others hold masks, labels or previews and no second class.
+void refuse_images_beside_others(const Folder& folder) {
+  if (folder.folders.size() < 2) return;
+  std::vector<std::string> others;
+  std::string images;
+  for (const Folder& inner : folder.folders) {
+    const std::string name = lower(inner.name());
+    if (name == "images" || name == "imgs")
+      images = inner.name();
+    else
+      others.push_back(inner.name());
+  }
+  if (!images.empty() && !others.empty())
+    fail(
+        "'{}' holds a folder '{}', but also pictures in {}: name one of them by data.path, or rename '{}' if "
+        "it is a class",
+        folder.path.string(), images, fmt::join(others, ", "), images);
+}
+
 // The pictures of the folder itself, else those below the folders in it: one class each.
 Listing list_pictures(const Folder& folder, std::vector<std::string>& notes) {
   Listing list{.pictures = folder.pictures, .classes = {}};
@@ -125,6 +160,7 @@ Listing list_pictures(const Folder& folder, std::vector<std::string>& notes) {
                                   folder.path.string(), fmt::join(ignored, ", ")));
     return list;
   }
+  refuse_images_beside_others(folder);
   for (const Folder& inner : folder.folders) {
     add_pictures_below(inner, list.pictures);
     list.classes.resize(list.pictures.size(), inner.name());
@@ -169,9 +205,12 @@ struct SplitFolders {
   }
 };
 
-// Collects pictures of one size; RGB as soon as one of them is.
+// Collects pictures of one size; RGB as soon as one of them is, or if the model takes RGB.
 class PictureArray {
  public:
+  explicit PictureArray(const std::optional<ImageShape>& model)
+      : model_is_rgb_(model && model->channels == 3) {}
+
   void add(const fs::path& path) {
     const Image image = read_image(path);
     if (count_ == 0) {
@@ -182,11 +221,11 @@ class PictureArray {
     if (image.height != height_ || image.width != width_)
       fail("{}: {}x{} pixels, but '{}' has {}x{}; all must be equal", input_name(path), image.width,
            image.height, first_.filename().string(), width_, height_);
+    if (image.channels == 3 && !is_rgb()) data_ = rgb(data_);
     ++(image.channels == 1 ? grey_ : color_);
-    if (image.channels == 3 && grey_ == count_) data_ = rgb(data_);
     const auto pixels = std::as_bytes(std::span(image.pixels));
     check_fits_in_memory(data_.size() + 3 * pixels.size());
-    if (image.channels == 1 && color_ > 0) {
+    if (image.channels == 1 && is_rgb()) {
       const auto wide = rgb(pixels);
       data_.insert(data_.end(), wide.begin(), wide.end());
     } else {
@@ -197,14 +236,18 @@ class PictureArray {
 
   LabelledImages take() {
     LabelledImages found;
-    found.images = {Dtype::u8, {count_, height_, width_, color_ > 0 ? 3 : 1}, std::move(data_)};
-    if (grey_ > 0 && color_ > 0)
+    found.images = {Dtype::u8, {count_, height_, width_, is_rgb() ? 3 : 1}, std::move(data_)};
+    if (grey_ > 0 && color_ == 0 && model_is_rgb_)
+      found.notes.emplace_back("grey pictures become RGB, which the model takes");
+    else if (grey_ > 0 && color_ > 0)
       found.notes.push_back(
           fmt::format("{} of the pictures are RGB and {} grey; the grey ones become RGB", color_, grey_));
     return found;
   }
 
  private:
+  bool is_rgb() const { return color_ > 0 || model_is_rgb_; }
+
   static std::vector<std::byte> rgb(std::span<const std::byte> grey) {
     std::vector<std::byte> pixels;
     pixels.reserve(3 * grey.size());
@@ -212,6 +255,7 @@ class PictureArray {
     return pixels;
   }
 
+  bool model_is_rgb_;
   std::int64_t count_ = 0, height_ = 0, width_ = 0, grey_ = 0, color_ = 0;
   fs::path first_;
   std::vector<std::byte> data_;
@@ -222,7 +266,7 @@ const Folder* only_folder(const Folder& folder) {
   return folder.pictures.empty() && folder.folders.size() == 1 ? folder.folders.data() : nullptr;
 }
 
-// A folder with nothing but one folder stands for that one.
+// Follows folders that hold nothing but one folder.
 const Folder& descend(const Folder& start, std::vector<std::string>& notes) {
   const Folder* folder = &start;
   while (const Folder* inner = only_folder(*folder)) folder = inner;
@@ -230,7 +274,7 @@ const Folder& descend(const Folder& start, std::vector<std::string>& notes) {
   return *folder;
 }
 
-// Whether a folder's name tells no class: images, img, seg_train. Two letters may be a class: "x", "tr".
+// Whether a folder's name cannot be a class: images, img, seg_train. Names of one or two letters can: "x", "tr".
 bool is_no_class(const std::string& name) {
   const auto parsed = parse_array_name(name);
   return name.size() > 2 &&
@@ -245,6 +289,9 @@ const Folder& descend_in_part(const Folder& part) {
     folder = inner;
   return *folder;
 }
+
+// Of pictures without one, where others have one.
+constexpr std::string_view no_class = "(none)";
 
 std::string class_note(const std::vector<std::string>& names) {
   constexpr std::size_t most = 6;
@@ -269,20 +316,21 @@ Listing list_split(const SplitFolders& split, const Folder& folder, std::int64_t
     return list;
   }
   const Folder& test = descend_in_part(*split.test);
-  const Listing more = list_pictures(test, notes);
+  Listing more = list_pictures(test, notes);
   notes.push_back(fmt::format("trains on '{}', tests on '{}'", train.path.string(), test.path.string()));
   test_size = std::ssize(more.pictures);
-  if (list.classes.empty() != more.classes.empty())
-    notes.emplace_back("only one of the training and the test images has classes; they are not used");
-  if (list.classes.empty() || more.classes.empty())
-    list.classes.clear();
-  else
-    list.classes.insert(list.classes.end(), more.classes.begin(), more.classes.end());
+  if (list.classes.empty() != more.classes.empty()) {
+    notes.push_back(fmt::format("the {} images have no classes: theirs is called '{}'",
+                                list.classes.empty() ? "training" : "test", no_class));
+    list.classes.resize(list.pictures.size(), std::string(no_class));
+    more.classes.resize(more.pictures.size(), std::string(no_class));
+  }
+  list.classes.insert(list.classes.end(), more.classes.begin(), more.classes.end());
   list.pictures.insert(list.pictures.end(), more.pictures.begin(), more.pictures.end());
   return list;
 }
 
-LabelledImages read_pictures(const fs::path& path) {
+LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShape>& model) {
   std::vector<std::string> notes;
   const Folder root = scan(path, notes);
   if (root.empty())
@@ -294,7 +342,7 @@ LabelledImages read_pictures(const fs::path& path) {
   const Listing list =
       split.is_split() ? list_split(split, folder, test_size, notes) : list_pictures(folder, notes);
 
-  PictureArray pictures;
+  PictureArray pictures(model);
   for (const fs::path& file : list.pictures) pictures.add(file);
   LabelledImages found = pictures.take();
   found.test_size = test_size;
@@ -319,9 +367,9 @@ std::unique_ptr<Dataset> load_pictures(const fs::path& path, const FileOptions& 
   std::error_code error;
   LabelledImages found;
   if (fs::is_directory(path, error)) {
-    found = read_pictures(path);
+    found = read_pictures(path, options.pixels.shape);
   } else {
-    PictureArray single;
+    PictureArray single(options.pixels.shape);
     single.add(path);
     found = single.take();
   }

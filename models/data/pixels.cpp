@@ -18,25 +18,33 @@ struct Reordering {
   const char* numpy;
 };
 
+// Few channels in front of a larger image, or square images only if the channels are in front. A last axis of up to
+// `widest_color` is taken for channels, and so is one behind square images.
+bool looks_like_channels_first(std::int64_t second, std::int64_t third, std::int64_t last) {
+  if (second == third) return false;
+  if (third == last && second < third) return true;
+  return last > widest_color && (is_color(second) || second < std::min(third, last) || third == last);
+}
+
 std::optional<Reordering> other_order(const Shape& s) {
+  const bool square_in_front =
+      s[0] == s[1] && s[0] > widest_color;  // more likely one image than n images of n rows
   if (s.size() == 3) {
-    if (s[0] > widest_color && s[0] == s[1] && s[2] > widest_color * s[1])
-      return {{"(H, W, n)", "numpy.moveaxis(images, 2, 0)"}};
-    if ((s[2] == 3 || s[2] == 4) && s[1] > widest_color)
+    const bool color = s[2] == 3 || s[2] == 4;
+    if ((color && s[1] > widest_color) || (square_in_front && s[2] <= widest_color))
       return {{"one image (H, W, C)", "images[numpy.newaxis]"}};
+    if (square_in_front && s[2] != s[1]) return {{"(H, W, n)", "numpy.moveaxis(images, 2, 0)"}};
     return std::nullopt;
   }
-  const bool one_image_each_way = s[2] == s[3] && s[1] < s[2] && s[3] > widest_color;
-  if ((is_color(s[1]) && !is_color(s[3])) || one_image_each_way)
-    return {{"(n, C, H, W)", "images.transpose(0, 2, 3, 1)"}};
-  if (is_color(s[2]) && !is_color(s[3]) && (s[0] == s[1] || s[2] != 1))
+  if (looks_like_channels_first(s[1], s[2], s[3])) return {{"(n, C, H, W)", "images.transpose(0, 2, 3, 1)"}};
+  if (is_color(s[2]) && (square_in_front || (!is_color(s[3]) && s[2] != 1 && s[1] > widest_color)))
     return {{"(H, W, C, n)", "numpy.moveaxis(images, 3, 0)"}};
   return std::nullopt;
 }
 
-void check_layout(const Shape& shape) {
+void check_layout(const Shape& shape, const std::optional<ImageShape>& model) {
   const auto order = other_order(shape);
-  if (!order) return;
+  if (!order || model == ImageShape{shape[1], shape[2], shape.size() == 4 ? shape[3] : 1}) return;
   const bool channels_first = std::string_view(order->looks_like) == "(n, C, H, W)";
   fail("images have shape {}, which looks like {}: save {}{}, or set data.layout = \"nhwc\" if it is {}",
        shape_text(shape), order->looks_like, order->numpy,
@@ -58,7 +66,7 @@ Array channels_last(const Array& from) {
   return to;
 }
 
-Array in_order(Array images, Layout layout) {
+Array in_order(Array images, const PixelOptions& options) {
   const auto& s = images.shape;
   if (images.rank() == 2)
     if (const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(s[1]))));
@@ -68,10 +76,10 @@ Array in_order(Array images, Layout layout) {
   if (images.rank() != 3 && images.rank() != 4)
     fail("images have shape {}; (n, H, W) or (n, H, W, C) is needed", shape_text(s));
   if (element_count(s, images.dtype) == 0) fail("there are no images: the shape is {}", shape_text(s));
-  if (layout == Layout::automatic) check_layout(s);
+  if (options.layout == Layout::automatic) check_layout(s, options.shape);
   if (images.rank() == 3)
     images.shape = Shape{s[0], s[1], s[2], 1};
-  else if (layout == Layout::nchw)
+  else if (options.layout == Layout::nchw)
     return channels_last(images);
   return images;
 }
@@ -133,7 +141,7 @@ ScaleOf scale_of(Dtype stored) {
 }
 
 Pixels make_pixels(Array given, const PixelOptions& options) {
-  Pixels pixels{.images = in_order(std::move(given), options.layout)};
+  Pixels pixels{.images = in_order(std::move(given), options)};
   Array& images = pixels.images;
   pixels.stored = images.dtype;
   const bool stated =

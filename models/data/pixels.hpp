@@ -18,6 +18,12 @@ enum class Layout {
 enum class ScaleOf { any, integers, floats, booleans };
 ScaleOf scale_of(Dtype stored);
 
+struct ImageShape {
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t size() const { return height * width * channels; }
+  bool operator==(const ImageShape&) const = default;
+};
+
 struct PixelOptions {
   // The stored value that becomes 1. None: 255 for uint8, or 1 if it holds only 0 and 1 (a mask); 1 for bool and
   // floats, which must lie in [0, 1]; an error for other integers.
@@ -26,6 +32,8 @@ struct PixelOptions {
   // error: one image alone would tell something else than a file of them.
   ScaleOf scale_of = ScaleOf::any;
   Layout layout = Layout::automatic;
+  // Of the images that a model takes: whatever has it is in order. Grey pictures for a model on RGB become RGB.
+  std::optional<ImageShape> shape;
 };
 
 struct Pixels {

@@ -11,7 +11,7 @@ namespace cuelbo {
 
 enum class DataStream : std::uint32_t { split = 1, shuffle = 2, binarize = 3, evaluation = 4 };
 
-// A key of its own for each stream of a seed, unlike that of the noise which kernels make from the same seed.
+// A separate key for each stream of a seed, different from the noise that kernels make from the same seed.
 constexpr kernels::PhiloxKey stream_key(std::uint64_t seed, DataStream stream) {
   const auto words = kernels::philox4x32_10({static_cast<std::uint32_t>(stream), 0x64617461, 0, 0},
                                             kernels::philox_key(seed));

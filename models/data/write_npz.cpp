@@ -38,7 +38,6 @@ void add_factors(NpzWriter& writer, const Dataset& dataset) {
   Array factors = make_array(Dtype::i64, {dataset.size(), width});
   dataset.gather_factors(items, factors.as<std::int64_t>().data());
   writer.add("factors", std::move(factors));
-  if (!dataset.info().scale) return;  // the file of a rendered data set does not change
   std::vector<std::string> names;
   for (const Factor& factor : dataset.factors()) {
     names.push_back(factor.name);

@@ -4,6 +4,7 @@
 
 #include "engine/io/atomic_file.hpp"
 #include "tests/models/tiny_run.hpp"
+#include "tests/support/another_user.hpp"
 #include "tests/support/error_checks.hpp"
 #include "tests/support/full_disk.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -134,6 +135,44 @@ TEST(RunDirectory, SaysWhatIsMissing) {
   write_file(directory / "config.toml", to_toml(load_config("hfvae-dsprites")));
   EXPECT_TRUE(
       fails_with([&] { load_model(RunDirectory::open(directory.path()), {}); }, "holds no checkpoint yet"));
+}
+
+TEST_F(RunOnDisk, NamesTheRunForAPathInOrAroundIt) {
+  const std::string hint = "; did you mean the run '" + path_ + "'?";
+  for (const std::string inside :
+       {"checkpoint", "checkpoint/", "config.toml", "log.jsonl", "nothing", "checkpoint/best.safetensors"})
+    EXPECT_TRUE(fails_with([&] { RunDirectory::open(path_ + "/" + inside); }, hint)) << inside;
+  EXPECT_TRUE(
+      fails_with([&] { RunDirectory::open(path_ + "/config.toml"); }, "is not a run directory but a file;"));
+  EXPECT_TRUE(fails_with([&] { RunDirectory::open(directory_.path()); }, "it holds no config.toml" + hint));
+  EXPECT_EQ(run_nearby("/nowhere/at/all"), "");
+}
+
+TEST_F(RunOnDisk, SaysThatItMayNotBeRead) {
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms::all);
+  std::filesystem::permissions(path_, std::filesystem::perms::none);
+  std::error_code error;
+  bool reachable = false, refused = false, refused_inside = false;
+  const bool possible = test::as_another_user([&] {
+    reachable = std::filesystem::exists(path_, error);
+    refused = fails_with([&] { run(); }, "cannot read '" + path_ + "/config.toml': Permission denied");
+    refused_inside = fails_with([&] { RunDirectory::open(path_ + "/x"); }, "/x': Permission denied");
+  });
+  std::filesystem::permissions(path_, std::filesystem::perms::all);
+  if (!possible || !reachable) GTEST_SKIP() << "no other user can reach the temporary directory";
+  EXPECT_TRUE(refused);
+  EXPECT_TRUE(refused_inside);
+}
+
+TEST_F(RunOnDisk, WithoutValidationThereIsNoBest) {
+  RunDirectory resumed = RunDirectory::resume(path_);
+  const LoadedModel newest = load_model(resumed, {.name = "cpu", .threads = 1});
+  CheckpointInfo info = resumed.load_checkpoint(Which::newest).info;
+  resumed.save_checkpoint(*newest.parameters, info, false);
+  EXPECT_EQ(resumed.checkpoint_file(Which::best), "checkpoint/best.safetensors");
+  info.state = {.step = info.state.step};
+  resumed.save_checkpoint(*newest.parameters, info, false);
+  EXPECT_EQ(resumed.checkpoint_file(Which::best), "checkpoint/step-00000012.safetensors");
 }
 
 TEST(RunDirectory, NeedsAPlaceToWrite) {

@@ -230,6 +230,9 @@ TEST_F(Commands, DataWritesASelectionOfDsprites) {
   const std::int64_t count = 40 * 4 * 32;  // posX of 0, 1/31, 2/31, 3/31
   EXPECT_THAT(file.header("images").shape, ElementsAre(count, 64, 64));
   EXPECT_THAT(file.header("factors").shape, ElementsAre(count, 5));
+  EXPECT_THAT(file.read_text("factor_names"), ElementsAre("shape", "scale", "orientation", "posX", "posY"));
+  EXPECT_THAT(run({"data", "hearts.npz", "--describe"}).out,
+              HasSubstr("shape: square (0), ellipse (0), heart (5120)"));
   EXPECT_TRUE(succeeds(run({"train", "vae-mnist", "--set", "data.name=npy", "--set", "data.path=hearts.npz",
                             "--set", "data.test_fraction=0.1", "--steps", "1", "--output", "hearts"})));
 }

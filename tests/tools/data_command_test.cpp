@@ -133,6 +133,14 @@ TEST_F(DataCommand, TrainRefusesAPipe) {
     EXPECT_TRUE(fails(outcome, 2, "data.path is a pipe; a run needs a file it can read again")) << pipe;
     EXPECT_FALSE(std::filesystem::exists(path("run")));
   }
+  for (const char* stream : {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}) {
+    const Outcome outcome = cuelbo_in_shell(
+        "\"$0\" \"$@\" < images.npy",
+        {"train", "tiny.toml", "--output", "run", "--set", fmt::format("data.path={}", stream)}, path(""));
+    EXPECT_TRUE(
+        fails(outcome, 2, fmt::format("data.path is '{}', which only this process has open", stream)));
+    EXPECT_FALSE(std::filesystem::exists(path("run")));
+  }
 }
 
 TEST_F(DataCommand, APictureOnStandardInputNeedsTheNameOfItsFormat) {

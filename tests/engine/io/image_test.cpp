@@ -72,20 +72,79 @@ TEST(Image, EveryPictureIsWhatPillowSees) {
   EXPECT_EQ(pixel, pixels.size());
 }
 
-// A grey PNG of 2x3 pixels 0 to 5 with an eXIf chunk; `damage` changes its block.
-Image with_exif(const std::function<void(std::string&)>& damage) {
-  std::string block{"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26};
-  damage(block);
+// A grey PNG of 2x3 pixels 0 to 5 with these chunks, type and content.
+Image with_chunks(const std::vector<std::pair<std::string, std::string>>& chunks) {
   auto file = encode_png({2, 3, 1, {0, 1, 2, 3, 4, 5}});
-  std::string chunk(4, '\0');
-  chunk[3] = static_cast<char>(block.size());
-  chunk += "eXIf" + block;
-  const auto sum =
-      crc32(0, reinterpret_cast<const Bytef*>(chunk.data()) + 4, static_cast<uInt>(chunk.size() - 4));
-  for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(sum >> shift);
-  const auto bytes = std::as_bytes(std::span(chunk));
+  std::string all;
+  for (const auto& [type, content] : chunks) {
+    const std::string chunk = type + content;
+    for (int shift = 24; shift >= 0; shift -= 8) all += static_cast<char>(content.size() >> shift);
+    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(chunk.data()), static_cast<uInt>(chunk.size()));
+    all += chunk;
+    for (int shift = 24; shift >= 0; shift -= 8) all += static_cast<char>(sum >> shift);
+  }
+  const auto bytes = std::as_bytes(std::span(all));
   file.insert(file.begin() + 33, bytes.begin(), bytes.end());  // behind IHDR
   return decode_image(file);
+}
+
+std::string exif_block(int orientation) {
+  std::string block{"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 26};
+  block[19] = static_cast<char>(orientation);
+  return block;
+}
+
+// With an eXIf chunk; `damage` changes its block.
+Image with_exif(const std::function<void(std::string&)>& damage) {
+  std::string block = exif_block(6);
+  damage(block);
+  return with_chunks({{"eXIf", block}});
+}
+
+std::string deflated(const std::string& text) {
+  std::string bytes(compressBound(text.size()), '\0');
+  uLongf size = bytes.size();
+  EXPECT_EQ(compress(reinterpret_cast<Bytef*>(bytes.data()), &size,
+                     reinterpret_cast<const Bytef*>(text.data()), text.size()),
+            Z_OK);
+  bytes.resize(size);
+  return bytes;
+}
+
+// ImageMagick keeps EXIF as text, and XMP counts where EXIF does not say: as Pillow reads them.
+TEST(Exif, OrientationFromTextAndXmp) {
+  const Image turned{3, 2, 1, {3, 0, 4, 1, 5, 2}}, stored{2, 3, 1, {0, 1, 2, 3, 4, 5}};
+  using namespace std::string_literals;
+  std::string hex = "\nexif\n      32\n";
+  for (const char c : "Exif\0\0"s + exif_block(6))
+    hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  hex.insert(40, "\n");
+  const std::string raw = "Raw profile type exif\0"s, xmp = "XML:com.adobe.xmp\0"s,
+                    six = "<rdf:Description tiff:Orientation=\"6\"/>",
+                    element = "<tiff:Orientation>6</tiff:Orientation>";
+  EXPECT_EQ(with_chunks({{"tEXt", raw + hex + "\n"}}), turned);
+  EXPECT_EQ(with_chunks({{"zTXt", raw + "\0"s + deflated(hex)}}), turned);
+  EXPECT_EQ(with_chunks({{"iTXt", xmp + "\0\0\0\0"s + six}}), turned);
+  EXPECT_EQ(with_chunks({{"iTXt", xmp + "\1\0en\0key\0"s + deflated(element)}}), turned);
+  EXPECT_EQ(with_chunks({{"iTXt", xmp + "\0\0\0\0"s + six}, {"eXIf", exif_block(1)}}), stored);
+  EXPECT_EQ(with_chunks({{"tEXt", raw + hex}, {"eXIf", exif_block(1)}}), stored);
+  for (const std::pair<std::string, std::string>& harmless : {std::pair{"tEXt"s, raw + "\nexif\n32\nxyz"},
+                                                              {"tEXt", "Comment\0"s + six},
+                                                              {"tEXt", raw},
+                                                              {"zTXt", raw + "\0"s + hex},
+                                                              {"zTXt", raw},
+                                                              {"iTXt", xmp + "\0\0"s + six},
+                                                              {"iTXt", xmp + "\0\0\0\0tiff:Orientation=\""s},
+                                                              {"iTXt", xmp + "\0\0\0\0tiff:Orientation>9"s}})
+    EXPECT_EQ(with_chunks({harmless}), stored) << harmless.second;
+  // The same in APP1 of a JPEG, behind SOI.
+  auto jpeg = read_file(fixture("grey.jpg"));
+  const std::string app1 = "http://ns.adobe.com/xap/1.0/\0"s + six;
+  const std::string marker = "\xff\xe1\0"s + static_cast<char>(app1.size() + 2) + app1;
+  const auto bytes = std::as_bytes(std::span(marker));
+  const Image upright_one = upright(decode_image(jpeg), 6);
+  jpeg.insert(jpeg.begin() + 2, bytes.begin(), bytes.end());
+  EXPECT_EQ(decode_image(jpeg), upright_one);
 }
 
 TEST(Exif, WhatIsDamagedIsIgnored) {

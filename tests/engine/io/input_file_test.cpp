@@ -139,5 +139,30 @@ TEST(InputFile, ReadsStandardInput) {
   close(saved);
 }
 
+TEST(InputFile, KnowsPathsThatLeadThroughADescriptor) {
+  const test::TemporaryDirectory directory;
+  write_file(directory / "a.npy", "x");
+  const int file = open((directory / "a.npy").c_str(), O_RDONLY),
+            folder = open(directory.path().c_str(), O_RDONLY);
+  ASSERT_GE(file, 0);
+  std::filesystem::create_symlink(fmt::format("/dev/fd/{}", file), directory / "link");
+  std::filesystem::create_symlink("link", directory / "second");
+  std::filesystem::create_symlink("a.npy", directory / "plain");
+  std::filesystem::create_symlink("loop", directory / "loop");
+  for (const std::string& path :
+       {std::string("/dev/stdin"), std::string("/dev/fd/0"), std::string("/proc/self/fd/0"),
+        std::string("/proc/thread-self/fd/0"), fmt::format("/proc/{}/fd/{}", getpid(), file),
+        fmt::format("/dev/../dev/fd/{}", file), fmt::format("/dev/fd/{}/a.npy", folder),
+        std::string(directory / "link"), std::string(directory / "second")})
+    EXPECT_TRUE(names_descriptor(path)) << path;
+  for (const std::string& path :
+       {std::string("-"), std::string(""), std::string("a.npy"), std::string("/proc/self/exe"),
+        std::string(directory / "a.npy"), std::string(directory / "plain"), std::string(directory / "loop"),
+        std::string(directory / "missing/a")})
+    EXPECT_FALSE(names_descriptor(path)) << path;
+  close(file);
+  close(folder);
+}
+
 }  // namespace
 }  // namespace cuelbo

@@ -172,6 +172,22 @@ TEST_F(NpzFiles, LabelsOfTheValuesOfAFactor) {
   EXPECT_EQ(class_labels({"dog", "cat", "dog"}), Names{});                // one for each image
 }
 
+TEST_F(NpzFiles, DspritesHasTheNamesOfItsMetadata) {
+  const Array factors =
+      make_array<std::int64_t>({2, 6}, std::vector<std::int64_t>{0, 0, 1, 2, 3, 4, 0, 2, 5, 39, 31, 31});
+  const std::map<std::string, Array> file{
+      {"imgs", images(2)}, {"latents_classes", factors}, {"latents_values", make_array(Dtype::f64, {2, 6})}};
+  const auto dataset = open(file);
+  ASSERT_EQ(dataset->factors().size(), 6U);
+  std::string names;
+  for (const Factor& factor : dataset->factors()) names += factor.name + " ";
+  EXPECT_EQ(names, "color shape scale orientation posX posY ");
+  EXPECT_EQ(dataset->factors()[1].labels, (std::vector<std::string>{"square", "ellipse", "heart"}));
+  EXPECT_EQ(all_factors(*dataset)[7], 2);
+  // Other latents keep their numbers.
+  EXPECT_EQ(open({{"imgs", images(2)}, {"latents_classes", factors}})->factors()[1].name, "factor1");
+}
+
 TEST_F(NpzFiles, AnArrayIsChosen) {
   const std::map<std::string, Array> two{{"left", images(2)}, {"right", images(3)}};
   EXPECT_TRUE(refused(two,

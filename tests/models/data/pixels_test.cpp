@@ -36,7 +36,7 @@ Array row(const std::vector<T>& elements) {
   return make_array(Shape{1, 1, static_cast<std::int64_t>(elements.size())}, elements);
 }
 
-TEST(Layout, WhatLooksLikeAnotherOrderIsRefusedWithTheLineThatMendsIt) {
+TEST(Layout, AShapeThatLooksLikeAnotherOrderIsRefusedWithTheFix) {
   const auto refused = [](const Shape& shape, const std::string& line) {
     return fails_with([&] { pixels_of(shape); }, line);
   };
@@ -44,12 +44,24 @@ TEST(Layout, WhatLooksLikeAnotherOrderIsRefusedWithTheLineThatMendsIt) {
       refused({60, 3, 16, 16},
               "images have shape (60, 3, 16, 16), which looks like (n, C, H, W): save "
               "images.transpose(0, 2, 3, 1) or set data.layout = \"nchw\", or set data.layout = \"nhwc\""));
-  for (const std::int64_t channels : {1, 3, 4})
-    EXPECT_TRUE(refused({60, channels, 28, 20}, "images.transpose(0, 2, 3, 1)")) << channels;
-  EXPECT_TRUE(refused({60, 13, 64, 64}, "images.transpose(0, 2, 3, 1)"));
-  EXPECT_TRUE(refused({32, 32, 3, 500}, "looks like (H, W, C, n): save numpy.moveaxis(images, 3, 0)"));
-  EXPECT_TRUE(refused({28, 28, 6000}, "looks like (H, W, n): save numpy.moveaxis(images, 2, 0)"));
-  EXPECT_TRUE(refused({64, 64, 3}, "looks like one image (H, W, C): save images[numpy.newaxis]"));
+  const std::vector<Shape> channels_first{
+      {60, 1, 28, 28}, {60, 3, 28, 20}, {60, 4, 28, 20}, {60, 13, 64, 64}, {100, 2, 20, 30}, {100, 2, 30, 20},
+      {100, 5, 8, 6},  {1, 3, 64, 48},  {1, 7, 64, 48},  {60, 64, 16, 16}, {60, 3, 4, 4},    {60, 1, 3, 3},
+      {60, 1, 2, 2},   {60, 1, 28, 5},  {60, 3, 1, 16},  {60, 3, 3000, 5}};
+  for (const Shape& shape : channels_first)
+    EXPECT_TRUE(refused(shape, "looks like (n, C, H, W): save images.transpose(0, 2, 3, 1)"))
+        << shape_text(shape);
+  const std::vector<Shape> items_last{{32, 32, 3, 500}, {28, 28, 1, 500}, {48, 32, 3, 500},
+                                      {32, 32, 3, 3},   {28, 28, 1, 1},   {32, 32, 4, 2}};
+  for (const Shape& shape : items_last)
+    EXPECT_TRUE(refused(shape, "looks like (H, W, C, n): save numpy.moveaxis(images, 3, 0)"))
+        << shape_text(shape);
+  for (const Shape& shape : {Shape{28, 28, 6000}, {28, 28, 100}, {28, 28, 29}, {28, 28, 10}, {5, 5, 6}})
+    EXPECT_TRUE(refused(shape, "looks like (H, W, n): save numpy.moveaxis(images, 2, 0)"))
+        << shape_text(shape);
+  for (const Shape& shape : {Shape{64, 64, 3}, {64, 48, 3}, {48, 64, 4}, {28, 28, 1}, {28, 28, 2}})
+    EXPECT_TRUE(refused(shape, "looks like one image (H, W, C): save images[numpy.newaxis]"))
+        << shape_text(shape);
   EXPECT_TRUE(refused({60, 784}, "(n, H, W) or (n, H, W, C) is needed: save images.reshape(-1, 28, 28)"));
 }
 
@@ -57,15 +69,45 @@ TEST(Layout, WhatIsInOrderIsTaken) {
   for (const Shape& shape : {Shape{60, 16, 16, 3},
                              {60, 16, 16, 1},
                              {60, 16, 16, 4},
-                             {60, 3, 16, 3},
+                             {60, 20, 30, 2},
+                             {60, 3, 16, 3},    // three rows of RGB
+                             {60, 1, 100, 2},   // series of complex numbers
+                             {60, 128, 1, 16},  // series of many channels
                              {60, 16, 16, 13},
-                             {60, 128, 1, 16},
+                             {60, 25, 20, 30},  // more channels than rows
+                             {60, 4, 4, 64},    // features
+                             {60, 7, 7, 512},
+                             {60, 1, 1, 256},
                              {3, 64, 64, 3},
-                             {60, 1, 1, 3}})
+                             {1, 64, 48, 3},
+                             {64, 48, 3, 3},
+                             {4, 4, 3, 3},
+                             {60, 1, 1, 3},
+                             {60, 1, 1, 1},
+                             {1, 1, 1, 1}})
     EXPECT_EQ(pixels_of(shape).images.shape, shape);
-  for (const Shape& shape :
-       {Shape{60, 16, 16}, {3, 16, 16}, {60, 28, 100}, {28, 28, 28}, {60, 4, 4}, {2, 1, 2}, {1, 1, 256}})
+  for (const Shape& shape : {Shape{60, 16, 16},
+                             {3, 16, 16},
+                             {1, 28, 28},
+                             {60, 28, 100},
+                             {28, 28, 28},
+                             {100, 28, 28},
+                             {60, 4, 4},
+                             {64, 48, 1},  // series
+                             {64, 48, 2},
+                             {2, 1, 2},
+                             {4, 4, 3},
+                             {1, 1, 256},
+                             {1, 1, 1}})
     EXPECT_EQ(pixels_of(shape).images.shape, (Shape{shape[0], shape[1], shape[2], 1}));
+}
+
+// As many rows of a signal as it is long look like one image; the model's shape decides.
+TEST(Layout, ImagesOfTheModelsShapeAreInOrder) {
+  EXPECT_EQ(pixels_of({28, 28, 100}, {.shape = {{28, 100, 1}}}).images.shape, (Shape{28, 28, 100, 1}));
+  EXPECT_EQ(pixels_of({60, 3, 16, 16}, {.shape = {{3, 16, 16}}}).images.shape, (Shape{60, 3, 16, 16}));
+  EXPECT_TRUE(fails_with([] { pixels_of({60, 3, 16, 16}, {.shape = {{16, 16, 3}}}); }, "(n, C, H, W)"));
+  EXPECT_TRUE(fails_with([] { pixels_of({28, 28, 100}, {.shape = {{28, 28, 1}}}); }, "(H, W, n)"));
 }
 
 TEST(Layout, InsistingTakesEitherOrder) {
