@@ -37,6 +37,10 @@ inline constexpr double largest_size = 1 << 24;  // of anything that is counted 
 // Of numbers with a fraction that are not 0: fp32, in which models compute, would make others 0 or infinite.
 inline constexpr double least_fraction = 1.2e-38, most_fraction = 3.4e38;
 
+// The squared norm of the gradient, which grows with the square of a coefficient, must stay finite in fp32. So it must
+// with 1 / deviation², below.
+inline constexpr double most_coefficient = 1e9;
+
 template <class Visitor, class Layer>
 void visit_layer(Visitor& v, Layer& layer) {
   v.kind(layer_names, layer.kind, layer.units, at_least(1, largest_size),
@@ -112,7 +116,7 @@ void visit_config(Visitor& v, Config& config) {
     visit_network(config.decoder, "hidden layers; a layer to the image follows, of the last one's kind");
     v.field("likelihood", config.likelihood, likelihood_names,
             "of the pixels; bernoulli takes grey values as they are");
-    v.field("deviation", config.deviation, Range{.least = 1e-18, .most = 1e18},
+    v.field("deviation", config.deviation, Range{.least = 1e-6, .most = 1e18},
             "standard deviation of the Gaussian likelihood");
   });
   v.list("latent", config.latents, "The groups of latent variables.",
@@ -123,15 +127,15 @@ void visit_config(Visitor& v, Config& config) {
               auto& objective = config.objective;
               v.field("preset", objective.preset, objective_names, "`vae`: all coefficients are 1");
               v.field("estimator", objective.estimator, estimator_names, "of the marginals of q");
-              v.field("mutual_information", objective.mutual_information, at_least(0),
+              v.field("mutual_information", objective.mutual_information, at_least(0, most_coefficient),
                       "coefficient of I(x; z)");
-              v.field("between_group_tc", objective.between_group_tc, at_least(0),
+              v.field("between_group_tc", objective.between_group_tc, at_least(0, most_coefficient),
                       "of the total correlation between groups");
-              v.field("within_group_tc", objective.within_group_tc, at_least(0),
+              v.field("within_group_tc", objective.within_group_tc, at_least(0, most_coefficient),
                       "of the total correlation within each group");
-              v.field("dimension_kl", objective.dimension_kl, at_least(0),
+              v.field("dimension_kl", objective.dimension_kl, at_least(0, most_coefficient),
                       "of the divergence of each dimension from its prior");
-              v.field("group_tc", objective.group_tc, at_least(0),
+              v.field("group_tc", objective.group_tc, at_least(0, most_coefficient),
                       "of the total correlation of named groups, in place of the above");
             });
   v.section("optimizer", "How it is maximised.", [&] {
