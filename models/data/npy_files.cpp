@@ -249,20 +249,19 @@ class NpzImages {
   std::vector<const Member*> used_;
 };
 
-bool starts_like_picture(InputFile& file) {
-  const auto bytes = file.peek(4);
-  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return start.starts_with("\x89PNG") || start.starts_with("\xff\xd8\xff");
-}
-
 }  // namespace
 
 std::unique_ptr<Dataset> load_npy(const fs::path& path, const FileOptions& options) {
   return in_context(input_name(path), [&] {
     InputFile file(path, Pipes::accepted);
-    if (!file.reopens() && starts_like_picture(file))
+    const auto begins = [&](std::string_view magic) {
+      const auto bytes = file.peek(magic.size());
+      return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == magic;
+    };
+    if (!file.reopens() && (begins("\x89PNG") || begins("\xff\xd8\xff")))
       fail("is a picture, not an array; --set data.name=images reads it");
-    if (starts_like_zip(file) || path.extension() == ".npz") {
+    if (begins("\x1f\x8b")) fail("is compressed by gzip, which is read of IDX files only; unpack it");
+    if (starts_like_zip(file) || (path.extension() == ".npz" && !begins("\x93NUMPY"))) {
       const NpzReader archive(file);
       return make_dataset(NpzImages(archive, options.array).read(data_name(path)), options);
     }

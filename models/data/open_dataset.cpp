@@ -92,7 +92,9 @@ std::string format_of(const std::filesystem::path& path) {
   std::array<char, 6> start{};
   std::ifstream(path, std::ios::binary).read(start.data(), start.size());
   const std::string_view bytes(start.data(), start.size());
-  if (bytes.starts_with("\x1f\x8b") || bytes.starts_with(std::string_view("\0\0\x08", 3))) return "idx";
+  const bool packed_array = path.filename().string().find(".np") != std::string::npos;  // x.npy.gz
+  if ((bytes.starts_with("\x1f\x8b") && !packed_array) || bytes.starts_with(std::string_view("\0\0\x08", 3)))
+    return "idx";
   if (bytes.starts_with("\x89PNG") || bytes.starts_with("\xff\xd8\xff")) return "images";
   if (bytes == "\x93NUMPY" || (bytes.starts_with("PK\x03\x04") && lower_extension(path) == ".npz"))
     return "npy";
@@ -138,7 +140,10 @@ DataConfig data_at(const std::string& name_or_path) {
   if (is_directory(status)) config.name = holds_idx_files(name_or_path) ? "idx" : "images";
   if (is_regular_file(status)) {
     const std::string format = format_of(name_or_path);
-    if (!format.empty()) config.name = format;
+    if (!format.empty())
+      config.name = format;
+    else if (has_picture_name(name_or_path))
+      config.name = "images";
   }
   return config;
 }

@@ -363,6 +363,12 @@ LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShap
 
 }  // namespace
 
+bool has_picture_name(const fs::path& path) {
+  const std::string extension = lower_extension(path);
+  return std::ranges::find(picture_extensions, extension) != picture_extensions.end() ||
+         std::ranges::find(other_extensions, extension) != other_extensions.end();
+}
+
 std::unique_ptr<Dataset> load_pictures(const fs::path& path, const FileOptions& options) {
   std::error_code error;
   LabelledImages found;

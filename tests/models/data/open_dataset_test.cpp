@@ -30,6 +30,7 @@ using test::all_factors;
 using test::all_images;
 using test::fails_with;
 using test::fixture;
+using ::testing::HasSubstr;
 
 TEST(OpenDataset, Dsprites) {
   const auto whole = open_dataset({});
@@ -184,6 +185,32 @@ TEST(OpenDataset, AFolderIsIdxByTheNamesThatTheReaderKnows) {
   EXPECT_EQ(format("ubyte_1.png"), "images");
   EXPECT_EQ(format("train-images-ubyte.png"), "images");
   EXPECT_EQ(format("train_images/1.png"), "images");
+}
+
+TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
+  const test::TemporaryDirectory directory;
+  const auto error_of = [&](const char* name) -> std::string {
+    try {
+      open_dataset(data_at(directory / name));
+    } catch (const Error& failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  const auto error = [&](const char* name, const std::string& content) {
+    write_file(directory / name, content);
+    return error_of(name);
+  };
+  EXPECT_THAT(error("a.tif", "II*\0tiff"), HasSubstr("is neither PNG nor JPEG but TIFF; convert it"));
+  EXPECT_THAT(error("a.GIF", "GIF89a"), HasSubstr("is neither PNG nor JPEG but GIF; convert it"));
+  EXPECT_THAT(error("a.png", ""), HasSubstr("is neither PNG nor JPEG: it is empty"));
+  EXPECT_THAT(error("a.npy.gz", "\x1f\x8b\x08"), HasSubstr("is compressed by gzip"));
+  EXPECT_THAT(error("a.npz", "text"), HasSubstr("is not an npz archive"));
+  // Arrays have either name, as for numpy.load.
+  std::filesystem::copy_file(fixture("vector.npy"), directory / "b.npz");
+  std::filesystem::copy_file(fixture("images.npz"), directory / "b.npy");
+  EXPECT_THAT(error_of("b.npz"), HasSubstr("images have shape"));
+  EXPECT_EQ(error_of("b.npy"), "");
 }
 
 TEST(OpenDataset, WrongUseIsAUsageError) {
