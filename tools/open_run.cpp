@@ -53,7 +53,11 @@ OpenRun open_model(const RunOptions& options) {
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {
-    throw Error(error.what() + run_nearby(options.directory));
+    const bool named_as_model = std::filesystem::path(options.directory).extension() == ".safetensors";
+    throw Error((named_as_model ? error.what()
+                                : fmt::format("'{}' is neither a run directory nor an exported model",
+                                              options.directory)) +
+                run_nearby(options.directory));
   }
 }
 

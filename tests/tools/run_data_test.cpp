@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "engine/io/image.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "tests/tools/tiny_run.hpp"
@@ -234,6 +235,45 @@ TEST_F(RunData, ABatchLargerThanTheDataNamesTheKey) {
   EXPECT_TRUE(
       fails(run({"train", "tiny.toml", "--output", "m", "--set", "data.batch_size=8"}), 2,
             "data.batch_size is 8, but 1 of 3 images are left to train on (1 to validate, 1 to test)"));
+}
+
+TEST_F(RunData, APathInARunNamesTheRun) {
+  train("model", {"--steps", "1"});
+  const std::string hint = "; did you mean the run 'model'?";
+  for (const char* name : {"model/config.toml", "model/log.jsonl"})
+    EXPECT_TRUE(fails(run({"evaluate", name}), 1,
+                      fmt::format("'{}' is neither a run directory nor an exported model{}", name, hint)));
+  for (const char* name : {"model/checkpoint", "model/checkpoint/step-00000001.safetensors"})
+    EXPECT_TRUE(fails(run({"encode", name, "-i", "images.npy", "-o", "c.npz"}), 1, hint)) << name;
+  EXPECT_TRUE(fails(run({"train", "--resume", "model/config.toml"}), 1, hint));
+  EXPECT_TRUE(fails(run({"report", "."}), 1, "did you mean the run './model'?"));
+}
+
+// A model on RGB takes grey pictures and says so; a model on grey never takes RGB.
+TEST_F(RunData, GreyPicturesAloneAreReadAsAmongRgb) {
+  std::filesystem::create_directory(path("mixed"));
+  for (int i = 0; i < 40; ++i) {
+    const std::int64_t channels = i % 2 == 0 ? 1 : 3;
+    std::vector<std::uint8_t> pixels;
+    for (std::int64_t k = 0; k < 64 * channels; ++k) pixels.push_back(static_cast<std::uint8_t>(k * (i + 3)));
+    write_png(path("mixed") / fmt::format("{:02}.png", i), {8, 8, channels, pixels});
+  }
+  train("rgb", {"--steps", "1", "--set", "data.name=images", "--set", "data.path=mixed"});
+  ASSERT_TRUE(succeeds(run({"encode", "rgb", "-i", "mixed", "-o", "all.npz"})));
+  const Outcome alone = run({"encode", "rgb", "-i", "mixed/00.png", "-o", "one.npz"});
+  ASSERT_TRUE(succeeds(alone));
+  EXPECT_THAT(alone.err, HasSubstr("note: grey pictures become RGB, which the model takes"));
+  const Array one = NpzReader(path("one.npz")).read("mean"), all = NpzReader(path("all.npz")).read("mean");
+  EXPECT_TRUE(std::equal(one.data.begin(), one.data.end(), all.data.begin()));
+  std::filesystem::create_directory(path("grey"));
+  for (int i = 0; i < 40; i += 2)
+    std::filesystem::copy_file(path("mixed") / fmt::format("{:02}.png", i),
+                               path("grey") / fmt::format("{}.png", i));
+  EXPECT_TRUE(succeeds(run({"evaluate", "rgb", "--data", "grey"})));
+  train("dim", {"--steps", "1", "--set", "data.name=images", "--set", "data.path=grey", "--set",
+                "data.batch_size=4"});
+  EXPECT_TRUE(fails(run({"encode", "dim", "-i", "mixed/01.png", "-o", "x.npz"}), 1,
+                    "images are 8x8x3 (height, width, channels), the model takes 8x8x1"));
 }
 
 }  // namespace
