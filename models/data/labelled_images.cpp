@@ -68,9 +68,13 @@ void add_test_split(LabelledImages& train, const LabelledImages& test) {
 std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& options) {
   const std::size_t height = options.pixels.layout == Layout::nchw && found.images.rank() == 4 ? 2 : 1;
   if (options.transpose) found.images = transposed(found.images, height);
-  auto dataset =
-      std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
-                                     std::move(found.factor_names), found.test_size, options.pixels);
+  PixelOptions pixels = options.pixels;
+  // Labels count the images, so the first axis does too.
+  if (found.images.rank() == 3 && found.factors.rank() > 0 && found.factors.shape[0] == found.images.shape[0])
+    pixels.layout = Layout::nhwc;
+  auto dataset = std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
+                                                std::move(found.factor_names), found.test_size, pixels);
+  for (std::string& note : found.notes) note = one_line(note);  // folders may have any name
   dataset->add_notes(std::move(found.notes));
   for (std::size_t k = 0; k < found.labels.size(); ++k)
     if (!found.labels[k].empty()) dataset->name_values(k, std::move(found.labels[k]));

@@ -32,9 +32,11 @@ std::string lower(std::string name) {
   return name;
 }
 
-// Which part of the data a folder has, by its name: train, test_set, seg_pred, …
+// Which part of the data a folder has, by its name: train, test_set, val2017, seg_pred, …
 Part part_of(const std::string& folder) {
   std::string name = lower(folder);
+  const std::size_t letters = name.find_last_not_of("0123456789") + 1;
+  if (letters > 2) name.resize(letters);
   if (name == "seg_pred") return Part::prediction;
   if (name.starts_with("seg_")) name.erase(0, 4);
   if (name.ends_with("set") && name.size() > 3) name.erase(name.size() - 3);

@@ -188,6 +188,14 @@ TEST_F(NpzFiles, DspritesHasTheNamesOfItsMetadata) {
   EXPECT_EQ(open({{"imgs", images(2)}, {"latents_classes", factors}})->factors()[1].name, "factor1");
 }
 
+// As many signals as each has rows are no image of as many channels if each has a label.
+TEST_F(NpzFiles, LabelsShowWhichAxisCountsTheImages) {
+  const Array square = make_array(Dtype::u8, {6, 6, 9});
+  EXPECT_TRUE(refused({{"x", square}}, "looks like (H, W, n)"));
+  EXPECT_TRUE(refused({{"x", square}, {"y", labels({0, 1, 0, 1, 0, 1, 0, 1, 0})}}, "looks like (H, W, n)"));
+  EXPECT_EQ(open({{"x", square}, {"y", labels({0, 1, 0, 1, 0, 1})}})->width(), 9);
+}
+
 TEST_F(NpzFiles, AnArrayIsChosen) {
   const std::map<std::string, Array> two{{"left", images(2)}, {"right", images(3)}};
   EXPECT_TRUE(refused(two,
