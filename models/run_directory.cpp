@@ -31,6 +31,15 @@ void create_directories(const std::string& path) {
   if (error) fail("cannot create directory '{}': {}", path, error.message());
 }
 
+// None if there is no such directory. One that cannot be read is not empty: training would begin anew in it.
+fs::directory_iterator entries_of(const std::string& path) {
+  std::error_code error;
+  fs::directory_iterator entries(path, error);
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    fail("cannot read '{}': {}", path, error.message());
+  return entries;
+}
+
 bool is_step_checkpoint(const std::string& name) {
   return name.starts_with("step-") && name.ends_with(".safetensors");
 }
@@ -140,8 +149,7 @@ void RunDirectory::check_unused() const {
   if (has_checkpoint())
     fail("'{}' holds a run already: go on with it by --resume, or choose another --output", path_);
   if (is_marked()) return;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path_, error)) {
+  for (const auto& entry : entries_of(path_)) {
     const std::string name = entry.path().filename();
     std::error_code ignored;
     if (entry.is_directory(ignored) && fs::is_empty(entry.path(), ignored)) continue;
@@ -161,8 +169,7 @@ std::string RunDirectory::file(const std::string& name) const { return (fs::path
 
 std::vector<std::string> RunDirectory::checkpoints() const {
   std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(file(folder), error)) {
+  for (const auto& entry : entries_of(file(folder))) {
     std::string name = entry.path().filename().string();
     if (is_step_checkpoint(name)) names.push_back(std::move(name));
   }

@@ -152,16 +152,22 @@ TEST_F(RunOnDisk, SaysThatItMayNotBeRead) {
   std::filesystem::permissions(directory_.path(), std::filesystem::perms::all);
   std::filesystem::permissions(path_, std::filesystem::perms::none);
   std::error_code error;
-  bool reachable = false, refused = false, refused_inside = false;
+  bool reachable = false, refused = false, refused_inside = false, not_empty = false;
   const bool possible = test::as_another_user([&] {
     reachable = std::filesystem::exists(path_, error);
     refused = fails_with([&] { run(); }, "cannot read '" + path_ + "/config.toml': Permission denied");
     refused_inside = fails_with([&] { RunDirectory::open(path_ + "/x"); }, "/x': Permission denied");
   });
   std::filesystem::permissions(path_, std::filesystem::perms::all);
+  // A folder of checkpoints that cannot be read is not an empty one.
+  std::filesystem::permissions(checkpoint(""), std::filesystem::perms::none);
+  test::as_another_user(
+      [&] { not_empty = fails_with([&] { run().has_checkpoint(); }, "/checkpoint': Permission denied"); });
+  std::filesystem::permissions(checkpoint(""), std::filesystem::perms::all);
   if (!possible || !reachable) GTEST_SKIP() << "no other user can reach the temporary directory";
   EXPECT_TRUE(refused);
   EXPECT_TRUE(refused_inside);
+  EXPECT_TRUE(not_empty);
 }
 
 TEST_F(RunOnDisk, WithoutValidationThereIsNoBest) {
