@@ -165,6 +165,7 @@ class Trainer {
   // From here on the scale belongs to the run: other files are read with it too. Changed data is refused before
   // anything is asked of it.
   RunData open_data(bool accept_changes) {
+    if (checkpoint_) config_.data.shape = checkpoint_->info.image;
     RunData data = open_run_data(config_);
     if (checkpoint_ && !accept_changes)
       refuse_data_changes(run_, data_changes(checkpoint_->info.fingerprint, *data.dataset));

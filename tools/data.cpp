@@ -47,6 +47,8 @@ Source open_source(const DataOptions& options) {
     if (source.run->has_checkpoint())
       source.trained = source.run->load_checkpoint(RunDirectory::Which::best).info.fingerprint;
     check_config(*source.run, source.trained, options.accept_changes);
+    if (const Fingerprint& trained = source.trained; !trained.empty())
+      source.config.data.shape = ImageShape{trained.height, trained.width, trained.channels};
     return source;
   }
   if (path.extension() == ".toml" ||
@@ -162,6 +164,10 @@ void write(const Dataset& dataset, const RunConfig& config, const DataOptions& o
                          {"channels", dataset.channels()},
                          {"factors", std::ssize(dataset.factors())}});
   const DatasetInfo& info = dataset.info();
+  std::vector<std::int64_t> shape{dataset.size(), dataset.height(), dataset.width()};
+  if (dataset.channels() > 1) shape.push_back(dataset.channels());
+  if (looks_like_another_order(shape) && (shape.size() == 4 || dataset.factors().empty()))
+    note("note: its shape looks like another order of axes: data.layout = \"nhwc\" reads it as it is");
   if (info.lowest < 0 || info.highest > 1)
     note("note: its pixels are in {}: data.scale = 1 reads them as they are", range_text(dataset));
   else if (scale_of(info.stored) == ScaleOf::floats && info.scale != 1 && !info.binarized)
@@ -175,7 +181,8 @@ int run_data(const DataOptions& options) {
   const Source source = open_source(options);
   std::vector<std::string> settings = options.settings;
   if (!options.where.empty()) settings.push_back("data.where=" + options.where);
-  const RunConfig config = with_settings(source.config, settings);
+  RunConfig config = with_settings(source.config, settings);
+  config.data.shape = source.config.data.shape;
   const std::shared_ptr<const Dataset> dataset = open(source, config, options);
   print_notes(*dataset);
   if (options.describe) describe(*dataset, config);

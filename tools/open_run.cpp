@@ -94,7 +94,9 @@ RunData open_run_data(const OpenRun& run) {
   if (!run.directory)
     fail("'{}' is an exported model, which has no data of its own: --data PATH names some",
          run.loaded.checkpoint);
-  RunData data = open_run_data(run.directory->config());
+  RunConfig config = run.directory->config();
+  config.data.shape = run.loaded.model->image();
+  RunData data = open_run_data(config);
   check_data(*run.directory, run.loaded.fingerprint, *data.dataset, run.accept_changes);
   check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   print_notes(*data.dataset);

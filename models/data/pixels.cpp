@@ -140,6 +140,8 @@ ScaleOf scale_of(Dtype stored) {
   return stored < Dtype::f16 ? ScaleOf::integers : ScaleOf::floats;
 }
 
+bool looks_like_another_order(const Shape& shape) { return other_order(shape).has_value(); }
+
 Pixels make_pixels(Array given, const PixelOptions& options) {
   Pixels pixels{.images = in_order(std::move(given), options)};
   Array& images = pixels.images;

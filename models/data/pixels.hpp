@@ -2,7 +2,9 @@
 // with the way to say which.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "engine/io/array.hpp"
 
@@ -43,6 +45,9 @@ struct Pixels {
   float divisor = 1;         // what the u8 elements are divided by
   float lowest = 0, highest = 0;  // of the pixels, after scaling
 };
+
+// Whether Layout::automatic refuses the shape (n, H, W) or (n, H, W, C) unless a model takes it.
+bool looks_like_another_order(const std::vector<std::int64_t>& shape);
 
 // `given` is (n, H, W) or (n, H, W, C), or in the order that the layout says. Error: another shape, no elements, NaN
 // or Inf, or what PixelOptions refuses; it names the image.

@@ -209,6 +209,17 @@ TEST_F(Trainer, OneProcessAtATime) {
   EXPECT_TRUE(fails_with([&] { train_quietly(reopen("held")); }, "another process is writing it"));
 }
 
+// An older program took images that are refused today; what is trained on them goes on.
+TEST_F(Trainer, GoesOnWithImagesThatLookLikeAnotherOrder) {
+  const std::string data = directory_ / "rows.npz", path = directory_ / "rows";
+  write_npz(data, {{"images", make_array(Dtype::u8, {60, 3, 12, 12})}});
+  RunConfig config = test::tiny_config(data, {"encoder.layers=[{linear=8}]", "decoder.layers=[{linear=8}]"});
+  EXPECT_TRUE(fails_with([&] { test::train_until(RunDirectory::create(path, config), 4); }, "looks like"));
+  config.data.shape = ImageShape{3, 12, 12};
+  test::train_until(RunDirectory::create(path, config), 4);
+  EXPECT_EQ(test::train_until(RunDirectory::resume(path), 6), TrainingOutcome::interrupted);
+}
+
 TEST_F(Trainer, TrainsWithoutValidationItems) {
   EXPECT_EQ(train_quietly(start("none", {"data.validation_fraction=0"})), TrainingOutcome::finished);
   for (const json& record : log("none")) EXPECT_NE(record["kind"], "validation");

@@ -124,6 +124,17 @@ TEST_F(DataCommand, KeepsTheTestSplitAndTheNamesOfClasses) {
   EXPECT_THAT(pets.err, ::testing::Not(HasSubstr("ignores")));
 }
 
+TEST_F(DataCommand, AnInsistedLayoutIsNeededAgain) {
+  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{40, 3, 16, 16}, {9, 9, 20}}) {
+    write_npy(path("in.npy"), make_array(Dtype::u8, shape));
+    EXPECT_THAT(
+        run({"data", "in.npy", "--set", "data.layout=nhwc", "-o", "out.npz"}).err,
+        HasSubstr("note: its shape looks like another order of axes: data.layout = \"nhwc\" reads it"));
+    EXPECT_TRUE(fails(run({"data", "out.npz", "--describe"}), 1, "which looks like"));
+    EXPECT_TRUE(succeeds(run({"data", "out.npz", "--describe", "--set", "data.layout=nhwc"})));
+  }
+}
+
 TEST_F(DataCommand, TrainRefusesAPipe) {
   ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
   for (const char* pipe : {"pipe", "-", "/dev/stdin"}) {
