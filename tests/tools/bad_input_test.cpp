@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"DataOfAnotherShape",
                  {"evaluate", "model"},
                  1,
-                 "8x8x1",
+                 "there are 20 images of 9×8 with 1 channel, there were 80 images of 8×8",
                  [](const auto& dir) {
                    write_npy(dir / "images.npy", make_array({20, 9, 8}, std::vector<std::uint8_t>(20 * 72)));
                  }},
