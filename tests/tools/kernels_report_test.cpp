@@ -24,7 +24,6 @@ class KernelsReport : public TinyTest {
     std::ifstream in(file);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  TemporaryDirectory directory_;
 };
 
 TEST_F(KernelsReport, WritesPagesWithPictures) {
@@ -88,6 +87,30 @@ TEST_F(KernelsReport, WritesOnePageThatNeedsNothingBesideIt) {
   EXPECT_THAT(html, HasSubstr("<svg"));
   EXPECT_THAT(html, Not(HasSubstr("src=")));
   EXPECT_THAT(html, HasSubstr("</html>"));
+}
+
+// Before it measures. What it wrote itself it may replace.
+TEST_F(KernelsReport, ReplacesNoFileOfOthers) {
+  namespace fs = std::filesystem;
+  const fs::path pages = directory_ / "pages";
+  const std::vector<std::string> command{"kernels", "report", "add", "-o", pages.string()};
+  for (const std::string name : {"README.md", "add.md", "add_float4.svg", "add_roofline.svg"}) {
+    fs::create_directory(pages);
+    std::ofstream(pages / name) << "mine";
+    EXPECT_TRUE(fails(run(command), 2, "'" + name + "' was not written by this command")) << name;
+    EXPECT_EQ(content(pages / name), "mine");
+    fs::remove_all(pages);
+  }
+  fs::create_directory(pages);
+  std::ofstream(directory_ / "target.md");
+  fs::create_symlink("../target.md", pages / "add.md");
+  EXPECT_TRUE(fails(run(command), 2, "'add.md' was not written by this command"));
+  EXPECT_EQ(fs::file_size(directory_ / "target.md"), 0U);
+  fs::remove(pages / "add.md");
+  std::ofstream(pages / "notes.md") << "mine";
+  EXPECT_TRUE(succeeds(run(command)));
+  EXPECT_TRUE(succeeds(run(command)));
+  EXPECT_EQ(content(pages / "notes.md"), "mine");
 }
 
 TEST_F(KernelsReport, SaysWhatIsWrong) {

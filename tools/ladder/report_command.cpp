@@ -2,6 +2,7 @@
 #include "tools/ladder/report_command.hpp"
 
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "tools/lab/select.hpp"
 #include "tools/ladder/pages.hpp"
 #include "tools/output.hpp"
+#include "tools/output_file.hpp"
 
 namespace cuelbo {
 
@@ -25,11 +27,48 @@ struct ReportOptions {
   std::string timed_on;  // a device; empty: none
 };
 
+// The first line of each file in a folder: such a file may be replaced.
+constexpr std::string_view mark = "<!-- written by cuelbo kernels report -->\n";
+
+bool is_marked(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string begin(mark.size(), ' ');
+  in.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return begin == mark;
+}
+
+void write_marked(const fs::path& file, const std::string& text) {
+  write_file(file, std::string(mark) + text);
+}
+
+// Makes the folder. Fails if it cannot be written, or holds another's file at the place of one that the command may write.
+void prepare_folder(const fs::path& folder, const std::vector<std::string>& kernels,
+                    const DeviceModule& module) {
+  std::vector<std::string> names{"README.md"};
+  for (const std::string& kernel : kernels) {
+    names.insert(names.end(), {kernel + ".md", kernel + "_roofline.svg"});
+    for (const KernelVariant& variant : lab::select(module.variants(), kernel))
+      names.push_back(fmt::format("{}_{}.svg", kernel, variant.name));
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("'{}': {}", folder.string(), error.message());
+  for (const std::string& name : names) {
+    const fs::path file = folder / name;
+    const fs::file_status status = fs::symlink_status(file, error);
+    if (fs::exists(status) && (!fs::is_regular_file(status) || !is_marked(file)))
+      usage_fail("-o '{}': '{}' was not written by this command; remove it, or name another folder",
+                 folder.string(), name);
+    if (fs::exists(status) || name == names.front()) const AtomicFile attempt(file);
+  }
+}
+
 int run_report(const ReportOptions& options) {
   const fs::path output = options.output;
   const bool html = output.extension() == ".html";
   if (output == "-" || (!html && output.has_extension() && !fs::is_directory(output)))
     usage_fail("-o '{}': name a file that ends in .html, or a folder", output.string());
+  if (html) OutputFile(options.output, ".html").check_writable();
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const std::unique_ptr<Device> device = open_device({.name = "simt-checked"});
   const DeviceModule& module = load_device_module("simt-checked");
@@ -42,6 +81,7 @@ int run_report(const ReportOptions& options) {
     for (const std::string& kernel : options.kernels) lab::select(module.variants(), kernel);
     kernels = options.kernels;
   }
+  if (!html) prepare_folder(output, kernels, module);
   std::vector<ladder::Ladder> ladders;
   for (const std::string& kernel : kernels) {
     note("{}", kernel);
@@ -52,14 +92,11 @@ int run_report(const ReportOptions& options) {
   if (html) {
     write_file(output, ladder::to_html("The ladders of cuelbo's kernels", pages));
   } else {
-    std::error_code error;
-    fs::create_directories(output, error);
-    if (error) fail("'{}': {}", output.string(), error.message());
     for (const ladder::Page& page : pages) {
-      write_file(output / (page.name + ".md"), ladder::to_markdown(page));
+      write_marked(output / (page.name + ".md"), ladder::to_markdown(page));
       for (const ladder::Block& block : page.blocks)
         if (const auto* picture = std::get_if<ladder::Picture>(&block))
-          write_file(output / (picture->name + ".svg"), picture->svg);
+          write_marked(output / (picture->name + ".svg"), picture->svg);
     }
   }
   print_result(output.string(), {{html ? "file" : "folder", output.string()}, {"kernels", kernels}});
