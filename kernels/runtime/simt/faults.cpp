@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <span>
 #include <string>
@@ -66,6 +67,8 @@ std::string hexadecimal(const void* address) {
 }
 
 std::string describe(const Fault& fault, const Fiber& stack) {
+  if ((fault.code == SI_TKILL || fault.code == SI_USER) && fault.signal != SIGABRT)
+    return "raise(SIG" + std::string(sigabbrev_np(fault.signal)) + "), which is a function of the host";
   switch (fault.signal) {
     case SIGFPE:
       if (!fault.smallest_dividend) return divided_by_zero;
@@ -159,8 +162,8 @@ bool end_kernel(int, const siginfo_t&, void*) { return false; }
 #endif
 
 void on_signal(int number, siginfo_t* info, void* context) {
-  const bool sent = info->si_code <= 0 && number != SIGABRT;  // by kill
-  if (!sent && end_kernel(number, *info, context)) return;
+  const bool from_outside = info->si_code <= 0 && info->si_pid != getpid();
+  if (!from_outside && end_kernel(number, *info, context)) return;
   const struct sigaction& before = handled_before[number];
   if ((before.sa_flags & SA_SIGINFO) != 0) {
     before.sa_sigaction(number, info, context);
@@ -168,7 +171,7 @@ void on_signal(int number, siginfo_t* info, void* context) {
     before.sa_handler(number);
   } else {
     sigaction(number, &before, nullptr);
-    if (info->si_code <= 0) raise(number);  // a fault happens again by itself
+    if (info->si_code <= 0) pthread_kill(pthread_self(), number);  // a fault happens again by itself
   }
 }
 
@@ -233,7 +236,7 @@ void give_signal_stack() {
 }
 
 void install_handlers() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = &on_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (const int number : caught) sigaction(number, &action, &handled_before[number]);
@@ -245,12 +248,12 @@ void install_handlers() {
 Watchdog::Watchdog(bool wanted) {
   if (!wanted) return;
   static const bool installed = [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = &on_tick;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     return sigaction(SIGVTALRM, &action, nullptr) == 0;
   }();
-  struct sigevent event {};
+  struct sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_signo = SIGVTALRM;
   event._sigev_un._tid = gettid();

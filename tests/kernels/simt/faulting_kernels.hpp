@@ -4,6 +4,7 @@
 
 #include <array>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -61,6 +62,9 @@ CUELBO_FAULTS __global__ inline void trap(int* x) {
 CUELBO_FAULTS __global__ inline void call_abort(int* x) {
   if (x[place()] != 1) std::abort();  // aborts
 }
+CUELBO_FAULTS __global__ inline void raise_a_fault(int* x) {
+  if (x[place()] != 1) std::raise(SIGSEGV);  // raises
+}
 CUELBO_FAULTS __global__ inline void throw_something(int* x) {
   if (x[place()] != 1) throw std::runtime_error("by a kernel");  // throws
 }
@@ -91,6 +95,7 @@ inline const std::array fault_cases{
     FaultCase{"UseLargeArray", use_large_array, 0, "", "the thread's stack of 1024 KiB is used up"},
     FaultCase{"Trap", trap, 0, "traps", "a trap"},
     FaultCase{"CallAbort", call_abort, 0, "aborts", "abort()"},
+    FaultCase{"RaiseAFault", raise_a_fault, 0, "raises", "raise(SIGSEGV), which is a function of the host"},
     FaultCase{"ThrowSomething", throw_something, 0, "throws",
               "an exception, which code for GPUs cannot throw: by a kernel"},
     FaultCase{"CallNothing", call_nothing, 0, "calls nothing", "a jump to address 0, where no code is"},

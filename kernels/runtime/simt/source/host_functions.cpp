@@ -1,10 +1,13 @@
-// Functions of the C library that a user's kernel must not call, or that mean something else on a GPU. They stand in front of
-// the library's in the module of a user's file, and of no other.
-#include <dlfcn.h>
-#include <unistd.h>
-
+// Functions of the C library that a kernel must not call, or that mean something else on a GPU. In the module of a user's file,
+// and in no other, they replace the library's.
+#include <csetjmp>
+#include <csignal>
 #include <cstdlib>
 #include <string>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include "kernels/runtime/simt/faults.hpp"
 
@@ -12,24 +15,49 @@ namespace cuelbo::simt {
 
 namespace {
 
-[[noreturn]] void exit_with(const char* name, int code) {
+void refuse_in_kernels(const char* name) {
   if (BlockRunner* const runner = BlockRunner::of_running_kernel())
     runner->fail(calling_line(), std::string(name) + "(), which is a function of the host");
-  reinterpret_cast<void (*)(int)>(dlsym(RTLD_NEXT, name))(code);
-  std::abort();
+}
+
+template <class Function>
+Function* of_the_library(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
 }  // namespace
 
 }  // namespace cuelbo::simt
 
-// NOLINTBEGIN(bugprone-reserved-identifier): the names are the library's
+// NOLINTBEGIN(bugprone-reserved-identifier,bugprone-macro-parentheses): the names are the library's, types and parameter lists
+#define HOST_FUNCTION(Result, name, parameters, arguments, exceptions)       \
+  Result name parameters exceptions {                                        \
+    cuelbo::simt::refuse_in_kernels(#name);                                  \
+    return cuelbo::simt::of_the_library<Result parameters>(#name) arguments; \
+  }
+#define HOST_FUNCTION_THAT_ENDS(name, parameters, arguments, exceptions) \
+  [[noreturn]] void name parameters exceptions {                         \
+    cuelbo::simt::refuse_in_kernels(#name);                              \
+    cuelbo::simt::of_the_library<void parameters>(#name) arguments;      \
+    std::abort();                                                        \
+  }
 extern "C" {
 
-void exit(int status) noexcept { cuelbo::simt::exit_with("exit", status); }
-void _exit(int status) { cuelbo::simt::exit_with("_exit", status); }
-void _Exit(int status) noexcept { cuelbo::simt::exit_with("_Exit", status); }
-void quick_exit(int status) noexcept { cuelbo::simt::exit_with("quick_exit", status); }
+HOST_FUNCTION_THAT_ENDS(exit, (int status), (status), noexcept)
+HOST_FUNCTION_THAT_ENDS(_exit, (int status), (status), )
+HOST_FUNCTION_THAT_ENDS(_Exit, (int status), (status), noexcept)
+HOST_FUNCTION_THAT_ENDS(quick_exit, (int status), (status), noexcept)
+HOST_FUNCTION_THAT_ENDS(pthread_exit, (void* value), (value), )
+HOST_FUNCTION_THAT_ENDS(longjmp, (jmp_buf to, int value), (to, value), noexcept)
+HOST_FUNCTION_THAT_ENDS(_longjmp, (jmp_buf to, int value), (to, value), noexcept)
+HOST_FUNCTION_THAT_ENDS(siglongjmp, (sigjmp_buf to, int value), (to, value), noexcept)
+
+HOST_FUNCTION(int, raise, (int number), (number), noexcept)
+HOST_FUNCTION(int, kill, (pid_t process, int number), (process, number), noexcept)
+HOST_FUNCTION(int, system, (const char* command), (command), )
+HOST_FUNCTION(pid_t, fork, (), (), noexcept)
+HOST_FUNCTION(int, execv, (const char* file, char* const arguments[]), (file, arguments), noexcept)
+HOST_FUNCTION(int, execvp, (const char* file, char* const arguments[]), (file, arguments), noexcept)
 
 [[noreturn]] void __assert_fail(const char* expression, const char* file, unsigned line,
                                 const char* function) noexcept {
@@ -37,10 +65,12 @@ void quick_exit(int status) noexcept { cuelbo::simt::exit_with("quick_exit", sta
   if (BlockRunner* const runner = BlockRunner::of_running_kernel())
     runner->fail({file, static_cast<int>(line)},
                  "the assertion '" + std::string(expression) + "' does not hold");
-  using Fail = void (*)(const char*, const char*, unsigned, const char*);
-  reinterpret_cast<Fail>(dlsym(RTLD_NEXT, "__assert_fail"))(expression, file, line, function);
+  of_the_library<void(const char*, const char*, unsigned, const char*)>("__assert_fail")(expression, file,
+                                                                                         line, function);
   std::abort();
 }
 
 }  // extern "C"
-// NOLINTEND(bugprone-reserved-identifier)
+#undef HOST_FUNCTION
+#undef HOST_FUNCTION_THAT_ENDS
+// NOLINTEND(bugprone-reserved-identifier,bugprone-macro-parentheses)
