@@ -1,6 +1,11 @@
 // `cuelbo kernels profile`: what each source line of a variant moves.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -127,6 +132,25 @@ void set_sizes(const ProfileOptions& options, lab::SourceLaunch& launch) {
   launch.shared_bytes = options.shared_bytes;
 }
 
+// While it lives, what a kernel prints to standard output goes to standard error.
+class OutputToError {
+ public:
+  OutputToError() : output_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) {
+    std::fflush(stdout);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+  }
+  ~OutputToError() {
+    std::fflush(stdout);
+    dup2(output_, STDOUT_FILENO);
+    close(output_);
+  }
+  OutputToError(const OutputToError&) = delete;
+  OutputToError& operator=(const OutputToError&) = delete;
+
+ private:
+  int output_;
+};
+
 int profile_source(const ProfileOptions& options) {
   check_output_beside_results(options.output, ".npz", options.source);
   if (!options.kernel.empty()) usage_fail("'{}': a kernel of --source is named by --kernel", options.kernel);
@@ -138,7 +162,11 @@ int profile_source(const ProfileOptions& options) {
                            .seed = options.seed};
   set_sizes(options, launch);
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
-  lab::SourceProfile result = lab::profile_source(launch);
+  lab::SourceProfile result = [&] {
+    std::optional<OutputToError> kernel_output;
+    if (json_wanted()) kernel_output.emplace();
+    return lab::profile_source(launch);
+  }();
   const lab::CompilerReport compiled = lab::compile_source(launch, gpu);
   // What it has to move is what it touches, and its arithmetic is not known.
   const kernels::Cost cost{.bytes =

@@ -72,7 +72,7 @@ std::string first_error(const std::string& messages) {
     const std::size_t at = messages.find(sign);
     if (at == std::string::npos || messages.compare(at, 12, "error: ld re") == 0) continue;
     const std::size_t begin = messages.rfind('\n', at) + 1;
-    // The launch that --args describes stands on a line of its own, which is nobody's.
+    // The launch that --args describes is not in the user's file.
     if (messages.compare(begin, 9, "--kernel ") == 0)
       return messages.substr(begin, messages.find(" --args:", begin) + 7 - begin) + ": " +
              messages.substr(at, messages.find('\n', at) - at);
@@ -103,6 +103,20 @@ void drop_initialisers(const fs::path& object) {
     fail("--source needs objcopy of the binutils: {}", done.err.substr(0, done.err.find('\n')));
 }
 
+// As an editor on Windows may write it: with a byte order mark in front and CR LF at the end of lines.
+std::string read_text(const fs::path& file) {
+  const std::vector<std::byte> bytes =
+      in_context(fmt::format("'{}'", file.string()), [&] { return read_file(file); });
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (text.compare(i, 2, "\r\n") != 0) text[kept++] = text[i];
+  text.resize(kept);
+  return text;
+}
+
 void write_text(const fs::path& file, const std::string& text) {
   std::ofstream out(file, std::ios::binary);
   if (!(out << text).flush()) fail("cannot write '{}'", file.string());
@@ -112,9 +126,7 @@ void write_text(const fs::path& file, const std::string& text) {
 
 SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
                            const std::vector<SourceArgument>& arguments) {
-  const std::vector<std::byte> bytes =
-      in_context(fmt::format("'{}'", file.string()), [&] { return read_file(file); });
-  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string text = read_text(file);
   check_kernel(kernel, text, file);
   const Json options = build_options();
   const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";

@@ -88,7 +88,7 @@ class Rewriter {
         refuse(at, "'{}' is not executed on the CPU", word);
   }
 
-  // It declares threadIdx and its kin, which the runtime has.
+  // It declares threadIdx and the like, which the runtime has.
   void drop_includes() {
     for_each_include([&](std::size_t place, std::string_view header) {
       if (header == "device_launch_parameters.h") edits_.push_back({place, code_.find('>', place) + 1, ""});
