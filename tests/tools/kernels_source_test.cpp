@@ -1,5 +1,8 @@
 // `cuelbo kernels profile --source`: kernels that somebody else wrote.
+#include <csignal>
 #include <fstream>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -56,9 +59,6 @@ class KernelsSource : public TinyTest {
     std::ofstream(file) << text;
     return file;
   }
-
- private:
-  TemporaryDirectory directory_;
 };
 
 double each(const Json& row, const char* what) {
@@ -145,6 +145,7 @@ TEST_F(KernelsSource, FindsFaultsAtTheirLine) {
 // kinds that tests/kernels/simt tries are not all here.
 TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
   const std::string file = write(
+      "#include <csetjmp>\n#include <csignal>\n#include <unistd.h>\n#line 1\n"
       "static int host = [] { exit(3); return 1; }(); __device__ int depth(volatile int* x, int n) {\n"
       "  volatile int here[32]; here[n % 32] = n;\n"
       "  return *x == 1 ? n : depth(x, n + 1) + here[0];\n"
@@ -161,6 +162,9 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
       "    case 5: exit(0);\n"
       "    case 6: while (x[i] == 0) { x[i] = 0; }\n"
       "    case 7: all<<<1, 1>>>(x, 0);\n"
+      "    case 8: raise(SIGSEGV);\n"
+      "    case 9: kill(getpid(), SIGKILL);\n"
+      "    case 10: longjmp(*(jmp_buf*)x, 1);\n"
       "  }\n"
       "}\n");
   const struct {
@@ -173,6 +177,9 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
       {"4", "13", "__trap()"},
       {"5", "14", "exit(), which is a function of the host"},
       {"7", "16", "a launch by a kernel; dynamic parallelism is not executed on the CPU"},
+      {"8", "17", "raise(), which is a function of the host"},
+      {"9", "18", "kill(), which is a function of the host"},
+      {"10", "19", "longjmp(), which is a function of the host"},
       {"6", "15", "the block still runs after 1000000 steps (--loop-limit): a loop without end"},
   };
   for (const auto& fault : faults) {
@@ -182,6 +189,67 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
     EXPECT_TRUE(fails(outcome, 1, fault.text)) << fault.which;
     EXPECT_THAT(outcome.err, HasSubstr(fmt::format("mine.cu:{}", fault.line)));
     EXPECT_THAT(outcome.err, HasSubstr(": block (0, 0, 0), thread (0, 0, 0): "));
+  }
+}
+
+// Of a file as an editor on Windows writes it, too.
+TEST_F(KernelsSource, AByteOrderMarkAndWindowsLineEndsChangeNothing) {
+  const std::string file = write(
+      "\xef\xbb\xbf#include <cstdio>\r\n// comment \\\r\n goes on\r\n#define BOTH(x) \\\r\n  (x)\r\n"
+      "__global__ void k(int* x) {\r\n  extern __shared__\r\n  int s[];\r\n  x[BOTH(1)] = 1;\r\n}\r\n");
+  EXPECT_TRUE(fails(profile(file, "k", "1", "1", "i32[1]"), 1, "mine.cu:9: block (0, 0, 0)"));
+  EXPECT_TRUE(succeeds(profile(file, "k", "1", "1", "i32[2]")));
+}
+
+TEST_F(KernelsSource, WhatAKernelPrintsIsNotInTheJson) {
+  const std::string file = write(
+      "#include <cstdio>\n__global__ void k(int* x) {\n  printf(\"%d says\", x[threadIdx.x]);\n  x[0] = "
+      "1;\n}\n");
+  const Outcome json = profile(file, "k", "1", "1", "i32[1]=7", {"--json"});
+  ASSERT_TRUE(succeeds(json));
+  EXPECT_FALSE(Json::parse(json.out, nullptr, false).is_discarded()) << json.out;
+  EXPECT_THAT(json.err, HasSubstr("7 says"));
+  const Outcome text = profile(file, "k", "1", "1", "i32[1]=7");
+  EXPECT_THAT(text.out, ::testing::StartsWith("7 says"));
+  const Outcome found = profile(file, "k", "1", "2", "i32[1]=7", {"--json"});
+  EXPECT_EQ(found.code, 1);
+  EXPECT_FALSE(Json::parse(found.out, nullptr, false).is_discarded()) << found.out;
+}
+
+TEST_F(KernelsSource, CopiesOfBytesAreAccesses) {
+  const std::string file = write(
+      "#include <algorithm>\n#include <cstring>\nstruct Row { float v[64]; };\n"
+      "__global__ void k(float* y, const float* x, size_t bytes, int which) {\n"
+      "  if (which == 0) memcpy(y, x, bytes);\n"
+      "  if (which == 1) std::copy(x, x + bytes / 4, y);\n"
+      "  if (which == 2) *(Row*)y = *(const Row*)x;\n"
+      "}\n");
+  const auto outcome = [&](const std::string& which, const std::string& bytes) {
+    return profile(file, "k", "1", "1", "f32[64] out; f32[64]; u64=" + bytes + "; i32=" + which, {"--json"});
+  };
+  for (const auto& [which, line] : {std::pair("0", "5"), std::pair("1", "6")})
+    EXPECT_TRUE(
+        fails(outcome(which, "100000000"), 1,
+              fmt::format("mine.cu:{}: block (0, 0, 0), thread (0, 0, 0): read of 100000000 bytes", line)));
+  for (const char* const which : {"0", "1", "2"}) {
+    const Outcome copied = outcome(which, "256");
+    ASSERT_TRUE(succeeds(copied)) << which;
+    EXPECT_EQ(Json::parse(copied.out).at("lines").size(), 2U) << copied.out;
+    EXPECT_EQ(Json::parse(copied.out).at("loaded_bytes"), 256) << which;
+  }
+}
+
+// The compiler and what it started end with the command.
+TEST_F(KernelsSource, ASignalEndsTheCompilerToo) {
+  const std::string file = write("#include <regex>\n#include <iostream>\n__global__ void k() {}\n");
+  std::filesystem::create_directory(path("tmp"));
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    RunningCuelbo running({"kernels", "profile", "--source", file, "--kernel", "k"}, directory_.path(),
+                          {.script = R"(TMPDIR="$PWD/tmp" exec "$0" "$@")"});
+    while (directory_content(path("tmp")).size() < 2) usleep(1000);  // the command's and the compiler's
+    running.signal(signal);
+    EXPECT_EQ(running.wait().code, -signal);
+    EXPECT_TRUE(directory_content(path("tmp")).empty());
   }
 }
 

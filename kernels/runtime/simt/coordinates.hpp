@@ -1,4 +1,4 @@
-// threadIdx and its kin, as kernels read them.
+// threadIdx and the like, as kernels read them.
 #pragma once
 
 #include <vector_types.h>

@@ -24,7 +24,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #define __shared__ static
 #elif defined(__SANITIZE_THREAD__)  // checked/
-// Between variables lies memory that is none's, so that an index that leaves an array for its neighbour shows.
+// A gap between variables shows an index that runs from one array into the next.
 #define CUELBO_JOIN_EXPANDED(a, b) a##b
 #define CUELBO_JOIN(a, b) CUELBO_JOIN_EXPANDED(a, b)
 #define __shared__                                                                                    \
@@ -258,3 +258,7 @@ constexpr T max(T a, T b) {
 }
 
 // NOLINTEND(bugprone-reserved-identifier)
+
+#if defined(__SANITIZE_THREAD__)
+#include "kernels/runtime/simt/checked/copies.hpp"
+#endif

@@ -10,7 +10,7 @@
 
 namespace cuelbo::simt {
 
-// Lets faults of kernels on the calling OS thread become findings. All others stay with who handled them before.
+// Turns faults of kernels on the calling OS thread into findings. The previous handlers get all others.
 void catch_faults();
 
 // The line of the kernel that calls the runtime, for the running thread.

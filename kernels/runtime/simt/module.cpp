@@ -102,12 +102,15 @@ const char* keep(std::string text) {
   return kept.insert(std::move(text)).first->c_str();
 }
 
-bool of_the_runtime(std::string_view file) { return file.find("kernels/runtime/") != std::string_view::npos; }
+// Of the runtime or the system: what happens there is reported at the line that calls it.
+bool is_helper(std::string_view file) {
+  return file.find("kernels/runtime/") != std::string_view::npos || file.starts_with("/usr/");
+}
 
 // Of the lines that one address stands for, innermost first.
 Location chosen(const std::vector<Location>& frames, Location otherwise) {
   for (const Location& frame : frames)
-    if (!of_the_runtime(frame.file)) return frame;
+    if (!is_helper(frame.file)) return frame;
   for (const Location& frame : frames)
     if (std::strcmp(frame.file, frames.back().file) == 0) return frame;
   return otherwise;
@@ -172,11 +175,9 @@ Location source_line(std::span<const std::uintptr_t> addresses) {
   if (sites.empty()) return {.file = "somewhere in the kernel"};
   const std::scoped_lock lock(mutex);
   if (const auto found = known.find(sites); found != known.end()) return found->second;
-  // What a header of the system or the runtime does, somebody called it to do.
   for (const std::vector<Location>& frames : frames_of(module, sites))
     for (const Location& frame : frames)
-      if (!of_the_runtime(frame.file) && !std::string_view(frame.file).starts_with("/usr/"))
-        return known[sites] = frame;
+      if (!is_helper(frame.file)) return known[sites] = frame;
   return known[sites] = without_line(module, sites.front());
 }
 

@@ -29,8 +29,8 @@ struct Module {
 // The module that contains this function.
 Module this_module();
 
-// The line of each return address, relative to the module's base. Of code that was inlined, the innermost line outside of
-// kernels/runtime, whose helpers are called from many places; where there is none, the innermost in the file of the function
+// The line of each return address, relative to the module's base. Of code that was inlined, the innermost line outside of the
+// system's headers and kernels/runtime, whose helpers have many callers; if there is none, the innermost in the file of the function
 // that it was inlined into. By addr2line, which reads the debug information; without it, module and offset stand in.
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites);
 

@@ -27,7 +27,7 @@ int poisoned_file(std::size_t bytes) {
   return file;
 }
 
-// The calling thread's pages that are private views of that file. Its initial value keeps it out of what is poisoned.
+// The calling thread's pages that are private views of that file. The initial value keeps this variable from being poisoned.
 std::byte no_page;
 constinit thread_local std::byte* viewed_pages = &no_page;
 

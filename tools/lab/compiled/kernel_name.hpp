@@ -6,7 +6,7 @@
 
 namespace cuelbo::lab {
 
-// Demangled, the same from both compilers; what is no mangled name stays as it is.
+// Demangled, the same from both compilers; other names stay as they are.
 std::string kernel_name(std::string_view symbol);
 
 // Of a kernel_name, what a reader needs: no namespaces, no parameters, no return type.

@@ -1,7 +1,8 @@
 // What g++ -fsanitize=thread calls for each access of a kernel, and -fsanitize=integer-divide-by-zero for each division by
-// zero. There is nothing else of the sanitizers.
+// zero. The sanitizers' own runtime is not linked.
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 
 #include "kernels/runtime/simt/checked/checker.hpp"
 #include "kernels/runtime/simt/faults.hpp"
@@ -17,11 +18,29 @@ template <Kind kind, unsigned bytes>
   checker->check_alignment(address, bytes, kind, site);
   checker->access<kind>(reinterpret_cast<Address>(address), bytes, site);
 }
+// The last range of each kind in this piece of straight code. A large struct is announced as a range, and then copied by a
+// call of memcpy.
+struct Range {
+  const void* address = nullptr;
+  std::size_t bytes = 0;
+  bool operator==(const Range&) const = default;
+};
+constinit Range last_read, last_write;
+template <Kind kind>
+constexpr Range& last = kind == Kind::read ? last_read : last_write;
+
 template <Kind kind>
 [[gnu::always_inline]] inline void range(const void* address, std::size_t bytes, const void* frame,
                                          const void* site) {
-  if (!running_stack.contains(frame) || running_stack.contains(address)) return;
+  if (!running_stack.contains(frame)) return;
+  last<kind> = {address, bytes};
+  if (bytes == 0 || running_stack.contains(address, bytes)) return;
   checker->access_range<kind>(address, bytes, site);
+}
+template <Kind kind>
+void range_of_call(const void* address, std::size_t bytes, const void* frame, const void* site) {
+  if (last<kind> != Range{address, bytes}) range<kind>(address, bytes, frame, site);
+  last<kind> = {};
 }
 
 }  // namespace
@@ -30,7 +49,10 @@ template <Kind kind>
 
 using cuelbo::simt::checked::aligned;
 using cuelbo::simt::checked::Kind;
+using cuelbo::simt::checked::last_read;
+using cuelbo::simt::checked::last_write;
 using cuelbo::simt::checked::range;
+using cuelbo::simt::checked::range_of_call;
 using cuelbo::simt::checked::running_stack;
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the names are the compiler's
@@ -46,6 +68,7 @@ void __tsan_init() {
 void __sanitizer_cov_trace_pc() {
   using cuelbo::simt::BlockRunner;
   if (!running_stack.contains(__builtin_frame_address(0))) return;
+  last_read = last_write = {};
   BlockRunner::current().enter_code(__builtin_return_address(0), __builtin_frame_address(0));
 }
 void __tsan_func_entry(void*) {}
@@ -79,6 +102,22 @@ void __tsan_vptr_read(void** address) {
 }
 void __tsan_vptr_update(void** address, void*) {
   aligned<Kind::write, sizeof(void*)>(static_cast<void*>(address), FRAME);
+}
+
+// In place of the C library's, see copies.hpp.
+void* cuelbo_simt_memcpy(void* to, const void* from, std::size_t bytes) noexcept {
+  range_of_call<Kind::read>(from, bytes, FRAME);
+  range_of_call<Kind::write>(to, bytes, FRAME);
+  return std::memcpy(to, from, bytes);
+}
+void* cuelbo_simt_memmove(void* to, const void* from, std::size_t bytes) noexcept {
+  range_of_call<Kind::read>(from, bytes, FRAME);
+  range_of_call<Kind::write>(to, bytes, FRAME);
+  return std::memmove(to, from, bytes);
+}
+void* cuelbo_simt_memset(void* to, int value, std::size_t bytes) noexcept {
+  range_of_call<Kind::write>(to, bytes, FRAME);
+  return std::memset(to, value, bytes);
 }
 
 struct DivisionData {

@@ -53,7 +53,7 @@ Checker::Checker() : module_(this_module()) {
 // ---- memory
 
 void* Checker::allocate(std::size_t alignment, std::size_t bytes) {
-  // Nothing else lies in the same page, and something between any two.
+  // No two allocations share a page, and there is a gap between any two.
   const std::size_t padded = (bytes / page_bytes + 2) * page_bytes;
   void* memory = nullptr;
   if (posix_memalign(&memory, std::max(alignment, page_bytes), padded) != 0) return nullptr;
@@ -131,6 +131,11 @@ void Checker::add_variables(std::span<std::byte> static_shared) {
 template <Kind kind>
 void Checker::access_range(const void* address, std::size_t bytes, const void* site) {
   auto at = reinterpret_cast<Address>(address);
+  const Region* const region = memory_.find(at);
+  if (region == nullptr || bytes > region->end - at) {
+    if (bytes > 0) check_outside(at, bytes, kind, site);
+    return;
+  }
   if (profiler_ != nullptr) profile(at, bytes, kind, site);
   while (bytes > 0) {
     const std::size_t part = std::min(bytes, page_bytes - at % page_bytes);
@@ -216,7 +221,7 @@ void Checker::note_read(Cell& cell, const Access& now) {
 
 void Checker::profile(Address address, std::size_t bytes, Kind kind, const void* site) {
   const Region* const region = memory_.find(address);
-  // threadIdx and its kin are registers, and guards no part of the kernel.
+  // threadIdx and the like are registers; guards are not part of the kernel.
   if (region == nullptr || region->space == Space::guard || kind == Kind::copy_finish) return;
   const auto as = is_atomic(kind)      ? AccessProfile::Kind::atomic
                   : kind == Kind::read ? AccessProfile::Kind::load
@@ -272,7 +277,7 @@ void Checker::check_written(Address cell, std::size_t bytes, const Access& now) 
 // ---- findings
 
 void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const void* site) {
-  if (contains(thread_locals_, address, bytes) && kind == Kind::read) return;  // threadIdx and its kin
+  if (contains(thread_locals_, address, bytes) && kind == Kind::read) return;  // threadIdx and the like
   for (const std::span<const std::byte> segment : module_.read_only)
     if (contains(segment, address, bytes) && kind == Kind::read) return;
   leave_kernel();
@@ -293,7 +298,7 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
   for (const auto& [begin, region] : memory_.regions()) {
     if (address < begin)
       offer(begin - address, std::to_string(begin - address) + " bytes in front of", region);
-    if (address < region.end && address + bytes > region.end) offer(0, "across the end of", region);
+    if (address < region.end && bytes > region.end - address) offer(0, "across the end of", region);
     if (address >= region.end)
       offer(address - region.end, std::to_string(address - region.end) + " bytes behind", region);
   }

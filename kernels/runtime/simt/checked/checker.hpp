@@ -31,6 +31,11 @@ class RunningStack {
     return reinterpret_cast<Address>(address) - begin_.load(std::memory_order_relaxed) <
            bytes_.load(std::memory_order_relaxed);
   }
+  bool contains(const void* address, std::size_t bytes) const {
+    const Address offset = reinterpret_cast<Address>(address) - begin_.load(std::memory_order_relaxed);
+    const std::size_t size = bytes_.load(std::memory_order_relaxed);
+    return offset < size && bytes <= size - offset;
+  }
   void set(std::span<const std::byte> stack) {
     begin_.store(reinterpret_cast<Address>(stack.data()), std::memory_order_relaxed);
     bytes_.store(stack.size(), std::memory_order_relaxed);
@@ -178,9 +183,9 @@ class Checker final : public Observer {
   Module module_;
   Clocks clocks_;
   ShadowMemory memory_;
-  std::unique_ptr<Profiler> profiler_;  // null: nobody wants to know
+  std::unique_ptr<Profiler> profiler_;  // null: no profile was asked for
   BlockRunner* runner_ = nullptr;
-  std::span<const std::byte> thread_locals_;  // threadIdx and its kin
+  std::span<const std::byte> thread_locals_;  // threadIdx and the like
   std::span<std::byte> dynamic_shared_, static_shared_;
   struct Freed {
     void* memory = nullptr;

@@ -22,7 +22,7 @@ class Clocks {
  public:
   Time now() const { return now_; }
   Time launch_begin() const { return launch_begin_; }  // all that is not later happened before
-  Time block_begin() const { return block_begin_; }    // what is not later belongs to other blocks
+  Time block_begin() const { return block_begin_; }    // earlier times belong to other blocks
   Time barrier() const { return barrier_; }            // the block's last one; its beginning counts
 
   void begin_launch();

@@ -23,6 +23,18 @@ std::vector<Address> units(const std::vector<Address>& begins, unsigned bytes, A
   return touched;
 }
 
+// The distinct bytes that the accesses touch.
+std::size_t distinct_bytes(std::vector<Address> begins, unsigned bytes) {
+  std::ranges::sort(begins);
+  std::size_t distinct = 0;
+  Address end = 0;
+  for (const Address begin : begins) {
+    distinct += begin + bytes - std::max(begin, std::min(end, begin + bytes));
+    end = begin + bytes;
+  }
+  return distinct;
+}
+
 // Lanes are served by as many as make 128 bytes: 32 of 4 bytes, 16 of 8, 8 of 16.
 void count_wavefronts(const Address (&addresses)[warp_size], unsigned lanes, unsigned bytes,
                       AccessProfile& to) {
@@ -91,7 +103,7 @@ void Profiler::count(const Request& request) {
   const std::vector<Address> sectors = units(begins, bytes, sector_bytes);
   to.sectors += std::ssize(sectors);
   to.ideal_sectors +=
-      static_cast<std::int64_t>((units(begins, bytes, 1).size() + sector_bytes - 1) / sector_bytes);
+      static_cast<std::int64_t>((distinct_bytes(begins, bytes) + sector_bytes - 1) / sector_bytes);
   to.cache_lines += std::ssize(units(begins, bytes, line_bytes));
   if (kind != Kind::store) loaded_.insert(sectors.begin(), sectors.end());
   if (kind != Kind::load) stored_.insert(sectors.begin(), sectors.end());

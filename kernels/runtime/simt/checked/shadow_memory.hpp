@@ -50,7 +50,7 @@ struct Region {
   Address begin = 0, end = 0;
   Space space = Space::global;
   std::vector<std::unique_ptr<Page>> pages;  // made when they are first touched
-  std::vector<bool> written;                 // bytes, by others than kernels; empty: none
+  std::vector<bool> written;                 // bytes that the host wrote; empty: none
 };
 
 // The part of a page that belongs to a region.

@@ -34,7 +34,7 @@ inline Configuration configure(dim3 grid, dim3 block, std::size_t shared_bytes =
 }
 inline Configuration configure(const SourceCall& call) {
   const auto size = [](const std::array<unsigned, 3>& s) { return dim3(s[0], s[1], s[2]); };
-  // Whoever launches a kernel with more than 48 KiB asks for them first.
+  // As host code must, to launch with more than 48 KiB.
   cudaFuncSetAttribute(static_cast<const void*>(nullptr), cudaFuncAttributeMaxDynamicSharedMemorySize,
                        static_cast<int>(call.shared_bytes));
   return {.launch = {.grid = size(call.grid),
