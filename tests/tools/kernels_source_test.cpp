@@ -192,6 +192,25 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
   }
 }
 
+TEST_F(KernelsSource, ConversionsAndBitsAreCudas) {
+  const std::string file = write(
+      "__global__ void k(int* y) {\n  static __shared__ int first[1];\n  first[0] = __float2int_rn(2.5f);\n"
+      "  y[0] = first[0]; y[1] = __float2int_rz(-2.7f); y[2] = __float2int_rd(-2.1f); y[3] = "
+      "__double2int_ru(2.1);\n"
+      "  y[4] = __float2int_rn(1e10f); y[5] = __float2int_rn(0.0f / 0.0f); y[6] = "
+      "(int)__float2uint_rz(-1.0f);\n"
+      "  y[7] = (int)__byte_perm(0x01020384, 0x05060708, 0x8c40); y[8] = (int)__funnelshift_l(1u << 31, 2, "
+      "3);\n"
+      "  y[9] = (int)__funnelshift_r(8, 1, 35); y[10] = __mulhi(1 << 30, -8); y[11] = (int)__umul64hi(1ull "
+      "<< 63, 6);\n"
+      "}\n");
+  TemporaryDirectory out;
+  ASSERT_TRUE(succeeds(profile(file, "k", "1", "1", "i32[12] out", {"-o", (out / "y.npz").string()})));
+  const Array y = read_npz(out / "y.npz").at("argument 1");
+  EXPECT_THAT(y.as<int>(), ::testing::ElementsAre(2, -2, -3, 3, 2147483647, 0, 0,
+                                                  static_cast<int>(0xff000884), 20, 0x20000001, -2, 3));
+}
+
 // Of a file as an editor on Windows writes it, too.
 TEST_F(KernelsSource, AByteOrderMarkAndWindowsLineEndsChangeNothing) {
   const std::string file = write(

@@ -57,6 +57,15 @@ TEST(Rewrite, KeepsLaunchesOnTheirLines) {
   EXPECT_THAT(result, HasSubstr("x,\n   n);\nlast();"));
 }
 
+TEST(Rewrite, SharedStandsInFrontOfOtherSpecifiers) {
+  EXPECT_EQ(rewritten("{ static __shared__ T x[4]; }"), "{ __shared__ T x[4]; }");
+  EXPECT_EQ(rewritten("__shared__ alignas(16) T x[4];"), "__shared__ T x[4];");
+  EXPECT_EQ(rewritten("; volatile __shared__ T x, y;"), "; __shared__ volatile T x, y;");
+  EXPECT_EQ(rewritten("alignas(f(1)) static\n__shared__ const volatile T x;"),
+            "__shared__ const volatile\n T x;");
+  EXPECT_EQ(rewritten("if (a) __shared__ T x;"), "if (a) __shared__ T x;");
+}
+
 TEST(Rewrite, TurnsDynamicSharedMemory) {
   const std::string f = "__global__ void k() { ";
   EXPECT_EQ(rewritten(f + "extern __shared__ float s[]; }"),

@@ -26,6 +26,7 @@ class Rewriter {
     drop_includes();
     turn_launches();
     turn_dynamic_shared();
+    lead_with_shared();
     std::ranges::sort(edits_, {}, &Edit::begin);
     std::string result;
     std::size_t at = 0;
@@ -71,8 +72,9 @@ class Rewriter {
 
   void refuse_what_needs_nvcc() const {
     for_each_include([&](std::size_t place, std::string_view header) {
-      for (const std::string_view only : {"cooperative_groups", "mma.h", "cuda/", "cub/", "thrust/",
-                                          "cooperative_groups/", "cuda_pipeline"})
+      for (const std::string_view only :
+           {"cooperative_groups", "mma.h", "cuda/", "cub/", "thrust/", "cooperative_groups/", "cuda_pipeline",
+            "curand_kernel", "curand_mtgp32_kernel"})
         if (header.starts_with(only))
           refuse(place,
                  "<{}> is not executed on the CPU; kernels may use plain CUDA C++: __syncthreads, warp "
@@ -198,6 +200,55 @@ class Rewriter {
       edits_.push_back({at, end,
                         fmt::format("{0}* const {1} = ::cuelbo::kernels::dynamic_shared<{0}>()", type,
                                     declared.substr(name, name_end - name))});
+    }
+  }
+
+  // A word, with what stands in parentheses behind it.
+  struct Specifier {
+    std::size_t begin = 0, end = 0;
+    std::string_view word;
+  };
+  Specifier specifier_before(std::size_t end) const {
+    const std::size_t back = skip_space_back(end);
+    const std::size_t open = back > 0 && code_[back - 1] == ')' ? opening(code_, back - 1) : back;
+    const std::size_t word_end = open == npos ? 0 : skip_space_back(open);
+    std::size_t begin = word_end;
+    while (begin > 0 && in_word(code_[begin - 1])) --begin;
+    return {begin, back, std::string_view(code_).substr(begin, word_end - begin)};
+  }
+  Specifier specifier_behind(std::size_t begin) const {
+    begin = skip_space(begin);
+    std::size_t word_end = begin;
+    while (word_end < code_.size() && in_word(code_[word_end])) ++word_end;
+    const std::string_view word = std::string_view(code_).substr(begin, word_end - begin);
+    const std::size_t open = skip_space(word_end);
+    const bool with_parentheses = is_alignment(word) && open < code_.size() && code_[open] == '(';
+    const std::size_t close = with_parentheses ? closing(code_, open) : npos;
+    return {begin, close == npos ? word_end : close + 1, word};
+  }
+  static bool is_alignment(std::string_view word) { return word == "alignas" || word == "__align__"; }
+
+  // __shared__ becomes declarations (device.hpp), which other specifiers may not precede. They align variables to 256 bytes.
+  void lead_with_shared() {
+    constexpr std::string_view shared = "__shared__";
+    for (std::size_t at = find_word(code_, shared); at != npos; at = find_word(code_, shared, at + 1)) {
+      std::size_t begin = at, end = at + shared.size();
+      std::string kept;
+      const auto take = [&](const Specifier& s) {
+        if (s.word == "const" || s.word == "volatile")
+          kept += ' ' + std::string(s.word);
+        else if (s.word != "static" && !is_alignment(s.word))
+          return false;
+        begin = std::min(begin, s.begin);
+        end = std::max(end, s.end);
+        return true;
+      };
+      while (take(specifier_before(begin))) {
+      }
+      if (specifier_before(begin).word == "extern") continue;
+      while (take(specifier_behind(end))) {
+      }
+      if (begin < at || end > at + shared.size()) edits_.push_back({begin, end, std::string(shared) + kept});
     }
   }
 

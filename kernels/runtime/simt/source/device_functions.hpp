@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/runtime/simt/device.hpp"
 
@@ -139,6 +140,60 @@ inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline float __fsqrt_rn(float x) { return sqrtf(x); }
 inline float __frcp_rn(float x) { return 1.0F / x; }
+inline float __frsqrt_rn(float x) { return 1.0F / std::sqrt(x); }
+inline double __longlong_as_double(long long x) { return std::bit_cast<double>(x); }
+inline long long __double_as_longlong(double x) { return std::bit_cast<long long>(x); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);
+}
+inline int __mulhi(int a, int b) { return static_cast<int>(std::int64_t{a} * b >> 32); }
+inline unsigned __umul24(unsigned a, unsigned b) { return a * b; }
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned shift) {
+  return static_cast<unsigned>(((std::uint64_t{high} << 32 | low) << (shift & 31)) >> 32);
+}
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+  return static_cast<unsigned>((std::uint64_t{high} << 32 | low) >> (shift & 31));
+}
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+  const std::uint64_t bytes = std::uint64_t{y} << 32 | x;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned choice = selector >> 4 * i & 0xf;
+    unsigned byte = static_cast<unsigned>(bytes >> 8 * (choice & 7)) & 0xff;
+    if ((choice & 8) != 0) byte = byte >= 0x80 ? 0xff : 0;  // its sign
+    result |= byte << 8 * i;
+  }
+  return result;
+}
+// To integers with saturation, NaN to 0: _rn to the nearest, ties to even, _rz towards 0, _rd down, _ru up.
+namespace cuelbo::simt {
+template <class Integer, class Real>
+Integer saturated(Real rounded) {
+  constexpr auto least = std::numeric_limits<Integer>::min(), most = std::numeric_limits<Integer>::max();
+  if (std::isnan(rounded)) return 0;
+  if (rounded <= static_cast<Real>(least)) return least;
+  return rounded >= static_cast<Real>(most) ? most : static_cast<Integer>(rounded);
+}
+}  // namespace cuelbo::simt
+#define CUELBO_TO_INTEGER(From, from, To, to)                                                         \
+  inline To __##from##2##to##_rn(From x) { return ::cuelbo::simt::saturated<To>(std::nearbyint(x)); } \
+  inline To __##from##2##to##_rz(From x) { return ::cuelbo::simt::saturated<To>(std::trunc(x)); }     \
+  inline To __##from##2##to##_rd(From x) { return ::cuelbo::simt::saturated<To>(std::floor(x)); }     \
+  inline To __##from##2##to##_ru(From x) { return ::cuelbo::simt::saturated<To>(std::ceil(x)); }
+CUELBO_TO_INTEGER(float, float, int, int)
+CUELBO_TO_INTEGER(float, float, unsigned, uint)
+CUELBO_TO_INTEGER(float, float, long long, ll)
+CUELBO_TO_INTEGER(float, float, unsigned long long, ull)
+CUELBO_TO_INTEGER(double, double, int, int)
+CUELBO_TO_INTEGER(double, double, unsigned, uint)
+CUELBO_TO_INTEGER(double, double, long long, ll)
+CUELBO_TO_INTEGER(double, double, unsigned long long, ull)
+#undef CUELBO_TO_INTEGER
+inline float __int2float_rn(int x) { return static_cast<float>(x); }
+inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
+inline double __int2double_rn(int x) { return x; }
+inline float __double2float_rn(double x) { return static_cast<float>(x); }
+inline void __nanosleep(unsigned) {}
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 
 // NOLINTEND(bugprone-reserved-identifier)
