@@ -57,6 +57,12 @@ TEST(Rewrite, KeepsLaunchesOnTheirLines) {
   EXPECT_THAT(result, HasSubstr("x,\n   n);\nlast();"));
 }
 
+TEST(Rewrite, TurnsNoinline) {
+  EXPECT_EQ(rewritten("__device__ __noinline__ int f();"), "__device__ __attribute__((noinline)) int f();");
+  constexpr std::string_view as_gnu = "__attribute__((__noinline__)) int f();";
+  EXPECT_EQ(rewritten(as_gnu), as_gnu);
+}
+
 TEST(Rewrite, SharedStandsInFrontOfOtherSpecifiers) {
   EXPECT_EQ(rewritten("{ static __shared__ T x[4]; }"), "{ __shared__ T x[4]; }");
   EXPECT_EQ(rewritten("__shared__ alignas(16) T x[4];"), "__shared__ T x[4];");

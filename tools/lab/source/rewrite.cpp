@@ -27,6 +27,7 @@ class Rewriter {
     turn_launches();
     turn_dynamic_shared();
     lead_with_shared();
+    turn_noinline();
     std::ranges::sort(edits_, {}, &Edit::begin);
     std::string result;
     std::size_t at = 0;
@@ -200,6 +201,17 @@ class Rewriter {
       edits_.push_back({at, end,
                         fmt::format("{0}* const {1} = ::cuelbo::kernels::dynamic_shared<{0}>()", type,
                                     declared.substr(name, name_end - name))});
+    }
+  }
+
+  // No macro can: the headers of the library write __attribute__((__noinline__)).
+  void turn_noinline() {
+    constexpr std::string_view noinline_word = "__noinline__";
+    for (std::size_t at = find_word(code_, noinline_word); at != npos;
+         at = find_word(code_, noinline_word, at + 1)) {
+      const std::size_t back = skip_space_back(at);
+      if (back > 0 && (code_[back - 1] == '(' || code_[back - 1] == ',')) continue;
+      edits_.push_back({at, at + noinline_word.size(), "__attribute__((noinline))"});
     }
   }
 
