@@ -117,6 +117,9 @@ TEST_F(KernelsReport, SaysWhatIsWrong) {
   const Outcome kernel = run({"kernels", "report", "ad", "-o", (directory_ / "lab.html").string()});
   EXPECT_EQ(kernel.code, 2);
   EXPECT_THAT(kernel.err, HasSubstr("did you mean 'add'"));
+  EXPECT_TRUE(fails(run({"kernels", "report", "add/float4", "-o", (directory_ / "pages").string()}), 2,
+                    "'add/float4': name the kernel, 'add'"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "pages"));
   const Outcome file = run({"kernels", "report", "add", "-o", (directory_ / "none" / "lab.html").string()});
   EXPECT_EQ(file.code, 1);
   EXPECT_THAT(file.err, HasSubstr("none"));

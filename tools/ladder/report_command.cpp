@@ -1,6 +1,7 @@
 // `cuelbo kernels report`.
 #include "tools/ladder/report_command.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -78,8 +79,13 @@ int run_report(const ReportOptions& options) {
     usage_fail("--device {}: variants are timed on cuda or cuda:N", options.timed_on);
   std::vector<std::string> kernels = ladder::kernels_with_ladders(module);
   if (!options.kernels.empty()) {
-    for (const std::string& kernel : options.kernels) lab::select(module.variants(), kernel);
-    kernels = options.kernels;
+    kernels.clear();
+    for (const std::string& name : options.kernels) {
+      const std::string kernel = lab::select(module.variants(), name).front().kernel;
+      if (kernel != name)
+        usage_fail("'{}': name the kernel, '{}'; its page shows all variants", name, kernel);
+      if (std::ranges::find(kernels, kernel) == kernels.end()) kernels.push_back(kernel);
+    }
   }
   if (!html) prepare_folder(output, kernels, module);
   std::vector<ladder::Ladder> ladders;
