@@ -133,7 +133,7 @@ constexpr std::array gains{
          "floats, so no byte is moved in vain."},
     Gain{"reparameterize_forward", "noise_buffer",
          "What one does with a library's generator: the noise goes to memory and comes back, 8 of 20 bytes "
-         "an element that the "
+         "per element that the "
          "others do not move."},
     Gain{"reparameterize", "philox4",
          "A thread takes the four numbers of one call and four neighbouring elements: a quarter of the "
