@@ -150,12 +150,10 @@ class ConfigReader {
     usage_fail("{}: {} must be {}", position(*first_placed(node), source_), path, wanted);
   }
 
-  // What TOML could not read as a number has become text.
-  static std::string of_text(const toml::node& node) {
-    const auto* text = node.as_string();
-    const bool digits = text != nullptr && !text->get().empty() &&
-                        text->get().find_first_not_of("0123456789") == std::string::npos;
-    return digits ? fmt::format(", at most {}", std::numeric_limits<std::int64_t>::max()) : "";
+  // For a number beyond 2^63, which an override makes a floating-point one.
+  static std::string limit_of(const toml::node& node) {
+    const bool beyond = node.value_or(0.0) >= static_cast<double>(std::numeric_limits<std::int64_t>::max());
+    return beyond ? fmt::format(", at most {}", std::numeric_limits<std::int64_t>::max()) : "";
   }
 
   template <class T>
@@ -169,7 +167,7 @@ class ConfigReader {
   template <class Integer>
     requires std::is_integral_v<Integer>
   void read(const toml::node& node, std::string_view path, Integer& value, const Range& range) const {
-    if (!node.is_integer()) wrong_type(node, path, fmt::format("a whole number{}", of_text(node)));
+    if (!node.is_integer()) wrong_type(node, path, fmt::format("a whole number{}", limit_of(node)));
     const std::int64_t number = node.as_integer()->get();
     check(node, path, number, range);
     value = static_cast<Integer>(number);

@@ -92,14 +92,11 @@ toml::table override_value(std::string_view key, std::string_view value, bool is
     if (!value.empty() && structured.find(value.front()) != std::string_view::npos)
       usage_fail("{}={}: {}", source, value, error.description());
   }
-  // TOML's integers end at 2^63.
+  // Numbers that are none in TOML, whose integers end at 2^63.
   double number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (!is_text && !value.empty() && end == value.data() + value.size()) {
-    if (error == std::errc::result_out_of_range)
-      usage_fail("{}={}: the number is too large or too small", source, value);
-    return as_toml(fmt::format("{:e}", number));
-  }
+  if (!is_text && error == std::errc() && end == value.data() + value.size())
+    return as_toml(fmt::format("{}", number));
   return as_toml(toml_string(value));
 }
 

@@ -114,8 +114,8 @@ TEST_F(ExportedModel, FilesThatAreNone) {
   };
   refused("model/checkpoint/best.safetensors",
           "is a checkpoint of a training run, not an exported model; give the directory of its run");
-  refused("images.npy", "safetensors");
-  refused("tiny.toml", "safetensors");
+  refused("images.npy", "is neither a run directory nor an exported model");
+  refused("tiny.toml", "is neither a run directory nor an exported model");
   refused("none.safetensors", "there is no run directory or exported model 'none.safetensors'");
   write_safetensors(path("other.safetensors"), Safetensors{});
   refused("other.safetensors", "is not a model that `cuelbo export` wrote");

@@ -172,13 +172,14 @@ int profile_source(const ProfileOptions& options) {
   const kernels::Cost cost{.bytes =
                                static_cast<double>(result.profile.must_load + result.profile.must_store)};
   const std::vector<simt::Launch> launches{compiled.launches.front().launch};
+  // Before anything is printed, which may end the program: by a closed pipe.
+  if (!options.output.empty()) write_npz(options.output, std::move(result.outputs));
   print(
       fmt::format("{}, grid ({}), block ({})", launch.kernel, fmt::join(launch.grid, ", "),
                   fmt::join(launch.block, ", ")),
       {{"source", options.source}, {"kernel", launch.kernel}, {"grid", launch.grid}, {"block", launch.block}},
       result.profile, compiled,
       lab::report_model(gpu, cost, kernels::Precision::fp32, result.profile, launches));
-  if (!options.output.empty()) write_npz(options.output, std::move(result.outputs));
   return exit_done;
 }
 

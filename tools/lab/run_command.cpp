@@ -104,6 +104,18 @@ std::string values_text(const Buffer& buffer, const std::vector<double>& values)
   return fmt::format("{}", fmt::join(texts, " "));
 }
 
+// What the kernel has written, by the names of the buffers.
+std::map<std::string, Array> written_arrays(lab::CallMemory& memory) {
+  std::map<std::string, Array> arrays;
+  for (std::size_t i = 0; i < memory.buffers().size(); ++i) {
+    const Buffer& buffer = memory.buffers()[i];
+    if (buffer.role == Role::input) continue;
+    const std::span<const std::byte> bytes = memory.host(i);
+    arrays[buffer.name] = {buffer.type, buffer.dims, {bytes.begin(), bytes.end()}};
+  }
+  return arrays;
+}
+
 void check_written(const Buffer& buffer, std::span<const std::byte> bytes, const std::string& kernel) {
   for (std::size_t at = 0; at < bytes.size(); at += sizeof(float))
     if (lab::not_written(&bytes[at]))
@@ -144,11 +156,12 @@ int run_kernel(const RunOptions& options) {
   });
   memory.download();
 
-  if (!json_wanted()) fmt::print("{} on {}, {}\n", chosen.name, device->name(), lab::to_string(shape));
   const std::span<const Buffer> buffers = memory.buffers();
+  // Written before anything is printed, which may end the program: by a closed pipe.
+  if (!options.output.empty()) write_npz(options.output, written_arrays(memory));
+  if (!json_wanted()) fmt::print("{} on {}, {}\n", chosen.name, device->name(), lab::to_string(shape));
   std::size_t width = 0;
   for (const Buffer& b : buffers) width = std::max(width, b.name.size());
-  std::map<std::string, Array> outputs;
   std::vector<Fields> written;
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     const bool drawn = buffers[i].role != Role::output && !given[i];
@@ -164,9 +177,7 @@ int run_kernel(const RunOptions& options) {
                          {"first_values", values}});
     else
       print_buffer(buffers[i], width, values_text(buffers[i], values));
-    outputs[buffers[i].name] = {buffers[i].type, buffers[i].dims, {bytes.begin(), bytes.end()}};
   }
-  if (!options.output.empty()) write_npz(options.output, std::move(outputs));
   const std::string fault = memory.wrong_write();
   if (!fault.empty()) fail("{}: {}", chosen.name, fault);
   for (std::size_t i = 0; i < buffers.size(); ++i)

@@ -1,11 +1,14 @@
 #include "kernels/runtime/simt/faults.hpp"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +17,7 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -98,12 +102,20 @@ std::string describe(const Fault& fault, const Fiber& stack) {
 // Of the OS thread. Its start is not zero, which would place it among the static shared variables (shared_memory.hpp).
 constinit thread_local Fault fault{.code = -1};
 
+// While a fault is described, which takes memory: another one would be of a damaged heap. Like `fault`, not zero at first.
+enum class Describing : int { no = 1, yes };
+constinit thread_local Describing describing = Describing::no;
+
 [[noreturn]] void end_block() {
   asm volatile("emms");  // the x87 registers may be in use
   Watchdog::sleep();
+  describing = Describing::yes;
   const Fault seen = std::exchange(fault, Fault{.code = -1});
   BlockRunner& runner = BlockRunner::current();
-  runner.fail(source_line(seen.frames.all()), describe(seen, runner.stack()));
+  const Location where = source_line(seen.frames.all());
+  std::string what = describe(seen, runner.stack());
+  describing = Describing::no;
+  runner.fail(where, std::move(what));
 }
 
 // Of a division: whether the dividend is the smallest number of its type.
@@ -145,9 +157,26 @@ void note_fault(const BlockRunner& runner, int number, const siginfo_t& info, co
   for (++i; i < all.count; ++i) fault.frames.add(all.addresses[i]);
 }
 
+// Whether the C library called abort() itself, but for assert(): it does where it finds the heap damaged, and may hold a lock.
+bool aborted_by_the_library() {
+  Frames frames;
+  _Unwind_Backtrace(add_frame, &frames);
+  const void *library = nullptr, *caller = nullptr;  // where abort() is, and what called it
+  for (const std::uintptr_t address : frames.all()) {
+    Dl_info info{};
+    dladdr(reinterpret_cast<const void*>(address - 1), &info);
+    const std::string_view name = info.dli_sname == nullptr ? "" : info.dli_sname;
+    if (name == "__assert_fail") return false;
+    if (library != nullptr && caller == nullptr) caller = info.dli_fbase;
+    if (name == "abort") library = info.dli_fbase;
+  }
+  return library != nullptr && caller == library;
+}
+
 bool end_kernel(int number, const siginfo_t& info, void* context) {
   BlockRunner* const runner = BlockRunner::of_running_kernel();
-  if (runner == nullptr) return false;
+  if (runner == nullptr || describing == Describing::yes) return false;
+  if (number == SIGABRT && aborted_by_the_library()) return false;
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   // If there is one already, the stack is damaged so that unwinding it failed.
   if (fault.signal == 0) note_fault(*runner, number, info, registers);
@@ -224,14 +253,13 @@ void give_signal_stack() {
   if (pthread_getspecific(key) != nullptr) return;
   stack_t now{};
   sigaltstack(nullptr, &now);
-  if ((now.ss_flags & SS_DISABLE) != 0) {
-    now = {.ss_sp = mmap(nullptr, signal_stack_bytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-           .ss_flags = 0,
-           .ss_size = signal_stack_bytes};
-    if (now.ss_sp == MAP_FAILED) return;
-    sigaltstack(&now, nullptr);
-  }
+  if ((now.ss_flags & SS_DISABLE) == 0) return;  // the thread has one, which is not ours to drop
+  now = {.ss_sp = mmap(nullptr, signal_stack_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+         .ss_flags = 0,
+         .ss_size = signal_stack_bytes};
+  if (now.ss_sp == MAP_FAILED) return;
+  sigaltstack(&now, nullptr);
   pthread_setspecific(key, now.ss_sp);
 }
 

@@ -1,5 +1,8 @@
 // Faults of the processor in kernels end the block with a finding, and no others are touched.
+#include <sys/mman.h>
+
 #include <csignal>
+#include <thread>
 
 #include "tests/kernels/simt/faulting_kernels.hpp"
 
@@ -53,10 +56,41 @@ TEST_P(SimtFaults, OfAllBlocksTheFirstIsReported) {
 }
 
 CUELBO_FAULTS void fault_on_the_host() {
-  launch(write_to, 1, 1, 0, {}, static_cast<int*>(nullptr));
+  launch(write_to, 1, 32, 0, {}, static_cast<int*>(nullptr));
   simt::take_finding();
   *static_cast<volatile int*>(nullptr) = 1;
 }
+__global__ void free_twice(int*) {
+  void* volatile memory = std::malloc(24);
+  std::free(memory);
+  std::free(memory);
+}
+// Describing a fault takes memory, so one of the heap ends the program.
+TEST(SimtFaultsDeathTest, OfTheHeapEndTheProgram) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+#if !defined(__SANITIZE_ADDRESS__)
+  const auto damage_the_heap = [] {
+    launch(free_twice, 1, 1, 0, {}, nullptr);
+    simt::take_finding();
+  };
+  EXPECT_EXIT(damage_the_heap(), testing::KilledBySignal(SIGABRT), "double free");
+#endif
+}
+
+TEST(SimtSignalStack, OfAThreadThatHasOneIsKept) {
+  constexpr std::size_t bytes = std::size_t{1} << 16;
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  std::thread([&] {
+    const stack_t own{.ss_sp = memory, .ss_flags = 0, .ss_size = bytes};
+    sigaltstack(&own, nullptr);
+    launch(write_to, 1, 32, 0, {}, static_cast<int*>(nullptr));
+    EXPECT_TRUE(simt::take_finding());
+  }).join();
+  EXPECT_EQ(msync(memory, bytes, MS_ASYNC), 0) << "it is no longer mapped";
+  munmap(memory, bytes);
+}
+
 TEST(SimtFaultsDeathTest, OfTheHostAreNotTouched) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
 #if defined(__SANITIZE_ADDRESS__)  // its own handler takes over
