@@ -25,9 +25,10 @@ constexpr std::array<std::string_view, 6> written_names{config_name,       "log.
                                                         "evaluation.json", "report.html", "pictures"};
 constexpr std::size_t kept_checkpoints = 2;
 
-void create_directories(const std::string& path) {
+// Not its parents: those of a run that was removed must not come back.
+void create_directory(const std::string& path) {
   std::error_code error;
-  fs::create_directories(path, error);
+  fs::create_directory(path, error);
   if (error) fail("cannot create directory '{}': {}", path, error.message());
 }
 
@@ -118,15 +119,12 @@ void RunDirectory::mark() {
 
 void RunDirectory::begin() {
   mark();
-  create_directories(file(folder));
+  create_directory(file(folder));
   if (!config_is_written_) write_file(file(config_name), to_toml(config_));
   config_is_written_ = true;
 }
 
-bool RunDirectory::is_marked() const {
-  std::error_code error;
-  return fs::exists(file(RunLock::file_name), error);
-}
+bool RunDirectory::is_marked() const { return RunLock::is_kept(path_); }
 
 void RunDirectory::check_is_run() const {
   const std::string near = run_nearby(path_);
@@ -201,7 +199,7 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
 }
 
 void RunDirectory::write_checkpoints(ParameterSet& parameters, const CheckpointInfo& info, bool best) const {
-  create_directories(file(folder));
+  create_directory(file(folder));
   const std::string directory = file(folder) + "/";
   if (best) write_checkpoint(directory + best_name, parameters, info);
   write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ranges>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -30,13 +31,18 @@ std::string read_all(int descriptor) {
   return {text.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
 }
 
-// For the message of a process that is refused.
-void write_owner(int descriptor) {
-  std::array<char, 256> host{};
+// The first line names the owner, for the message of a process that is refused; this is the second.
+constexpr std::string_view kept_mark = "\nrun\n";
+
+bool has_mark(std::string_view content) { return content.ends_with(kept_mark); }
+
+void write_owner(int descriptor, bool kept) {
+  std::array<char, 200> host{};
   gethostname(host.data(), host.size() - 1);
-  const std::string owner = fmt::format("process {} on {}", getpid(), host.data());
-  if (ftruncate(descriptor, 0) == 0) [[maybe_unused]]
-    const auto written = pwrite(descriptor, owner.data(), owner.size(), 0);
+  std::string owner = fmt::format("process {} on {}", getpid(), host.data());
+  if (kept) owner += kept_mark;
+  if (pwrite(descriptor, owner.data(), owner.size(), 0) == std::ssize(owner)) [[maybe_unused]]
+    const int cut = ftruncate(descriptor, std::ssize(owner));
 }
 
 bool has_no_locks(int error) {
@@ -114,7 +120,7 @@ RunLock::Attempt RunLock::try_lock(Missing missing) {
     const int error = errno;
     if (error == EINTR) return Attempt::again;
     if (error == EWOULDBLOCK || error == EACCES) {
-      const std::string owner = read_all(lock_descriptor_);
+      const std::string content = read_all(lock_descriptor_), owner = content.substr(0, content.find('\n'));
       fail("'{}' is in use: {} is training in it", directory_, owner.empty() ? "another process" : owner);
     }
     if (!has_no_locks(error)) return fail_or_again(error);
@@ -125,8 +131,23 @@ RunLock::Attempt RunLock::try_lock(Missing missing) {
   const std::string path = fs::path(directory_) / file_name;
   if (fstat(lock_descriptor_, &mine) != 0 || stat(path.c_str(), &there) != 0 || !same_file(mine, there))
     return Attempt::again;
-  write_owner(lock_descriptor_);
+  was_kept_ = has_mark(read_all(lock_descriptor_));
+  write_owner(lock_descriptor_, was_kept_);
   return Attempt::locked;
+}
+
+void RunLock::keep() {
+  keep_ = true;
+  if (!std::exchange(was_kept_, true)) write_owner(lock_descriptor_, true);
+}
+
+bool RunLock::is_kept(const std::string& directory) {
+  const std::string path = fs::path(directory) / file_name;
+  const int descriptor = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool kept = has_mark(read_all(descriptor));
+  close(descriptor);
+  return kept;
 }
 
 std::string RunLock::directory() const {

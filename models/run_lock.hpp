@@ -9,7 +9,7 @@ namespace cuelbo {
 
 class RunLock {
  public:
-  // Also marks a directory as a run's: it stays after the lock is released.
+  // Names the process that holds the lock. Once a run has begun, it also marks the directory as a run's and stays.
   static constexpr const char* file_name = ".cuelbo.lock";
 
   enum class Missing { create, refuse };
@@ -22,7 +22,12 @@ class RunLock {
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
-  void keep() { keep_ = true; }
+  // Marks the directory as a run's; the lock file stays after the lock is released.
+  void keep();
+
+  // Whether keep() was called for this directory, by any process. A lock file alone may be one that a process left behind
+  // when it was killed before it began.
+  static bool is_kept(const std::string& directory);
 
   // False on file systems without locks, such as Lustre without the mount option flock.
   bool supported() const { return supported_; }
@@ -39,7 +44,7 @@ class RunLock {
   std::string directory_;
   std::vector<std::filesystem::path> made_;  // directories, parents first
   int directory_descriptor_ = -1, lock_descriptor_ = -1;
-  bool made_lock_ = false, supported_ = true, keep_ = false;
+  bool made_lock_ = false, supported_ = true, keep_ = false, was_kept_ = false;
 };
 
 }  // namespace cuelbo

@@ -216,6 +216,20 @@ TEST_F(OwnedRun, AFurtherGoalIsNotStoredIfTrainingCannotBegin) {
   EXPECT_EQ(snapshot(path()), before);
 }
 
+// A process that is killed before it begins leaves its lock file.
+TEST_F(OwnedRun, ALockFileAloneDoesNotMakeARun) {
+  fs::create_directory(path());
+  write_file(path() / RunLock::file_name, "process 1 on elsewhere");
+  write_file(path() / "config.toml", "# mine");
+  EXPECT_TRUE(fails_with([&] { RunDirectory::create(path(), config()); }, "which is not a run's"));
+  EXPECT_EQ(read_text(path() / "config.toml"), "# mine");
+  fs::remove(path() / "config.toml");
+  RunDirectory::create(path(), config()).begin();
+  EXPECT_TRUE(RunLock::is_kept(path()));
+  RunDirectory::create(path(), config(8)).begin();  // ended before its first checkpoint: it is replaced
+  EXPECT_EQ(read_text(path() / "config.toml"), to_toml(config(8)));
+}
+
 TEST_F(OwnedRun, ReadingWritesNothing) {
   train_until(RunDirectory::create(path(), config()), 3);
   fs::remove_all(path() / "checkpoint");
