@@ -76,9 +76,12 @@ class ConfigReader {
       kind = static_cast<Kind>(i);
       read(*node, full(names[i]), units, range);
     }
-    if (found != 1)
-      usage_fail("{}: {} must have one of the keys {}", position(*level.table, source_), level.path,
-                 fmt::join(names, ", "));
+    if (found == 1) return;
+    std::string hint;
+    for (auto&& [key, value] : *level.table)
+      if (found == 0 && hint.empty()) hint = did_you_mean(key.str(), names);
+    usage_fail("{}: {} must have {} of the keys {}{}", position(*level.table, source_), level.path,
+               found == 0 ? "one" : "only one", fmt::join(names, ", "), hint);
   }
 
  private:

@@ -51,7 +51,8 @@ TEST(ConfigRefusals, RefusesWithOneLine) {
           "key 'encoder.layers.0.kernel' does not apply here; the keys here are linear, conv, "
           "conv_transpose, batch_norm, reshape");
   refuses("[encoder]\nlayers = [{ linear = 3, conv = 2 }]\n",
-          "encoder.layers.0 must have one of the keys linear, conv, conv_transpose");
+          "encoder.layers.0 must have only one of the keys linear, conv, conv_transpose");
+  refuses("[encoder]\nlayers = [{ liner = 3 }]\n", "conv_transpose (did you mean 'linear'?)");
   refuses("[encoder]\nlayers = [{ kernel = 3 }]\n", "must have one of the keys linear");
   refuses("[encoder]\nlayers = [3]\n", "encoder.layers.0 must be a table");
   refuses("[encoder]\nlayers = 3\n", "encoder.layers must be a list of tables");
