@@ -4,31 +4,14 @@
 #include "models/config.hpp"
 #include "models/config_schema.hpp"
 #include "tests/support/error_checks.hpp"
+#include "tests/support/small_config.hpp"
 
 namespace cuelbo {
 namespace {
 
 using test::fails_with;
+using test::with;
 using testing::HasSubstr;
-
-constexpr const char* small = R"(
-[data]
-name = "dsprites"
-[encoder]
-layers = [{ linear = 8 }]
-[decoder]
-layers = []
-[[latent]]
-name = "a"
-gaussian = 2
-[[latent]]
-name = "b"
-discrete = 3
-)";
-
-RunConfig with(const std::vector<std::string>& overrides) {
-  return parse_config(small, "small.toml", overrides);
-}
 
 TEST(ConfigRefusals, RefusesWithOneLine) {
   const auto refuses = [](const std::string& text, const std::string& message) {

@@ -8,32 +8,15 @@
 #include "models/config_schema.hpp"
 #include "tests/support/error_checks.hpp"
 #include "tests/support/paths.hpp"
+#include "tests/support/small_config.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace cuelbo {
 namespace {
 
 using test::fails_with;
+using test::with;
 using testing::HasSubstr;
-
-constexpr const char* small = R"(
-[data]
-name = "dsprites"
-[encoder]
-layers = [{ linear = 8 }]
-[decoder]
-layers = []
-[[latent]]
-name = "a"
-gaussian = 2
-[[latent]]
-name = "b"
-discrete = 3
-)";
-
-RunConfig with(const std::vector<std::string>& overrides) {
-  return parse_config(small, "small.toml", overrides);
-}
 
 TEST(Config, ReadsTheConfigOfTheDocumentation) {
   const RunConfig config = parse_config(R"(
@@ -233,7 +216,7 @@ TEST(Config, NamesThePresetsWhenNothingFits) {
 TEST(Config, ReadsAFile) {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "run.toml";
-  std::ofstream(path) << small;
+  std::ofstream(path) << test::small_config;
   EXPECT_EQ(load_config(path, {"seed=3"}).seed, 3u);
   std::ofstream(path) << "seed = \"\xff\"";
   EXPECT_TRUE(fails_with<UsageError>([&] { load_config(path); }, path));
