@@ -12,8 +12,10 @@
 #include <cstring>
 #include <iterator>
 #include <span>
+#include <string_view>
 
 #include "engine/error.hpp"
+#include "engine/io/temporary_directory.hpp"
 
 namespace cuelbo::lab {
 
@@ -93,6 +95,7 @@ void drain(const Pipe& out, const Pipe& err, const HeldSignals& signals, pid_t g
 
 ProgramOutput run_program(const std::vector<std::string>& command) {
   const HeldSignals signals;
+  const TemporaryDirectory temporary;
   Pipe out, err;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -108,8 +111,14 @@ ProgramOutput run_program(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  std::string own_folder = "TMPDIR=" + temporary.path().string();
+  std::vector<char*> environment{own_folder.data()};
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (!std::string_view(*variable).starts_with("TMPDIR=")) environment.push_back(*variable);
+  environment.push_back(nullptr);
   pid_t child = 0;
-  const int error = posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  const int error =
+      posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   ProgramOutput output;

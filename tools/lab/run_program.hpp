@@ -1,4 +1,4 @@
-// Runs another program and waits for it.
+// Runs another program and waits for it. Its temporary files go with it, however it ends.
 #pragma once
 
 #include <string>
