@@ -261,11 +261,9 @@ TEST_F(KernelsSource, CopiesOfBytesAreAccesses) {
 // The compiler and what it started end with the command.
 // Whether g++ has begun a temporary file, cc<random>.s.
 bool compiler_writes(const std::filesystem::path& folder) {
-  std::error_code error;  // files come and go
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, error))
-    if (const std::string name = entry.path().filename(); name.starts_with("cc") && name.ends_with(".s"))
-      return true;
-  return false;
+  return std::ranges::any_of(files_below(folder), [](const std::filesystem::path& file) {
+    return file.extension() == ".s" && file.filename().string().starts_with("cc");
+  });
 }
 TEST_F(KernelsSource, ASignalEndsTheCompilerToo) {
   const std::string file = write("#include <regex>\n#include <iostream>\n__global__ void k() {}\n");

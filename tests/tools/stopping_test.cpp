@@ -36,10 +36,11 @@ class Stopping : public TinyTest {
 
   // Returns when a file that holds something is in the folder.
   void wait_for_content(const std::string& folder) const {
-    while (true) {
-      std::error_code error;  // files come and go
-      for (const auto& entry : fs::recursive_directory_iterator(path(folder), error))
-        if (entry.is_regular_file(error) && entry.file_size(error) > 0 && !error) return;
+    const auto has_content = [](const fs::path& file) {
+      std::error_code error;
+      return fs::file_size(file, error) > 0 && !error;
+    };
+    while (!std::ranges::any_of(files_below(path(folder)), has_content)) {
     }
   }
 
