@@ -18,8 +18,8 @@ namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-// Keys that may change between a run's beginning and its use: where it computes, how long, what it reports, and the
-// path of its data, whose content has a fingerprint of its own.
+// Keys that may change after training has begun: where it computes, how long, what it reports, and the path of its
+// data, whose content has a fingerprint of its own.
 bool is_free(std::string_view key) {
   constexpr std::array<std::string_view, 4> keys{"device", "threads", "data.path", "optimizer.steps"};
   return std::ranges::find(keys, key) != keys.end() || key.starts_with("training.");

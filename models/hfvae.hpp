@@ -46,7 +46,7 @@ class Hfvae {
   };
   void build(ParameterSet& parameters);
   std::int64_t decoded_extent(std::size_t from, std::int64_t extent) const;
-  std::string decoder_advice() const;  // how the decoder would make the images of the data
+  std::string decoder_advice() const;  // how to change the decoder so that it fits the data
   Layer make_layer(ParameterSet& parameters, const LayerConfig& config, std::string name, const Shape& in,
                    Activation activation) const;
   Tensor apply(Program& program, const Layer& layer, Tensor x, bool training) const;

@@ -259,15 +259,15 @@ LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
 void refuse_config_changes(const RunDirectory& run, const std::string& changes) {
   if (changes.empty()) return;
   throw ChangedError(fmt::format(
-      "'{}' was changed after training: {}; restore it, or go on all the same with --accept-changes",
+      "'{}' was changed after training: {}; restore it, or pass --accept-changes to continue anyway",
       run.file("config.toml"), changes));
 }
 
 void refuse_data_changes(const RunDirectory& run, const std::string& changes) {
   if (changes.empty()) return;
   throw ChangedError(
-      fmt::format("the data of '{}' was changed after training: {}; restore it, or go on all the same with "
-                  "--accept-changes",
+      fmt::format("the data of '{}' was changed after training: {}; restore it, or pass "
+                  "--accept-changes to continue anyway",
                   run.path(), changes));
 }
 

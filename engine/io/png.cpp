@@ -219,7 +219,7 @@ std::vector<std::byte> encode_png(const Image& image) {
   check_sides(image.height, image.width);
   if ((image.channels != 1 && image.channels != 3) ||
       static_cast<std::int64_t>(image.pixels.size()) != image.height * image.width * image.channels)
-    fail("{} bytes are no picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
+    fail("{} bytes do not make a picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
          image.height, image.channels);
   PngImage png;
   png.width = static_cast<png_uint_32>(image.width);

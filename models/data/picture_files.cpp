@@ -60,7 +60,7 @@ struct Folder {
   bool empty() const { return pictures.empty() && folders.empty(); }
 };
 
-// Nothing but a note for a folder that may not be read, such as lost+found; an error if it is a part of the data.
+// An unreadable folder such as lost+found only gets a note, unless it is a part of the data: then it is an error.
 std::vector<fs::path> readable_entries(const fs::path& folder, std::vector<std::string>& notes) {
   try {
     return folder_entries(folder);
@@ -170,7 +170,7 @@ Listing list_pictures(const Folder& folder, std::vector<std::string>& notes) {
   return list;
 }
 
-// What there is of folders called train and test, or train and validation.
+// The train, test and validation folders that exist.
 struct SplitFolders {
   const Folder *train = nullptr, *test = nullptr;
   std::vector<std::string> validation, predictions;

@@ -91,7 +91,7 @@ int profile_variant(const ProfileOptions& options) {
   return exit_done;
 }
 
-// Numbers with commas between them, each there.
+// Comma-separated numbers, none of them empty.
 void limit_each_to(CLI::Option* option, const Range& range, std::uint64_t most) {
   CLI::Validator& all = *limit_to(option, range, most)->get_validator(0);
   const CLI::Validator one = all;
@@ -112,7 +112,7 @@ using Sizes = std::array<unsigned, 3>;
 Sizes sizes(const std::string& given, const Sizes& most, const char* option) {
   Sizes result{1, 1, 1};
   const std::vector<std::string> numbers = CLI::detail::split(given, ',');
-  if (numbers.size() > result.size()) usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
+  if (numbers.size() > result.size()) usage_fail("{}: expected X, X,Y or X,Y,Z, each at least 1", option);
   for (std::size_t i = 0; i < numbers.size(); ++i) result[i] = static_cast<unsigned>(std::stoul(numbers[i]));
   for (std::size_t i = 0; i < result.size(); ++i)
     if (result[i] > most[i])

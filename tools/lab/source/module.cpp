@@ -95,8 +95,8 @@ void run_compiler(const Json& options, const char* step, const std::vector<std::
   if (done.code != 0) fail("{}", first_error(done.err));
 }
 
-// Of variables of the host, which would run when the module is loaded: they may exit, print or throw. What the compiler adds
-// for its instrumentation has a priority, and with that a section of its own.
+// Initialisers of host variables would run when the module is loaded; they may exit, print or throw. Those that the
+// compiler adds for its instrumentation have a priority, and therefore a section of their own.
 void drop_initialisers(const fs::path& object) {
   const ProgramOutput done = run_program({"objcopy", "--remove-section=.init_array", object.string()});
   if (done.code != 0)
