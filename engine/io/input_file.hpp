@@ -76,8 +76,8 @@ class InputFile {
 
 std::vector<std::byte> read_file(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
 
-// Error if deflate cannot make `declared` bytes of `compressed` ones (it expands at most 1032-fold): the
-// declaration lies.
+// Error if deflate cannot expand `compressed` bytes to `declared` ones (the most is 1032-fold): the declared size is
+// wrong.
 void check_deflate_ratio(std::uint64_t declared, std::uint64_t compressed);
 
 }  // namespace cuelbo
