@@ -43,7 +43,7 @@ struct ReportOptions {
 
 int run_report(const ReportOptions& options) {
   OpenRun run = open_run(options.run);
-  const RunDirectory& directory = directory_of(run, "a report shows what lies");
+  const RunDirectory& directory = directory_of(run, "a report shows what is");
   OutputFile output(options.output.empty() ? directory.file("report.html") : options.output, ".html");
   output.refuse_inputs_of(directory);
   if (!options.output.empty()) output.check_writable();

@@ -1,4 +1,4 @@
-// What a user's CUDA file, rewritten for g++, launches kernels with.
+// The launches of a user's CUDA file, as rewritten for g++.
 #pragma once
 
 #include <array>
