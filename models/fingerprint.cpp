@@ -42,13 +42,13 @@ std::map<std::string, std::string> parse_values(std::string_view text) {
   return values;
 }
 
-// Of pixels, factors and the size of the data set's own test split: its boundary may move between equal images.
+// Covers pixels, factors and the size of the data set's own test split, whose boundary may move between equal images.
 std::string checksum(const Dataset& dataset) {
   const std::int64_t test_size = dataset.info().test_size;
   return fmt::format("{:08x}", extend_checksum(dataset.checksum(), std::as_bytes(std::span(&test_size, 1))));
 }
 
-// As older programs made it, without the split.
+// The checksum of older programs, without the split.
 std::string pixel_checksum(const Dataset& dataset) { return fmt::format("{:08x}", dataset.checksum()); }
 
 std::map<std::string, std::string> map_of(const Values& values) { return {values.begin(), values.end()}; }

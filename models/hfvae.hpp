@@ -26,7 +26,7 @@ class Hfvae {
   Tensor decode(Program& program, Tensor code, bool training) const;
   Tensor code(const LatentTensors& latents) const;             // the sample, as decode takes it
   Tensor log_likelihood(Tensor decoded, Tensor images) const;  // (B), nats
-  // What to show of decoded values: probabilities or means.
+  // The values to show: probabilities or means.
   Tensor picture(Tensor decoded) const;
 
   const GroupTree& tree() const { return *tree_; }

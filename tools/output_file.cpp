@@ -23,7 +23,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Of the file that an output becomes: the target of a link, which may be missing yet.
+// The folder of the file that will be written: a link's target, which may not exist yet.
 fs::path real_folder(const fs::path& output) {
   std::error_code error;
   return fs::weakly_canonical(output, error).parent_path();

@@ -109,7 +109,7 @@ class NpzImages {
     fail("{} may all be the images; name one: data.array = \"{}\"", names, candidates[0]->name);
   }
 
-  // Of one integer for each image.
+  // Whether the array has one integer per image.
   static bool fits(const Member& member, std::int64_t images) {
     if (!member.header || !is_integer(member.header->dtype)) return false;
     const auto& shape = member.header->shape;

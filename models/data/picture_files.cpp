@@ -32,7 +32,7 @@ std::string lower(std::string name) {
   return name;
 }
 
-// Which part of the data a folder has, by its name: train, test_set, val2017, seg_pred, …
+// The part of the data in a folder, by its name: train, test_set, val2017, seg_pred, …
 Part part_of(const std::string& folder) {
   std::string name = lower(folder);
   const std::size_t letters = name.find_last_not_of("0123456789") + 1;
@@ -292,7 +292,7 @@ const Folder& descend_in_part(const Folder& part) {
   return *folder;
 }
 
-// Of pictures without one, where others have one.
+// The class of pictures that have none, where others have one.
 constexpr std::string_view no_class = "(none)";
 
 std::string class_note(const std::vector<std::string>& names) {

@@ -34,7 +34,8 @@ struct PixelOptions {
   // error: a single image would be scaled differently from the whole file.
   ScaleOf scale_of = ScaleOf::any;
   Layout layout = Layout::automatic;
-  // Of the images that a model takes: whatever has it is in order. Grey pictures for a model on RGB become RGB.
+  // The shape of the images that a model takes: an array of that shape is accepted. Grey pictures become RGB for a
+  // model on RGB.
   std::optional<ImageShape> shape;
 };
 
