@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs two programs in turn, for bench/compare.py: what a run finds differs between runs of the same program, by the
-neighbours on the machine, its clock, and where memory lies, so a comparison needs several runs of each, side by side.
+"""Runs two programs in turn, for bench/compare.py. Figures differ between runs of the same program, because of the
+neighbours on the machine, its clock and the placement of memory, so a comparison needs several runs of each, side by side.
 
 Usage: python3 bench/interleave.py OLD NEW --output FOLDER [--pairs N] [-- ARGUMENT…]
 

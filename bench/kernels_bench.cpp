@@ -1,5 +1,5 @@
 // Every kernel of the CPU at the shapes of the models: GFLOP/s and GB/s of all calls; the shortest call, and what share its
-// rates are of the best that the FMA units and the memory reach in the same run. What lies in a cache is moved faster.
+// rates are of the best that the FMA units and the memory reach in the same run. Data in a cache moves faster.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

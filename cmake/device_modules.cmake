@@ -18,7 +18,7 @@ function(cuelbo_device_module name)
   target_link_options(cuelbo_${name}_module PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 endfunction()
 
-# Fibers switch stacks, which ThreadSanitizer is not told of.
+# Fibers switch stacks without announcing it to ThreadSanitizer.
 if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   # g++ takes a file's language from its name, which nvcc has a claim on: it gets sources that include the .cu files.
   set(simt_kernels "")
@@ -42,7 +42,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   set(cuelbo_simt_faults -fstack-clash-protection -gdwarf-4)
   # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which stands in for ThreadSanitizer's
   # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
-  # Of divisions by zero, the compiler would turn some into others that do not trap.
+  # The compiler would turn some divisions by zero into code that does not trap.
   set(cuelbo_simt_instrumented -O1 -g1 ${cuelbo_simt_faults} -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0
                                -fsanitize=integer-divide-by-zero -fno-sanitize-recover=integer-divide-by-zero -fno-tree-sra -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
 

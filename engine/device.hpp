@@ -19,12 +19,12 @@ class DeviceGraph {
   virtual void launch() = 0;
 };
 
-// Brings a program's next input to the device beside what the device runs.
+// Copies a program's next input to the device while the device runs.
 class Prefetch {
  public:
   virtual ~Prefetch() = default;
   virtual void begin(const void* host) = 0;  // `host` must stay as it is until finish() has returned
-  // What the stream runs from now on finds in `device` what was begun last.
+  // Work enqueued after this call sees the most recent copy in `device`.
   virtual void finish(void* device) = 0;
 };
 

@@ -23,10 +23,10 @@ struct Schedule {
 };
 
 // Records the gradient norm and the update after Program::backward; returns the squared gradient norm (1).
-// When it is not finite the update leaves parameters and moments as they were.
+// If the norm is not finite, the update leaves parameters and moments unchanged.
 Tensor record_adam(Program& program, const AdamOptions& options);
 
-// What Program::set_adam_step takes for update number `step`, counted from 1.
+// The argument of Program::set_adam_step for update number `step`, counted from 1.
 kernels::AdamStep adam_step(const AdamOptions& options, double learning_rate, std::int64_t step);
 
 }  // namespace cuelbo

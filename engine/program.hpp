@@ -26,7 +26,7 @@ namespace cuelbo {
 
 class Gradients;
 
-// What changes from step to step; it lives in device memory, ahead of the step values.
+// The values that change from step to step; they are in device memory, ahead of the step values.
 struct StepBlock {
   kernels::StepCounter counter;
   kernels::AdamStep adam;
@@ -155,11 +155,11 @@ class Program {
   }
   void set_adam_step(const kernels::AdamStep& adam) { step_block().adam = adam; }
   void set_step_values(Tensor t, std::span<const float> values);
-  // Throw Error when a size does not fit, when what is written is no input, or when what is read may already have given its
-  // memory to another tensor because it was not kept.
+  // Throw Error if the size does not fit, if a written tensor is not an input, or if a read tensor was not kept, so that
+  // its memory may already hold another one.
   void write(Tensor t, std::span<const float> values);
   void write_int(Tensor t, std::span<const std::int32_t> values);
-  // Begins to write an input for the next replay, beside the one that runs. The values must stay as they are until that
+  // Begins to write an input for the next replay while the current one runs. The values must not change until that
   // replay has been called.
   void prefetch(Tensor t, std::span<const float> values);
   void read(Tensor t, std::span<float> values);

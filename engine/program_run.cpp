@@ -231,7 +231,7 @@ std::byte* Program::ready_address(Tensor t, std::size_t elements, const char* ve
 std::byte* Program::input_address(Tensor t, std::size_t elements) {
   std::byte* address = ready_address(t, elements, "write");
   if (tensors_[static_cast<std::size_t>(info(t).root)].kind != Kind::input)
-    fail("cannot write '{}': it is no input", t.name());
+    fail("cannot write '{}': it is not an input", t.name());
   return address;
 }
 

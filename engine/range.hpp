@@ -1,4 +1,4 @@
-// What a number may be, of a key of a configuration or an option of a command.
+// The range of numbers that a configuration key or a command option accepts.
 #pragma once
 
 #include <limits>

@@ -1,4 +1,4 @@
-// Text for commands that messages suggest.
+// Quoting for shell commands that messages suggest.
 #pragma once
 
 #include <algorithm>

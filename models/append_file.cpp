@@ -56,7 +56,7 @@ void AppendFile::append(std::string_view record) {
 }
 
 void AppendFile::sync() {
-  // Some file systems cannot, and say so: that is no failure to write.
+  // Some file systems report that they cannot sync; that is not a failure to write.
   if (fsync(descriptor_) != 0 && errno != EINVAL && errno != ENOTSUP) fail_with(errno);
 }
 

@@ -64,7 +64,7 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
     return found->second;
   };
   if (const auto format = metadata.find("format"); format == metadata.end() || format->second != format_name)
-    fail("is no checkpoint of a training run");
+    fail("is not a training checkpoint");
   if (value("version") != format_version)
     fail("is a checkpoint of version {}, this program reads version {}", value("version"), format_version);
   CheckpointInfo info;

@@ -44,9 +44,9 @@ Checkpoint read_checkpoint(const std::string& path);
 void restore(ParameterSet& parameters, const Safetensors& content, bool with_moments,
              const char* model = "the model of config.toml");
 
-// What metadata of checkpoints and of exported models have in common.
-// A crc32 as 8 hexadecimal digits: of the bytes of all tensors in the order of their names; and of all other keys and
-// values in the order of the keys, a zero byte after each.
+// ---- metadata of both checkpoints and exported models
+// CRC-32s as 8 hexadecimal digits: of the bytes of all tensors in the order of their names; and of all other keys and
+// values in the order of the keys, with a zero byte after each.
 std::string tensor_checksum(const std::map<std::string, Array>& tensors);
 std::string metadata_checksum(const std::map<std::string, std::string>& metadata);
 inline constexpr const char* metadata_checksum_key = "metadata_crc32";

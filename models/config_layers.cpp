@@ -75,8 +75,8 @@ bool is_utf8(std::string_view text) {
   }
 }
 
-// What is not TOML is taken as a string, so that paths and names need no quotes; for a key that holds text, so is
-// what would be a number, a date or a list in TOML.
+// A value that is not TOML is taken as a string, so that paths and names need no quotes; for a key that holds text, so
+// is one that would be a number, a date or a list in TOML.
 toml::table override_value(std::string_view key, std::string_view value, bool is_text) {
   const std::string source = fmt::format("{}{}", command_line, key);
   if (!is_utf8(value)) usage_fail("{}: '{}' is not UTF-8", source, value);
@@ -92,7 +92,7 @@ toml::table override_value(std::string_view key, std::string_view value, bool is
     if (!value.empty() && structured.find(value.front()) != std::string_view::npos)
       usage_fail("{}={}: {}", source, value, error.description());
   }
-  // Numbers that are none in TOML, whose integers end at 2^63.
+  // Numbers that TOML cannot express, since its integers end at 2^63.
   double number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (!is_text && error == std::errc() && end == value.data() + value.size())

@@ -32,9 +32,9 @@ inline constexpr std::array<std::string_view, 4> estimator_names{"hfvae", "mws",
 inline constexpr std::array<std::string_view, 6> dataset_names{"dsprites", "mnist", "fashion-mnist",
                                                                "idx",      "npy",   "images"};
 
-inline constexpr double largest_size = 1 << 24;  // of anything that is counted in a network
+inline constexpr double largest_size = 1 << 24;  // the most of anything that is counted in a network
 
-// Of numbers with a fraction that are not 0: fp32, in which models compute, would make others 0 or infinite.
+// The range of fractional numbers that are not 0: models compute in fp32, which would make others 0 or infinite.
 inline constexpr double least_fraction = 1.2e-38, most_fraction = 3.4e38;
 
 // The squared norm of the gradient, which grows with the square of a coefficient, must stay finite in fp32. So it must
@@ -102,7 +102,7 @@ void visit_config(Visitor& v, Config& config) {
     v.field("test_fraction", data.test_fraction, from_below(0, 1),
             "seeded share kept for the test, unless the data set has a test split");
     v.field("binarize", data.binarize, binarize_names,
-            "grey values as 0 and 1: by a threshold of 0.5, or drawn, anew in every epoch of training");
+            "grey values as 0 and 1: by a threshold of 0.5, or drawn again in every epoch of training");
     v.field("batch_size", config.batch_size, at_least(1, largest_size), "items a step");
   });
   const auto visit_network = [&](auto& network, std::string_view text) {
@@ -146,7 +146,7 @@ void visit_config(Visitor& v, Config& config) {
       v.field("epsilon", config.adam.epsilon, above(0), "added to the root of the second moment");
     });
     v.field("gradient_clip", config.adam.gradient_clip, at_least(0), "bound of the gradient's norm, 0: none");
-    v.field("steps", config.training.steps, at_least(1), "updates in all");
+    v.field("steps", config.training.steps, at_least(1), "total optimizer steps");
   });
   v.section("training", "What is watched on the way.", [&] {
     v.field("log_every", config.training.log_every, at_least(1), "steps between records of log.jsonl");

@@ -83,7 +83,7 @@ class InlineWriter {
   void field(std::string_view key, const T& value, const Allowed& allowed, std::string_view) {
     if (!is_empty(value)) parts_.push_back(fmt::format("{} = {}", key, value_text(value, allowed)));
   }
-  // What says nothing is left out: a layer without batch norm, a latent without classes.
+  // Settings without effect are omitted: a layer without batch norm, a latent without classes.
   template <class Allowed>
   void field(std::string_view key, bool value, const Allowed& names, std::string_view) {
     if (value) parts_.push_back(fmt::format("{} = {}", key, value_text(value, names)));
@@ -110,7 +110,7 @@ class LatentWriter : public InlineWriter {
 
 class TomlWriter {
  public:
-  // Of keys and whole sections: all, or those in the list.
+  // Writes all keys and sections, or only those in the list.
   explicit TomlWriter(std::span<const std::string_view> only = {}) : only_(only) {}
 
   template <class T, class Allowed>

@@ -1,4 +1,4 @@
-// What evaluate reports of a trained model on its test split.
+// The figures that evaluate reports for a trained model on its test split.
 #pragma once
 
 #include <cstdint>

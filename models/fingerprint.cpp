@@ -18,8 +18,8 @@ namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-// Keys that may change between a run's beginning and its use: where it computes, how long, what it reports, and the
-// path of its data, whose content has a fingerprint of its own.
+// Keys that may change after training has begun: where it computes, how long, what it reports, and the path of its
+// data, whose content has a fingerprint of its own.
 bool is_free(std::string_view key) {
   constexpr std::array<std::string_view, 4> keys{"device", "threads", "data.path", "optimizer.steps"};
   return std::ranges::find(keys, key) != keys.end() || key.starts_with("training.");
@@ -42,13 +42,13 @@ std::map<std::string, std::string> parse_values(std::string_view text) {
   return values;
 }
 
-// Of pixels, factors and the size of the data set's own test split: its boundary may move between equal images.
+// Covers pixels, factors and the size of the data set's own test split, whose boundary may move between equal images.
 std::string checksum(const Dataset& dataset) {
   const std::int64_t test_size = dataset.info().test_size;
   return fmt::format("{:08x}", extend_checksum(dataset.checksum(), std::as_bytes(std::span(&test_size, 1))));
 }
 
-// As older programs made it, without the split.
+// The checksum of older programs, without the split.
 std::string pixel_checksum(const Dataset& dataset) { return fmt::format("{:08x}", dataset.checksum()); }
 
 std::map<std::string, std::string> map_of(const Values& values) { return {values.begin(), values.end()}; }

@@ -1,4 +1,4 @@
-// What a run was trained on and with what configuration. Checkpoints carry it; commands that use a run compare it.
+// The data and configuration that a run was trained with. Checkpoints carry it; commands that use a run compare it.
 #pragma once
 
 #include <cstdint>

@@ -162,8 +162,8 @@ class GroupParser {
       leaf.classes = discrete_[g].classes;
       return;
     }
-    if (names.empty()) refuse("'{}' is no discrete group: the codes have none", word);
-    refuse("'{}' is no discrete group{}; there is: {}", word, did_you_mean(word, names),
+    if (names.empty()) refuse("'{}' is not a discrete group: the codes have none", word);
+    refuse("'{}' is not a discrete group{}; there is: {}", word, did_you_mean(word, names),
            fmt::join(names, ", "));
   }
 

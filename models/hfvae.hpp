@@ -26,7 +26,7 @@ class Hfvae {
   Tensor decode(Program& program, Tensor code, bool training) const;
   Tensor code(const LatentTensors& latents) const;             // the sample, as decode takes it
   Tensor log_likelihood(Tensor decoded, Tensor images) const;  // (B), nats
-  // What to show of decoded values: probabilities or means.
+  // The values to show: probabilities or means.
   Tensor picture(Tensor decoded) const;
 
   const GroupTree& tree() const { return *tree_; }
@@ -46,7 +46,7 @@ class Hfvae {
   };
   void build(ParameterSet& parameters);
   std::int64_t decoded_extent(std::size_t from, std::int64_t extent) const;
-  std::string decoder_advice() const;  // how the decoder would make the images of the data
+  std::string decoder_advice() const;  // how to change the decoder so that it fits the data
   Layer make_layer(ParameterSet& parameters, const LayerConfig& config, std::string name, const Shape& in,
                    Activation activation) const;
   Tensor apply(Program& program, const Layer& layer, Tensor x, bool training) const;

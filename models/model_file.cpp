@@ -73,7 +73,7 @@ ModelInfo parse_info(const Safetensors& file) {
                                                      : std::nullopt};
 }
 
-// What is wrong in a file is not wrong use of a command.
+// A bad file is a failure, not a usage error.
 template <class F>
 auto failing(F&& f) {
   try {

@@ -1,4 +1,4 @@
-// What a model makes of images and of codes, as pictures of bytes.
+// A model's reconstructions, samples and traversals as 8-bit pictures.
 #pragma once
 
 #include <cstdint>

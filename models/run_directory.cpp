@@ -20,7 +20,7 @@ namespace {
 constexpr const char* folder = "checkpoint";
 constexpr const char* best_name = "best.safetensors";
 constexpr const char* config_name = "config.toml";
-// What a run and the commands that read it write; and events.out.tfevents.*
+// The entries that a run and its commands write, besides events.out.tfevents.*
 constexpr std::array<std::string_view, 6> written_names{config_name,       "log.jsonl",   folder,
                                                         "evaluation.json", "report.html", "pictures"};
 constexpr std::size_t kept_checkpoints = 2;
@@ -32,7 +32,7 @@ void create_directory(const std::string& path) {
   if (error) fail("cannot create directory '{}': {}", path, error.message());
 }
 
-// None if there is no such directory. One that cannot be read is not empty: training would begin anew in it.
+// No entries if the directory does not exist. An unreadable one is an error: training would start over in it.
 fs::directory_iterator entries_of(const std::string& path) {
   std::error_code error;
   fs::directory_iterator entries(path, error);
@@ -192,7 +192,7 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
   const std::vector<std::string> names = checkpoints();
   std::error_code error;  // an old checkpoint that cannot be removed does no harm
   for (std::size_t i = kept_checkpoints; i < names.size(); ++i) fs::remove(directory + names[i], error);
-  // What a killed process left half-written.
+  // Half-written files of a killed process.
   for (const auto& entry : fs::directory_iterator(directory, error))
     if (entry.path().filename().string().find(".safetensors.partial-") != std::string::npos)
       fs::remove(entry.path(), error);
@@ -203,7 +203,7 @@ void RunDirectory::write_checkpoints(ParameterSet& parameters, const CheckpointI
   const std::string directory = file(folder) + "/";
   if (best) write_checkpoint(directory + best_name, parameters, info);
   write_checkpoint(directory + fmt::format("step-{:08}.safetensors", info.state.step), parameters, info);
-  // Without a validation in this training there is no best: an older one was measured on other data.
+  // Without a validation in this training there is no best checkpoint: an older one was measured on other data.
   std::error_code error;
   if (!info.state.has_validation) fs::remove(directory + best_name, error);
 }
@@ -257,15 +257,15 @@ LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options) {
 void refuse_config_changes(const RunDirectory& run, const std::string& changes) {
   if (changes.empty()) return;
   throw ChangedError(fmt::format(
-      "'{}' was changed after training: {}; restore it, or go on all the same with --accept-changes",
+      "'{}' was changed after training: {}; restore it, or pass --accept-changes to continue anyway",
       run.file("config.toml"), changes));
 }
 
 void refuse_data_changes(const RunDirectory& run, const std::string& changes) {
   if (changes.empty()) return;
   throw ChangedError(
-      fmt::format("the data of '{}' was changed after training: {}; restore it, or go on all the same with "
-                  "--accept-changes",
+      fmt::format("the data of '{}' was changed after training: {}; restore it, or pass "
+                  "--accept-changes to continue anyway",
                   run.path(), changes));
 }
 

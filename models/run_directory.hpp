@@ -18,13 +18,13 @@ namespace cuelbo {
 class RunDirectory {
  public:
   // A new run, in a directory that this process makes, or that holds nothing a run would replace. Locks it and writes
-  // nothing more before begin(); a run that does not begin leaves nothing. Error: the directory holds a run with
-  // checkpoints or somebody's files, cannot be written, or another process trains in it. A run that ended before its
-  // first checkpoint may be begun anew. Its data.path becomes absolute.
+  // nothing else before begin(); a run that does not begin leaves nothing behind. Error: the directory holds a run with
+  // checkpoints or the user's own files, cannot be written, or another process trains in it. A run that ended before
+  // its first checkpoint may be started over. Its data.path becomes absolute.
   static RunDirectory create(const std::string& path, const RunConfig& config);
   // An existing run, to read. Writes nothing. Error naming what is missing or broken.
   static RunDirectory open(const std::string& path);
-  // An existing run, to go on with: like open(), and locks it.
+  // An existing run, to continue: like open(), and locks it.
   static RunDirectory resume(const std::string& path);
 
   void set_steps(std::int64_t steps);        // how far to go; begin() stores it
@@ -66,8 +66,8 @@ class RunDirectory {
   std::shared_ptr<RunLock> lock_;
 };
 
-// For the message about a path that is no run: "; did you mean the run 'DIR'?" if it is a part of one, or a folder
-// with runs in it. Empty if there is none.
+// For the message about a path that is not a run: "; did you mean the run 'DIR'?" if it is inside one, or is a folder
+// with runs in it. Empty otherwise.
 std::string run_nearby(const std::string& path);
 
 struct LoadedModel {
@@ -80,10 +80,10 @@ struct LoadedModel {
       stored;              // type of the pixels in the file that it was trained on; none: of an older program
   std::string checkpoint;  // "checkpoint/best.safetensors", or the path of an exported model
 };
-// Opens the run's model with its best checkpoint. The image shape stands in the checkpoint's metadata, so no data is needed.
+// Opens the run's model with its best checkpoint. The image shape is in the checkpoint's metadata: no data is needed.
 LoadedModel load_model(const RunDirectory& run, const DeviceOptions& options);
 
-// A run is used with a configuration or data that it was not trained with.
+// A run is used with a configuration or data other than it was trained with.
 class ChangedError : public Error {
  public:
   using Error::Error;

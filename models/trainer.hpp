@@ -10,7 +10,7 @@
 
 namespace cuelbo {
 
-// What the progress line shows; a record of log.jsonl has the same values.
+// The values of the progress line and of a record of log.jsonl.
 struct TrainingRecord {
   std::int64_t step = 0, steps = 0;
   double elbo = 0, log_likelihood = 0;  // nats per item; elbo with all coefficients 1

@@ -1,4 +1,4 @@
-// What a training run writes as it goes: log.jsonl, one record a line, and the same numbers as TensorBoard events.
+// Written during training: log.jsonl, one record per line, and the same numbers as TensorBoard events.
 //
 //   {"kind": "run", "step": 0, "version", "device", "estimator", "discrete", "decoding", "dataset", "train_items", …}
 //   {"kind": "train", "step", "elbo", "log_likelihood", "kl", "mutual_information", "between_group_tc", "within_group_tc",

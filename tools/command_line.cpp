@@ -89,7 +89,7 @@ void add_output_options_to_commands(CLI::App& app) {
   }
 }
 
-// An error in the arguments is JSON too, wherever --json stands.
+// An error in the arguments is JSON too, wherever --json appears.
 bool asks_for_json(int argc, const char* const* argv) {
   const char* const* const end = std::find(argv, argv + argc, std::string_view("--"));
   return std::find(argv, end, std::string_view("--json")) != end;

@@ -24,10 +24,10 @@ std::vector<const CLI::Option*> positional_options(const CLI::App& command);
 // "-o", "--output"
 std::vector<std::string> names_of(const CLI::Option& option);
 
-// Names what the values of options are, FILE or DEVICE: an option of one name takes the same in every command.
+// Names the values of options, as in FILE or DEVICE: options of the same name take the same kind of value everywhere.
 void name_values(CLI::App& root);
 
-// What its value is, as in FILE or fp32|bf16; "" of a flag, and its own name of a positional one.
+// The name of its value, as in FILE or fp32|bf16; "" for a flag, and its own name for a positional option.
 std::string value_name(const CLI::Option& option);
 
 }  // namespace cuelbo

@@ -75,7 +75,7 @@ std::shared_ptr<const Dataset> open(const Source& source, const RunConfig& confi
   return dataset;
 }
 
-// How many items have each value of a factor.
+// The number of items with each value, per factor.
 std::vector<std::vector<std::int64_t>> value_counts(const Dataset& dataset) {
   std::vector<std::vector<std::int64_t>> counts;
   for (const Factor& factor : dataset.factors()) counts.emplace_back(factor.values.size(), 0);

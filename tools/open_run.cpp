@@ -118,7 +118,7 @@ bool holds_array(const DataConfig& input, const DataConfig& trained) {
   }
 }
 
-// How images at `input` are read: as the run's own, as far as that makes sense for another file.
+// The configuration for reading images at `input`: that of the run, as far as it makes sense for another file.
 DataConfig input_config(const DataConfig& trained, const DataConfig& input) {
   const auto is_idx = [](const std::string& name) {
     return name == "idx" || name == "mnist" || name == "fashion-mnist";

@@ -1,4 +1,4 @@
-// What the commands that take a trained model have in common.
+// Shared by the commands that take a trained model.
 #pragma once
 
 #include <memory>
@@ -59,7 +59,7 @@ RunData open_data(const OpenRun& run, const std::string& path);
 // --data for open_data
 void add_data_option(CLI::App& command, std::string& path);
 
-// What the reader of the data set chose, ignored or converted.
+// Prints what the reader of the data set chose, ignored or converted.
 void print_notes(const Dataset& dataset);
 // Images that are not the run's own, as its model sees them: with the run's scale, layout and binarization, unless
 // `settings` ("data.scale=255") say otherwise. What was taken is printed. Error as open_run_data.

@@ -42,7 +42,7 @@ std::string listed(const std::vector<std::string>& names);
 // A word of the command line for a message: long ones are cut.
 std::string shown(std::string_view text);
 
-// What an option's values may be.
+// The values that an option takes.
 struct OptionValues {
   std::string range;               // of a number: "at least 1"
   std::vector<std::string> names;  // if it is one of these

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 bool document_printed = false;  // JSON is on standard output, which holds one document
 std::size_t live_width = 0;     // columns of the line that is drawn where the cursor is
 
-// Whether it arrives is not looked at.
+// Write errors are ignored.
 void write_to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 void erase_live() {

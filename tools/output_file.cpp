@@ -23,7 +23,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Of the file that an output becomes: the target of a link, which may be missing yet.
+// The folder of the file that will be written: a link's target, which may not exist yet.
 fs::path real_folder(const fs::path& output) {
   std::error_code error;
   return fs::weakly_canonical(output, error).parent_path();
@@ -38,7 +38,7 @@ bool is_same(const fs::path& a, const fs::path& b) {
 
 OutputFile::OutputFile(std::string name, std::string_view suffix) : name_(std::move(name)), path_(name_) {
   if (name_ != "-") {
-    // A folder is refused when it is written, as what it is.
+    // Writing reports a folder as such.
     if (std::error_code error; !fs::is_directory(name_, error) && !lower(name_).ends_with(suffix))
       usage_fail("-o '{}': the name must end in {}, the format that is written", name_, suffix);
     refuse_checkpoints();

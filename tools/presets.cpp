@@ -65,7 +65,7 @@ void add_presets(CLI::App& app, Run& run) {
       run_presets);
 }
 
-// The schema says all of a configuration that a preset shows one of.
+// A preset is one configuration; the schema describes them all.
 void add_schema(CLI::App& app, Run& run) {
   struct SchemaOptions {};
   add_command<SchemaOptions>(

@@ -1,4 +1,4 @@
-// What a training run says while it runs: on a terminal one line that is redrawn, of which some stay; plain lines elsewhere.
+// The output of a training run: on a terminal one line that is redrawn, with some lines kept; plain lines elsewhere.
 #pragma once
 
 #include <chrono>

@@ -45,7 +45,7 @@ GCC_ONLY = re.compile(r" (-fno-tree-sra|-fno-reorder-blocks|--param=\S+)")
 
 
 def read_database(build):
-    """One command a file: of the instruction sets of a kernel, the last one listed, which is the widest."""
+    """One command per file: for a kernel, that of the last instruction set listed, which is the widest."""
     entries = json.loads((build / "compile_commands.json").read_text())
     for entry in entries:
         entry["command"] = GCC_ONLY.sub("", entry["command"])

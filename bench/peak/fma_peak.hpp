@@ -1,4 +1,4 @@
-// How many floating-point operations a second the FMA units do when nothing else is in the way: the roof of a floor.
+// The floating-point operations per second that the FMA units reach on their own: floors are computed with this rate.
 #pragma once
 
 #include "kernels/runtime/thread_pool.hpp"

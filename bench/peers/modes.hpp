@@ -1,4 +1,4 @@
-// What cuelbo_peer can be told to do; its arguments are described in cuelbo_peer.cpp. Each ends by serving (serve.hpp).
+// The modes of cuelbo_peer; cuelbo_peer.cpp describes their arguments. Each ends by serving (serve.hpp).
 #pragma once
 
 #include <string>

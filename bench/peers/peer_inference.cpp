@@ -6,7 +6,7 @@ namespace cuelbo {
 
 namespace {
 
-// Of one program: host memory in, host memory out.
+// Runs one program: host memory in, host memory out.
 class Inference {
  public:
   Inference(Program& program, Tensor input, std::span<const float> values, const std::vector<Tensor>& outputs)

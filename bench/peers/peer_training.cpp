@@ -25,7 +25,7 @@ class Training {
   }
   float loss() { return training_.program.read_scalar(training_.loss); }
 
-  // Of step 0, which is to be the only one so far: Adam's first moment is (1 − β₁) · gradient then.
+  // Call after step 0 and before any other: Adam's first moment is then (1 − β₁) · gradient.
   void add_gradients(Result& result) {
     for (int i = 0; i < std::ssize(side_.parameters.parameters()); ++i) {
       const Parameter& parameter = side_.parameters.parameter(i);

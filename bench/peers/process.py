@@ -79,7 +79,7 @@ class Peak(Ours):
         self.call_ms = self.time("run", 1)["ms"]
 
     def flops(self, milliseconds):
-        """Operations a second, over about so many milliseconds."""
+        """Operations per second, over about so many milliseconds."""
         return 1e3 * self.about["flops"] / self.time("run", max(1, round(milliseconds / self.call_ms)))["ms"]
 
 

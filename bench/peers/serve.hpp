@@ -1,4 +1,4 @@
-// How this project's side of a comparison talks: every answer is a line of JSON on standard output.
+// The protocol of this project's side of a comparison: every answer is a line of JSON on standard output.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@ void answer(const nlohmann::json& json);
 //   calls N   the microseconds of each of N calls
 void serve(const std::function<void()>& call, const std::function<void()>& finish = [] {});
 
-// What a side has computed, for the other side to compare with.
+// The results of a side, for the other side to compare with.
 class Result {
  public:
   template <class T>

@@ -27,7 +27,7 @@ def calls_for(case, milliseconds):
 
 
 def disagreement(case, difference):
-    """What is beyond the tolerance, as text; a number that is none is."""
+    """The differences beyond the tolerance, as text; NaN counts as beyond it."""
     return ", ".join(f"{name} {difference[name]:.2g} > {most:.0e}" for name, most in case.tolerance.items()
                      if not difference[name] <= most)
 

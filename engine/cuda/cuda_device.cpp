@@ -62,7 +62,7 @@ class CudaDevice final : public Device {
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
   const kernels::KernelTable& kernels() const override { return default_table(); }
-  // Whoever asks for it is about to launch.
+  // The caller is about to launch, so this GPU becomes the thread's current one.
   kernels::Stream stream() const override {
     use_gpu(gpu_);
     return {.handle = stream_, .libraries = libraries_.get()};
@@ -165,7 +165,7 @@ std::string describe(int index) {
                      properties.minor, static_cast<double>(properties.totalGlobalMem) / (1U << 30));
 }
 
-// What a first launch says; the driver may have to compile, or find that it cannot.
+// The error of a first launch: the driver may have to compile the kernel, and may fail to.
 cudaError_t launch_one_kernel() {
   float* memory = nullptr;
   cudaError_t error = cudaMalloc(reinterpret_cast<void**>(&memory), sizeof(float));

@@ -1,4 +1,4 @@
-// What a device module shows.
+// The functions that a device module exports.
 #include "engine/cuda/cuda_device.hpp"
 #include "engine/cuda/kernel_tables.hpp"
 

@@ -23,8 +23,8 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Makes what the descriptor stands for durable. Some file systems cannot do it and say so; that is no failure
-// to write.
+// Makes the file or directory of the descriptor durable. Some file systems report that they cannot; that is not a
+// failure to write.
 bool sync(int descriptor) { return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP; }
 
 // Where a chain of symbolic links ends, whether a file is there or not.

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view prefix{"Exif\0\0", 6};
 
-// Unsigned numbers of a TIFF block in its byte order. Reading past its end gives 0, which is invalid for every field we
-// look for.
+// Unsigned numbers of a TIFF block in its byte order. Reading past the end yields 0, which is not a valid value of any
+// field we need.
 class TiffBlock {
  public:
   explicit TiffBlock(std::span<const std::byte> bytes) : bytes_(bytes) {

@@ -18,8 +18,8 @@ struct Image {
 
 inline constexpr std::int64_t max_image_side = 16384;
 
-// What engine/io/png.hpp and jpeg.hpp say: stored samples without colour management, transparency over black,
-// upright after EXIF. Errors: neither format, truncated or damaged, a side above max_image_side, CMYK;
+// As described in engine/io/png.hpp and jpeg.hpp: stored samples without colour management, transparency over black,
+// upright according to EXIF. Errors: neither format, truncated or damaged, a side above max_image_side, CMYK;
 // read_image puts the path in front.
 Image read_image(const std::filesystem::path& path);  // also of a pipe or standard input, "-"
 Image decode_image(std::span<const std::byte> file);

@@ -147,12 +147,12 @@ std::size_t InputFile::read_descriptor(std::span<std::byte> bytes) {
     has_writer_ |= got > 0 || (got < 0 && errno == EAGAIN);
     if (got > 0 || (got == 0 && has_writer_)) return static_cast<std::size_t>(got);
     if (got < 0 && errno != EINTR && errno != EAGAIN) fail("cannot read: {}", std::strerror(errno));
-    // Nothing yet: of a pipe without a writer the end is read, but no hang-up is reported before the first one.
+    // Nothing yet. A FIFO that never had a writer reads as end of file, without POLLHUP.
     pollfd pipe{descriptor_, POLLIN, 0};
     poll(&pipe, 1, has_writer_ ? -1 : 20);
     has_writer_ |= (pipe.revents & POLLHUP) != 0;
     if (!has_writer_ && Clock::now() > deadline)
-      fail("cannot read: nobody opened this pipe for writing within {} seconds", writer_seconds);
+      fail("cannot read: no program opened this pipe for writing within {} seconds", writer_seconds);
   }
 }
 

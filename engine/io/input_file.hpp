@@ -38,8 +38,8 @@ enum class Pipes { refused, accepted };
 
 class InputFile {
  public:
-  // Waits some seconds for a writer if the path is a pipe without one. Errors: cannot be opened, a
-  // directory, a device, a pipe that is refused.
+  // Waits a few seconds for a writer to open a pipe. Errors: cannot be opened, a directory, a device, a pipe that is
+  // refused.
   explicit InputFile(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
   ~InputFile();
   InputFile(const InputFile&) = delete;
@@ -47,13 +47,13 @@ class InputFile {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // Bytes of the file; none for a pipe, whose length shows at its end only.
+  // Bytes of the file; none for a pipe, whose length is unknown until its end.
   std::optional<std::uint64_t> size() const { return size_; }
 
-  // Whether path() can be opened again and gives the same bytes.
+  // Whether path() can be opened again and yields the same bytes.
   bool reopens() const { return size_.has_value() && path_ != standard_input; }
 
-  // The first bytes, which stay to be read; fewer than `count` if the file ends before.
+  // The first bytes, without consuming them; fewer than `count` if the file ends before.
   std::span<const std::byte> peek(std::size_t count);
 
   std::size_t read(std::span<std::byte> bytes);
@@ -76,8 +76,8 @@ class InputFile {
 
 std::vector<std::byte> read_file(const std::filesystem::path& path, Pipes pipes = Pipes::refused);
 
-// Error if deflate cannot make `declared` bytes of `compressed` ones (it expands at most 1032-fold): the
-// declaration lies.
+// Error if deflate cannot expand `compressed` bytes to `declared` ones (the most is 1032-fold): the declared size is
+// wrong.
 void check_deflate_ratio(std::uint64_t declared, std::uint64_t compressed);
 
 }  // namespace cuelbo

@@ -266,7 +266,7 @@ std::string header_of(std::string_view descr, std::span<const std::int64_t> shap
   return header + literal;
 }
 
-// What is not UTF-8 becomes U+FFFD.
+// Bytes that are not valid UTF-8 become U+FFFD.
 std::u32string to_utf32(std::string_view text) {
   std::u32string points;
   for (std::size_t i = 0; i < text.size();) {

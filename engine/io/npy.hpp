@@ -22,12 +22,12 @@ void write_npy(const std::filesystem::path& path, const Array& array);
 struct NpyHeader {
   Dtype dtype = Dtype::f32;
   std::vector<std::int64_t> shape;
-  // How the elements are stored; both false for an order that makes no difference.
+  // The order of the elements; false where the order makes no difference.
   bool fortran_order = false, big_endian = false;
 };
 
-// The header of a stream of exactly `stream_bytes` bytes, or of unknown length; the source then stands at the first
-// element. Error also if the shape does not account for all the bytes that follow.
+// The header of a stream of exactly `stream_bytes` bytes, or of unknown length; leaves the source at the first element.
+// Error also if the shape does not account for all the bytes that follow.
 NpyHeader read_npy_header(const ByteSource& source, std::optional<std::uint64_t> stream_bytes);
 
 // Header and elements; nothing may follow them.

@@ -23,7 +23,7 @@ class NpzReader {
  public:
   // Also of a pipe or standard input, "-", which is kept in memory.
   explicit NpzReader(const std::filesystem::path& path);
-  explicit NpzReader(InputFile& file);  // whose user puts its name in front of messages
+  explicit NpzReader(InputFile& file);  // the caller prefixes messages with the file's name
   ~NpzReader();
   NpzReader(NpzReader&&) noexcept;
   NpzReader& operator=(NpzReader&&) noexcept;

@@ -151,7 +151,7 @@ class PngDecoder {
     info_ = png_create_info_struct(png_);
     if (info_ == nullptr) jump("out of memory");
     png_set_read_fn(png_, this, give);
-    // Of the ancillary chunks only tRNS changes the samples; a damaged colour profile is not worth an error.
+    // tRNS is the only ancillary chunk that changes the samples; a damaged colour profile is not worth an error.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_benign_errors(png_, 1);
     png_set_chunk_malloc_max(png_, std::max<png_alloc_size_t>(file_.size(), 1 << 16));
@@ -219,7 +219,7 @@ std::vector<std::byte> encode_png(const Image& image) {
   check_sides(image.height, image.width);
   if ((image.channels != 1 && image.channels != 3) ||
       static_cast<std::int64_t>(image.pixels.size()) != image.height * image.width * image.channels)
-    fail("{} bytes are no picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
+    fail("{} bytes do not make a picture of {}x{} pixels of {} channels", image.pixels.size(), image.width,
          image.height, image.channels);
   PngImage png;
   png.width = static_cast<png_uint_32>(image.width);

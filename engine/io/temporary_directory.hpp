@@ -22,8 +22,8 @@ class TemporaryDirectory {
     const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
     if (error) {
       const char* given = std::getenv("TMPDIR");
-      fail("TMPDIR is '{}', which is no directory for temporary files: {}", given == nullptr ? "/tmp" : given,
-           error.message());
+      fail("TMPDIR is '{}', which is not a directory for temporary files: {}",
+           given == nullptr ? "/tmp" : given, error.message());
     }
     std::string name = (folder / "cuelbo-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr)

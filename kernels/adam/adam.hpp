@@ -5,7 +5,7 @@
 
 namespace cuelbo::kernels {
 
-// What a step reads from device memory, so that one recorded program serves all steps.
+// Read from device memory by every step, so that one recorded program serves all steps.
 struct AdamStep {
   float learning_rate = 0;
   float first_correction = 1;   // 1 / (1 − beta1^t)

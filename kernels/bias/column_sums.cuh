@@ -38,7 +38,7 @@ inline std::size_t column_sums_workspace(std::int64_t rows, std::int64_t columns
   return chunks == 1 ? 0 : sizeof(float) * static_cast<std::size_t>(chunks * columns);
 }
 
-// What they move, as Kernel::moved_bytes counts it; one thread per column makes one chunk.
+// The bytes that they move, as Kernel::moved_bytes counts them; one thread per column makes one chunk.
 inline std::int64_t column_sums_bytes(std::int64_t rows, std::int64_t columns, std::int64_t chunks) {
   return 4 * columns * (rows + 1 + (chunks > 1 ? 2 * chunks : 0));
 }

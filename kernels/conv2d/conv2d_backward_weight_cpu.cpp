@@ -53,10 +53,11 @@ struct Plan {
   std::int64_t part_size() const { return depth * width; }
   std::int64_t padded_line() const { return padded_width * s.large_channels; }
   std::int64_t padded_size() const { return padded_height * padded_line(); }
-  // Not a multiple of a page, whose lines would share the same few places of a cache.
+  // Padded so that rows do not alias to the same cache sets.
   std::int64_t window_step() const { return divide_up(depth, lanes) * lanes + 16; }
 
-  // Of one worker: what begins as zeros, images and a line with what follows it, then windows and the packed small image.
+  // A worker's memory: first what begins as zeros (images, and a line with its successor), then windows and the packed
+  // small image.
   std::int64_t line_floats() const { return values > 1 ? padded_line() + s.stride * s.large_channels : 0; }
   std::int64_t zeroed_floats() const { return group * padded_size() + line_floats(); }
   std::int64_t window_floats() const { return gathers ? block_units * window_step() : 0; }

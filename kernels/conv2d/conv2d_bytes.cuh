@@ -1,5 +1,5 @@
-// What the variants of conv2d move, as Kernel::moved_bytes counts it. Of a window only elements inside of the image are
-// read, so there is no round number: they are counted.
+// The bytes that the variants of conv2d move, as Kernel::moved_bytes counts them. Only the elements of a window inside
+// the image are read, so they are counted by loops.
 #pragma once
 
 #include <algorithm>

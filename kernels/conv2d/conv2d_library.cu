@@ -48,7 +48,7 @@ bool create_tensor(Tensor& tensor, std::int64_t batch, std::int64_t height, std:
                    "cudnnSetTensor4dDescriptor");
 }
 
-// The images, the weight and the convolution as cuDNN is told of them. A filter in the order NHWC is ours: (small
+// The cuDNN descriptors of the images, the weight and the convolution. A filter in the order NHWC is ours: (small
 // channels, kernel, kernel, large channels).
 struct Descriptors {
   Tensor large, small;

@@ -45,7 +45,7 @@ struct Convolution {
   }
 };
 
-// What is in the memory of constant_bytes.
+// The content of the memory of constant_bytes.
 struct Constants {
   float *packed, *zeros;
   TilePlan* plans;

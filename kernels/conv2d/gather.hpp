@@ -14,10 +14,10 @@ CUELBO_INLINE bool prefers_gather(const Conv2dShape& s) { return s.large_channel
 // A task is a band of lines of one small image.
 struct Gather {
   const Conv2dShape& s;
-  std::int64_t depth;        // products of a pixel
-  std::int64_t kernel_line;  // of them, in a line of the kernel
-  std::int64_t window_step;  // floats from a window to its neighbour's
-  std::int64_t line;         // floats of a line of the copy
+  std::int64_t depth;        // products per pixel
+  std::int64_t kernel_line;  // of them, per line of the kernel
+  std::int64_t window_step;  // floats from a window to the next
+  std::int64_t line;         // floats per line of the copy
   std::int64_t bands, band_lines;
 
   explicit Gather(const Conv2dShape& shape) : s(shape) {
@@ -30,7 +30,7 @@ struct Gather {
     bands = divide_up(s.small_height, larger(1, band_lines));
   }
   std::int64_t packed_floats() const { return packed_size(depth, s.small_channels); }
-  // What a full tile reads behind the last window is there, too.
+  // Includes the floats that a full tile reads behind the last window.
   std::int64_t copy_floats() const {
     return divide_up(((band_lines - 1) * s.stride + s.kernel) * line + tile_rows * window_step, lanes) *
            lanes;

@@ -1,5 +1,5 @@
-// A convolution as a matrix product whose matrices stay implicit: rows are windows, one a pixel, and columns the window's
-// elements (ty, tx, channel). Elements outside the image are zeros.
+// A convolution as a matrix product whose matrices stay implicit: rows are windows, one per pixel, and columns the
+// window's elements (ty, tx, channel). Elements outside the image are zeros.
 #pragma once
 
 #include "kernels/conv2d/conv2d.hpp"

@@ -37,7 +37,7 @@ struct ForwardWinograd {
   }
   static std::int64_t factor_of(std::int64_t filter) { return filter; }
 
-  // Of one panel of small channels. `scratch` is for the panel of the kernel as it is.
+  // Packs one panel of small channels. `scratch` holds the panel of the untransformed kernel.
   static std::int64_t pack_floats(const Conv2dShape& s) { return 16 * s.large_channels * panel_width; }
   static void pack_panel(const Conv2dShape& s, const float* weight, std::int64_t panel, float* scratch,
                          float* packed) {

@@ -5,8 +5,8 @@
 
 namespace cuelbo::kernels::cuda {
 
-// Of blocks of the whole table and rows, row fastest: the gradient of log q̂ and the level, log q̂ or, of a mixture with the
-// sums S_k of its classes, the largest log S. There the gradient of a pair is Σ_k dlog_q q_k w e Q_k / S_k: factor k, a column
+// Per block of the whole table and row, row fastest: the gradient of log q̂ and the level, log q̂ or, for a mixture
+// with class sums S_k, the largest log S. There the gradient of a pair is Σ_k dlog_q q_k w e Q_k / S_k: factor k, a column
 // of log_class_sums, is dlog_q q_k exp(level) / S_k.
 struct RowLevels {
   float *gradient, *level, *factor;
@@ -19,7 +19,7 @@ __device__ inline float relative_density(float x) {
   return __expf(x > most ? most : x);
 }
 
-// The dimensions that a share of the table has to do with: those of its blocks, and what lies between. It leaves partial sums
+// The dimensions that a share of the table covers: those of its blocks, and those between them. It leaves partial sums
 // of no others.
 struct ShareDims {
   std::int32_t begin[table_size] = {}, end[table_size] = {};
@@ -53,8 +53,8 @@ void launch_backward_rows(const ElboDecompositionBackward& a, const BlockTable& 
                           const ShareDims& share_dims, const RowLevels& levels, float* partial,
                           Stream stream);
 
-// Of each column: Σ_b gradient · t, Σ_b gradient · (t² − ½) and the gradients of its probabilities. Partial results (parts,
-// dims, columns) twice and (parts, Σ classes, columns).
+// Per column: Σ_b gradient · t, Σ_b gradient · (t² − ½) and the gradients of its probabilities. Partial results
+// (parts, dims, columns) twice and (parts, Σ classes, columns).
 struct ColumnPartials {
   float *t, *squares, *probabilities;
 };

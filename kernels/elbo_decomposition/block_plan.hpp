@@ -40,7 +40,7 @@ struct PlanSegment {
   return slot < dims ? s.dims.begin + slot : s.nodes.begin + slot - dims;
 }
 
-// What a segment adds to a span.
+// A term that a segment adds to a span.
 struct SpanTerm {
   std::int32_t span, slot;
 };

@@ -1,4 +1,4 @@
-// The ladder: what the variants are made of stands in the files that their names say.
+// The ladder. Each variant is implemented in the file with its name.
 #include "kernels/elbo_decomposition/elbo_decomposition.hpp"
 
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"

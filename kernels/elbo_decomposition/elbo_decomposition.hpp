@@ -12,9 +12,9 @@
 // The estimators hfvae, mws, mss, batch and exact differ in these three numbers only (Esmaeili et al. 2018,
 // arXiv 1804.02086; Chen et al. 2018, arXiv 1802.04942). With columns = 1, or a next that is own, own wins.
 //
-// Rows and blocks may be none: a gradient that nothing adds to is 0.
+// There may be no rows or no blocks: a gradient that nothing adds to is 0.
 //
-// What programs use has no rows × columns buffer: tiles, online log-sum-exp; the backward pass recomputes ℓ.
+// Programs use variants without a rows × columns buffer: tiles, online log-sum-exp; the backward pass recomputes ℓ.
 // Its peak workspace of forward and backward together stays under 40 MB at rows = columns = 16 384, dims = 64.
 #pragma once
 

@@ -1,5 +1,5 @@
-// What a framework does: all log-densities, rows × columns × dims of them, stored and then reduced, and on the way back all
-// their gradients. One thread per number.
+// The way of frameworks: stores all rows × columns × dims log-densities, then reduces them; the backward pass does the
+// same with their gradients. One thread per number.
 #include "kernels/elbo_decomposition/elbo_decomposition_ladder.hpp"
 #include "kernels/elbo_decomposition/pair_bytes.hpp"
 #include "kernels/elbo_decomposition/pair_density.cuh"

@@ -1,12 +1,12 @@
-// The forward pass by slices of columns: what a slice leaves behind, whoever computes it.
+// The forward pass by slices of columns: the results of a slice, however it is computed.
 #pragma once
 
 #include "kernels/elbo_decomposition/pair_tiles.cuh"
 
 namespace cuelbo::kernels::cuda {
 
-// Of each slice and row, row fastest: the largest term of every block, and Σ exp(term − largest): one sum for a Gaussian
-// block, one for each class of a mixture.
+// Per slice and row, row fastest: the largest term of every block, and Σ exp(term − largest): one sum per Gaussian
+// block, one per class of a mixture.
 struct Sums {
   float *largest, *sums;
   std::int64_t rows, blocks, columns;  // blocks of the whole table, sums of a row
@@ -32,7 +32,7 @@ __host__ __device__ inline bool is_product(const DensityBlock& v) {
   return !discrete(v) && 4 <= dims && dims <= 108;
 }
 
-// What that moves, as Kernel::moved_bytes counts it.
+// The bytes that it moves, as Kernel::moved_bytes counts them.
 std::int64_t products_bytes(const ElboDecompositionForward& a, const Cut& c);
 
 // Their slices, in place of those that tiles would have made.

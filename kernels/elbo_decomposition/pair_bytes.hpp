@@ -1,5 +1,5 @@
-// What the variants below `tiled` move, as Kernel::moved_bytes counts it: tables without discrete groups, of up to 32 blocks.
-// They read the operands of a pair anew for each block and dimension, so it is requests that count.
+// The bytes that the variants below `tiled` move, as Kernel::moved_bytes counts them, for tables of up to 32 blocks
+// without discrete groups. They read a pair's operands again for each block and dimension, so requests are counted.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace cuelbo::kernels::cuda {
 
 inline constexpr std::int64_t sector_floats = 8, sector_bytes = 32;
 
-// Of a request by a whole warp: its threads' elements are neighbours in a row of n, which others of the warp share, or stand
-// in rows that are n apart.
+// The sectors of a warp's request: its elements are neighbours in a row of n, which other lanes share, or in rows that
+// are n apart.
 inline std::int64_t row_sectors(std::int64_t n) {
   return std::min<std::int64_t>(4, (n + sector_floats - 1) / sector_floats);
 }

@@ -109,7 +109,7 @@ CUELBO_INLINE Component component(const ColumnTables& t, std::int64_t q, std::in
   return {p, p + tile, p + 2 * tile};
 }
 
-// What belongs to the rows of a group lies side by side: (row_group, tile).
+// The values of the rows of a group are stored side by side: (row_group, tile).
 inline constexpr std::int64_t group_tile = row_group * tile;
 
 // Log-densities of one dimension; with `add_up` also added to `sum`.

@@ -1,7 +1,7 @@
-// What the tiled variants share: a thread owns a row (or, for the gradients of columns, a column) and meets the other side in
-// tiles that pass through shared memory, eight at a time in registers. The other side is cut into slices, one for a block of
-// threads; a slice leaves partial results in the workspace, which a second kernel combines in the order of the slices. What
-// only one thread ever touches stays in the workspace from tile to tile, so any table of blocks fits.
+// Shared by the tiled variants: a thread owns a row (for gradients of columns, a column) and meets the other side in
+// tiles that pass through shared memory, eight at a time in registers. The other side is cut into slices, one per block
+// of threads; a slice leaves partial results in the workspace, which a second kernel combines in slice order.
+// Data that only one thread ever touches stays in the workspace from tile to tile, so any table of blocks fits.
 #pragma once
 
 #include <cmath>

@@ -1,11 +1,11 @@
-// Products by fp32 arithmetic, two ways: a tile of shared memory with one output a thread, and register tiles.
+// Products in fp32 arithmetic, two ways: a tile of shared memory with one output per thread, and register tiles.
 #pragma once
 
 #include "kernels/linear/product.cuh"
 
 namespace cuelbo::kernels::cuda {
 
-// ---- shared tiles: one output a thread
+// ---- shared tiles: one output per thread
 
 inline constexpr int shared_tile = 16;
 

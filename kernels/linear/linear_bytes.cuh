@@ -1,4 +1,4 @@
-// What the variants of a linear layer move, as Kernel::moved_bytes counts it.
+// The bytes that the variants of a linear layer move, as Kernel::moved_bytes counts them.
 #pragma once
 
 #include "kernels/bias/column_sums.cuh"

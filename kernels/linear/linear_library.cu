@@ -60,7 +60,7 @@ bool set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t attr
                    "cublasLtMatmulPreferenceSetAttribute");
 }
 
-// Of a matrix as it is stored, before op.
+// The layout of a matrix as it is stored, before op.
 bool create_layout(Layout& layout, cublasOperation_t op, std::int64_t rows, std::int64_t columns,
                    std::int64_t leading) {
   if (op == CUBLAS_OP_T) std::swap(rows, columns);
@@ -79,7 +79,7 @@ std::uint32_t alignment(const void* pointer) {
   return static_cast<std::uint32_t>(address & ~(address - 1));
 }
 
-// What cuBLASLt does besides the product: bias and relu.
+// The work that cuBLASLt does besides the product: bias and relu.
 struct LtEpilogue {
   cublasLtEpilogue_t kind = CUBLASLT_EPILOGUE_DEFAULT;
   const float* bias = nullptr;  // (m)

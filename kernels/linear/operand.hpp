@@ -1,5 +1,5 @@
-// What a 32-bit lane of a product's operands holds: a float, or two bf16 that are neighbours along the sum. Everything
-// that multiplies is written for lanes, so both precisions share packing, tiles and loops; sums are fp32.
+// The 32-bit lanes of a product's operands: a float, or two bf16 that are neighbours along the sum. All products are
+// written for lanes, so both precisions share packing, tiles and loops; sums are fp32.
 #pragma once
 
 #include "kernels/runtime/simd.hpp"

@@ -1,6 +1,6 @@
-// Matrix products Σ_k A(m, k) · B(n, k) that linear and conv2d are made of: what is multiplied and where the result goes.
-// How is the tiles' business (gemm_tile.cuh, tensor_tile.cuh). The matrices may be implicit: an operand tells where an
-// element stands.
+// Matrix products Σ_k A(m, k) · B(n, k) that linear and conv2d are made of: what is multiplied and where the result
+// goes. How it is multiplied is up to the tiles (gemm_tile.cuh, tensor_tile.cuh). The matrices may be implicit: an
+// operand knows the place of each element.
 //
 // An operand has
 //   Element   the type of its elements
@@ -17,7 +17,7 @@
 
 namespace cuelbo::kernels::cuda {
 
-// What is multiplied, as it is stored: rows `stride` elements apart.
+// A factor as it is stored: rows `stride` elements apart.
 template <class T>
 struct Factor {
   const T* p;
@@ -137,8 +137,8 @@ struct Product {
 
 // ---- slices of k
 
-// How k is cut where an output has too few tiles to fill a device: by the shape only, so that sums do not depend on the
-// device.
+// k is cut into slices where an output has too few tiles to fill a device. The cut depends on the shape only, so that
+// sums do not depend on the device.
 struct Slices {
   int count, depth;
 };

@@ -41,7 +41,7 @@ std::int64_t sliced_bytes(const ProductExtents& e, std::int64_t slices, const Ep
   return factors + 8 * slices * e.m * e.n + output_bytes(e.m, e.n, epilogue, 1);
 }
 
-// What tensor cores multiply in place of a factor, and what making it moves: nothing if it is fp32 and aligned.
+// The copy that tensor cores multiply in place of a factor, and the bytes it takes to make; none if fp32 and aligned.
 struct PaddedCopy {
   std::int64_t elements, bytes;
 };

@@ -2,7 +2,7 @@
 //
 // Noise: element i = b · dims + d takes word i mod 4 of Philox4x32-10 with
 //   counter = {uint32(i / 4), uint32(step), uint32(step >> 32), operation},  key = {uint32(seed), uint32(seed >> 32)}.
-// u = ((word >> 9) + ½) · 2^-23 lies in (0, 1), exactly representable. Words (0, 1) and (2, 3) give two standard normals
+// u = ((word >> 9) + ½) · 2^-23 is in (0, 1) and exactly representable. Words (0, 1) and (2, 3) give two standard normals
 // each by Box–Muller: √(−2 log u_0) · (cos 2πu_1, sin 2πu_1). |ε| < 5.8; elements beyond 2^34 would repeat the noise.
 // Backward makes the same noise again.
 #pragma once
@@ -11,7 +11,7 @@
 
 namespace cuelbo::kernels {
 
-// mean and logvar are columns of wider rows: element (b, d) stands at [b · stride + d], so the encoder's output needs no
+// mean and logvar are columns of wider rows: element (b, d) is at [b · stride + d], so the encoder's output is not
 // split.
 struct ReparameterizeForward {
   std::int64_t rows = 0, dims = 0, stride = 0;

@@ -7,13 +7,13 @@ namespace cuelbo::kernels::CUELBO_ISA {
 
 namespace {
 
-// Where a run of elements stands: in (rows, dims) and in (rows, stride).
+// The index of the first element of a run: in (rows, dims) and in (rows, stride).
 struct Position {
   std::int64_t narrow, wide;
 };
 
 // Makes the noise of all elements piece by piece on the stack and calls f(position, noise, count) for every run of
-// elements that lies in one row.
+// elements within one row.
 template <class F>
 CUELBO_INLINE void for_noise(Stream stream, const StepCounter& counter, std::uint32_t operation,
                              std::int64_t rows, std::int64_t dims, std::int64_t stride, F&& f) {

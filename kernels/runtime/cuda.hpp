@@ -1,4 +1,4 @@
-// What a .cu file stands on: CUDA as nvcc compiles it, or the same over the SIMT runtime when g++ compiles it
+// The base of every .cu file: CUDA as nvcc compiles it, or the same over the SIMT runtime when g++ compiles it
 // (CUELBO_SIMT). Kernel code deviates from plain CUDA in two places: launch() for <<<>>> and dynamic_shared() for
 // extern __shared__.
 #pragma once
@@ -45,7 +45,7 @@ __device__ inline T* dynamic_shared() {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, Stream stream,
             const Arguments&... arguments) {
-  // More than 48 KiB has to be asked for.
+  // More than 48 KiB must be requested before the launch.
   if (shared_bytes > (std::size_t{48} << 10))
     cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                          static_cast<int>(shared_bytes));

@@ -1,4 +1,4 @@
-// What every kernel contract is made of. A contract is a plain struct of shapes and pointers, the same for all devices.
+// The parts of kernel contracts. A contract is a plain struct of shapes and pointers, the same for all devices.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,12 @@ struct Cost {
   double flops = 0;
   double special = 0;
 
-  // Of a processor without such units, where a function takes about as many as 8 operations do.
+  // The total for a processor without such units, where a function takes about as long as 8 operations.
   double operations() const { return flops + 8 * special; }
 };
 
-// What the operands of products are rounded to, to nearest; sums are fp32. Programs are made of fp32 kernels unless asked
-// for another precision.
+// The type that the operands of products are rounded to, to nearest; sums are fp32. Programs use fp32 kernels unless
+// another precision is asked for.
 enum class Precision : std::uint8_t { fp32, tf32, bf16 };
 
 // One entry of a device's kernel table. `workspace` tells how many bytes args.workspace must point to (64-byte aligned);
@@ -37,15 +37,15 @@ struct Kernel {
   // sectors of each warp's requests, as the source says them and as if there were no cache. It looks at sizes and at which
   // operands there are; it holds where rows are whole sectors and lie aligned. Null: not said.
   std::int64_t (*moved_bytes)(const Args&) = nullptr;
-  // For calls whose weight stays the same: `prepare` makes of it what a call would make anew, and writes that to
-  // `prepared`, which has prepared_bytes (64-byte aligned; looks at shapes only). args.prepared then points to it, and a call
-  // does not read the weight. Null, or 0 bytes: there is nothing to prepare.
+  // For calls whose weight stays the same: `prepare` computes once what every call would compute from it, and writes
+  // that to `prepared`, of prepared_bytes (64-byte aligned; looks at shapes only). args.prepared then points to it, and
+  // calls do not read the weight. Null, or 0 bytes: there is nothing to prepare.
   std::size_t (*prepared_bytes)(const Args&) = nullptr;
   void (*prepare)(const Args&, void* prepared, Stream) = nullptr;
 };
 
-// What changes from step to step, in device memory: kernels that make noise read it when they run, so one recorded
-// program serves all steps.
+// The values that change from step to step, in device memory: kernels that make noise read them when they run, so one
+// recorded program serves all steps.
 struct StepCounter {
   std::uint64_t seed = 0;  // Philox key
   std::uint64_t step = 0;  // part of the Philox counter

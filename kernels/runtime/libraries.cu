@@ -140,7 +140,7 @@ cublasContext* Libraries::cublas() {
   cublasHandle_t handle = nullptr;
   if (!succeeded(cublasCreate(&handle), "cublasCreate")) return nullptr;
   // The stream first: setting it takes the workspace away. Default math keeps fp32 products fp32; the pedantic mode
-  // would also exclude algorithms that nobody avoids.
+  // would also exclude algorithms that users of cuBLAS normally run.
   if (succeeded(cublasSetStream(handle, static_cast<cudaStream_t>(stream_)), "cublasSetStream") &&
       succeeded(cublasSetWorkspace(handle, memory, gemm_workspace), "cublasSetWorkspace") &&
       succeeded(cublasSetMathMode(handle, CUBLAS_DEFAULT_MATH), "cublasSetMathMode"))

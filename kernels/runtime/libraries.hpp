@@ -13,8 +13,8 @@ struct curandGenerator_st;
 
 namespace cuelbo::kernels {
 
-// Launches return nothing, so what a library refuses is kept until somebody asks, as cudaGetLastError does: the first
-// error since the last call, or nothing. Of the whole process.
+// Launches return nothing, so the first error of a library since the last call is kept until it is taken, as with
+// cudaGetLastError; empty if there was none. One error per process, not per stream.
 void report_library_error(const std::string& message);
 std::string take_library_error();
 

@@ -1,4 +1,4 @@
-// What a variant that calls a library stands on: NVIDIA's headers, the stream's handles and one check for every status.
+// For variants that call a library: NVIDIA's headers, the stream's handles and one check for every status.
 #pragma once
 
 #include <memory>

@@ -121,8 +121,8 @@ void launch_rows_alone(std::int64_t rows, const F& f, Stream stream) {
   launch(for_each_row_alone<F>, static_cast<unsigned>(blocks), reduction_block, 0, stream, rows, f);
 }
 
-// How a reduction over rows is cut: chunk_rows × block.x elements a block, whose partial results (chunks, columns) are
-// reduced in the same way.
+// A reduction over rows is cut into chunks: chunk_rows × block.x elements per block, whose partial results (chunks,
+// columns) are reduced in the same way.
 struct ColumnChunks {
   std::int64_t chunk_rows, chunks, across;
   dim3 block;

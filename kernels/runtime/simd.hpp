@@ -21,7 +21,7 @@
 #endif
 
 // Where an intrinsic's plain form makes g++ 12 warn about its own undefined operand, the maskz form with all bits set
-// stands in for it: the same instruction.
+// is used: the same instruction.
 
 namespace cuelbo::kernels::CUELBO_ISA {
 

@@ -58,7 +58,7 @@ void ThreadPool::run(std::int64_t tasks, Function function, void* context) {
     for (std::int64_t task = 0; task < tasks; ++task) function(context, task, 0);
     return;
   }
-  // All tasks of the last job are done, so nobody can claim one and read these before the store to state_.
+  // All tasks of the last job are done, so no thread can claim one and read these before the store to state_.
   function_.store(function, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
   tasks_.store(tasks, std::memory_order_relaxed);

@@ -25,7 +25,7 @@ struct Variant {
 template <class Args>
 using Variants = std::span<const Variant<Args>>;
 
-// A ladder and what stands in other files, as one.
+// One ladder out of the parts of several files.
 template <class Args>
 std::vector<Variant<Args>> joined(std::initializer_list<Variants<Args>> parts) {
   std::vector<Variant<Args>> all;

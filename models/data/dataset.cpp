@@ -56,7 +56,7 @@ std::uint32_t SubsetDataset::checksum() const {
 }
 
 std::uint32_t extend_checksum(std::uint32_t checksum, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return checksum;  // zlib takes a null pointer for a wish to begin anew
+  if (bytes.empty()) return checksum;  // zlib resets the CRC when given a null pointer
   return static_cast<std::uint32_t>(
       crc32_z(checksum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }

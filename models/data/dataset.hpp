@@ -26,11 +26,10 @@ struct DatasetInfo {
   std::string name;
   std::int64_t size = 0, height = 0, width = 0, channels = 0;
   std::vector<Factor> factors;
-  std::int64_t test_size = 0;  // the last items, if the data set comes with a test split of its own
-  std::vector<std::string>
-      notes;  // what a reader of files chose, ignored or converted; worth a line of output
+  std::int64_t test_size = 0;      // the last items, if the data set comes with a test split of its own
+  std::vector<std::string> notes;  // what the reader chose, ignored or converted, one line of output each
 
-  // How pixels were stored: those that a program renders have no scale.
+  // The pixels as stored. Rendered ones have no scale.
   Dtype stored = Dtype::boolean;
   std::optional<double> scale = std::nullopt;  // the stored value that became 1
   float lowest = 0, highest = 1;               // of the pixels, before binarization

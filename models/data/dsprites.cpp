@@ -36,7 +36,7 @@ Polygon make_heart() {
   return heart;
 }
 
-// Where a shape stands, in pixels. Every shape stays at least two pixels inside the image.
+// The position of a shape, in pixels. Every shape stays at least two pixels inside the image.
 struct Placement {
   double x, y, scale, cosine, sine;
 };
@@ -47,7 +47,7 @@ Placement placement(const DspritesFactors& f) {
           static_cast<double>(5 + f.scale) / 10, std::cos(angle), std::sin(angle)};
 }
 
-// All pixels of a row whose centre lies to the right of x.
+// All pixels of a row whose centre is to the right of x.
 std::uint64_t right_of(double x) {
   const double next_centre = x + 0.5;
   return ~std::uint64_t{0} << static_cast<int>(next_centre);

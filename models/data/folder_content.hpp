@@ -16,7 +16,7 @@ std::vector<std::filesystem::path> folder_entries(const std::filesystem::path& f
 // For messages: "a.txt, b.png, sub/", "a.txt, … and 12 more" or "nothing".
 std::string folder_content(const std::filesystem::path& folder);
 
-// What a data set at that path is called: the name of the folder, or of the file without its extension.
+// The name of a data set at that path: the name of the folder, or of the file without its extension.
 std::string data_name(const std::filesystem::path& path);
 
 // The extension in lower case: ".png".

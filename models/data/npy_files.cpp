@@ -109,7 +109,7 @@ class NpzImages {
     fail("{} may all be the images; name one: data.array = \"{}\"", names, candidates[0]->name);
   }
 
-  // Of one integer for each image.
+  // Whether the array has one integer per image.
   static bool fits(const Member& member, std::int64_t images) {
     if (!member.header || !is_integer(member.header->dtype)) return false;
     const auto& shape = member.header->shape;
@@ -206,7 +206,7 @@ class NpzImages {
     return true;
   }
 
-  // `<factor>_labels`: different names, one for each value. More of them are of values that do not occur.
+  // `<factor>_labels`: different names, one per value. Surplus names belong to values that do not occur.
   void read_value_names(LabelledImages& found) {
     if (found.factors.rank() == 0 || found.factors.data.empty()) return;
     const auto values = found.factors.as_i64();

@@ -87,7 +87,7 @@ bool holds_pictures(const std::filesystem::path& folder) {
   return false;
 }
 
-// Of a regular file: what is read from a pipe cannot be read again. Empty: none of them is certain.
+// Regular files only: bytes read from a pipe cannot be read again. Empty if no format is certain.
 std::string format_of(const std::filesystem::path& path) {
   std::array<char, 6> start{};
   std::ifstream(path, std::ios::binary).read(start.data(), start.size());

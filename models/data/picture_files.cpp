@@ -32,7 +32,7 @@ std::string lower(std::string name) {
   return name;
 }
 
-// Which part of the data a folder has, by its name: train, test_set, val2017, seg_pred, …
+// The part of the data in a folder, by its name: train, test_set, val2017, seg_pred, …
 Part part_of(const std::string& folder) {
   std::string name = lower(folder);
   const std::size_t letters = name.find_last_not_of("0123456789") + 1;
@@ -60,7 +60,7 @@ struct Folder {
   bool empty() const { return pictures.empty() && folders.empty(); }
 };
 
-// Nothing but a note for a folder that may not be read, such as lost+found; an error if it is a part of the data.
+// An unreadable folder such as lost+found only gets a note, unless it is a part of the data: then it is an error.
 std::vector<fs::path> readable_entries(const fs::path& folder, std::vector<std::string>& notes) {
   try {
     return folder_entries(folder);
@@ -170,7 +170,7 @@ Listing list_pictures(const Folder& folder, std::vector<std::string>& notes) {
   return list;
 }
 
-// What there is of folders called train and test, or train and validation.
+// The train, test and validation folders that exist.
 struct SplitFolders {
   const Folder *train = nullptr, *test = nullptr;
   std::vector<std::string> validation, predictions;
@@ -292,7 +292,7 @@ const Folder& descend_in_part(const Folder& part) {
   return *folder;
 }
 
-// Of pictures without one, where others have one.
+// The class of pictures that have none, where others have one.
 constexpr std::string_view no_class = "(none)";
 
 std::string class_note(const std::vector<std::string>& names) {

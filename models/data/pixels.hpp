@@ -31,10 +31,11 @@ struct PixelOptions {
   // floats, which must lie in [0, 1]; an error for other integers.
   std::optional<double> scale;
   // A model was trained on pixels of this kind. Others have no scale then, and a uint8 that holds only 0 and 1 is an
-  // error: one image alone would tell something else than a file of them.
+  // error: a single image would be scaled differently from the whole file.
   ScaleOf scale_of = ScaleOf::any;
   Layout layout = Layout::automatic;
-  // Of the images that a model takes: whatever has it is in order. Grey pictures for a model on RGB become RGB.
+  // The shape of the images that a model takes: an array of that shape is accepted. Grey pictures become RGB for a
+  // model on RGB.
   std::optional<ImageShape> shape;
 };
 

@@ -153,7 +153,8 @@ TEST_P(PrefetchTest, TheSearchForNaNStillSeesTheInputThatFailed) {
 TEST_P(PrefetchTest, RefusesWhatIsNoInput) {
   Training training(*device_);
   const Floats values(24);
-  EXPECT_TRUE(fails_with([&] { training.program->prefetch(training.loss, Floats(1)); }, "it is no input"));
+  EXPECT_TRUE(
+      fails_with([&] { training.program->prefetch(training.loss, Floats(1)); }, "it is not an input"));
   EXPECT_TRUE(
       fails_with([&] { training.program->prefetch(training.x, Floats(23)); }, "cannot write 23 values"));
   Program program(*device_, training.parameters);

@@ -26,7 +26,7 @@ class KernelsRun : public TinyTest {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
   }
-  // What a call that goes well writes.
+  // The arrays that a successful call writes.
   std::map<std::string, Array> outputs(const std::string& kernel, const std::string& shape,
                                        std::vector<std::string> more) const {
     more.insert(more.end(), {"-o", "out.npz"});
@@ -76,7 +76,7 @@ TEST_F(KernelsRun, DrawsWhatTheFileLacksIfAskedTo) {
   EXPECT_EQ(y.at("y").as<float>()[0], y.at("y").as<float>()[1]) << "both are the bias";
 }
 
-// Of the backward pass log_q is drawn to fit the other inputs, which are given.
+// log_q, an input of the backward pass, is drawn to fit the other inputs, which are given.
 TEST_F(KernelsRun, DrawsInputsThatFitTheOthers) {
   const std::string shape = "rows=5,columns=5,dims=2,groups=1";
   std::vector<float> z(10), ones(20, 1);
@@ -120,8 +120,8 @@ TEST_F(KernelsRun, SaysWhatIsWrongWithTheInputs) {
              "'bad.npz': 'x' is float64 (2, 3), this call needs float32 (2, 3)");
   fails_with("x", make_array<float>({3, 2}, {1, 2, 3, 4, 5, 6}),
              "'bad.npz': 'x' is float32 (3, 2), this call needs float32 (2, 3)");
-  fails_with("z", x(), "'bad.npz': 'z' is no input of this call; inputs are x");
-  fails_with("y", make_array<float>({2}, {1, 2}), "'y' is no input of this call");
+  fails_with("z", x(), "'bad.npz': 'z' is not an input of this call; inputs are x");
+  fails_with("y", make_array<float>({2}, {1, 2}), "'y' is not an input of this call");
   EXPECT_TRUE(fails(run_kernel("sum_columns", small, {"-i", "absent.npz"}), 1, "absent.npz"));
   EXPECT_TRUE(fails(run_kernel("sum_columns", small, {"-i", "x.npz", "-o", "no/out.npz"}), 1, "no/out.npz"));
 }

@@ -135,8 +135,10 @@ TEST_F(Kernels, CheckSaysWhatIsWrong) {
   const Outcome mixed = run({"kernels", "check", "--shape", "count=5"});
   EXPECT_TRUE(fails(mixed, 2, "there is no size 'count'"));
   EXPECT_EQ(mixed.out, "");
-  EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count"}), 2, "is no name=number"));
-  EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count=x"}), 2, "is no name=number"));
+  EXPECT_TRUE(
+      fails(run({"kernels", "check", "add", "--shape", "count"}), 2, "is not of the form name=number"));
+  EXPECT_TRUE(
+      fails(run({"kernels", "check", "add", "--shape", "count=x"}), 2, "is not of the form name=number"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--device", "cpu"}), 2, "simt"));
   EXPECT_EQ(run({"kernels"}).code, 2);
 }

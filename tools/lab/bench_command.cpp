@@ -28,7 +28,7 @@ struct BenchOptions {
   bool counters = false;
 };
 
-// What is measured of one kernel.
+// The variants and shapes of a kernel to measure.
 struct Plan {
   const lab::Contract* contract;
   std::vector<KernelVariant> variants;

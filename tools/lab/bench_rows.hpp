@@ -1,4 +1,4 @@
-// What `cuelbo kernels bench` says of a variant at a shape.
+// The rows of `cuelbo kernels bench`: one per variant and shape.
 #pragma once
 
 #include <optional>

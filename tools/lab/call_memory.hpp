@@ -1,4 +1,4 @@
-// The device memory of one call of a kernel: every buffer stands between sentinels, so that a write beside it shows.
+// The device memory of one call of a kernel: every buffer is between sentinels, so that a write outside it is detected.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ class CallMemory {
   void upload();
   void download();
 
-  // Of what download() brought, the first wrong write outside the outputs; empty if there is none.
+  // The first write outside the outputs that download() found; empty if there is none.
   std::string wrong_write() const;
 
  private:

@@ -119,8 +119,8 @@ class Call {
       if (buffers_[i].role != Role::input) values[buffers_[i].name] = load(buffers_[i], memory.host(i));
     const double distance = normal_distance(contract_.noise(shape_, values));
     if (run.fault.empty() && !(distance <= normal_distance_bound))
-      run.fault = fmt::format("its noise is no standard normal: distance {:.3g}, of {:.3g} allowed", distance,
-                              normal_distance_bound);
+      run.fault = fmt::format("its noise is not standard normal: distance {:.3g}, of {:.3g} allowed",
+                              distance, normal_distance_bound);
   }
 
   const KernelVariant& variant_;

@@ -24,7 +24,7 @@ struct CheckResult {
 };
 
 // Runs the variant, which `table` has, for complete shapes and all kinds of inputs; integers are compared exactly if the contract says
-// so, and stand at addresses that are multiples of 4 bytes only. Every buffer stands between sentinels, outputs and
+// so, and are at addresses that are multiples of 4 bytes only. Every buffer is between sentinels, outputs and
 // workspace begin as NaN, inputs must come back unchanged, and where `module` can set the order of threads, each of
 // `orders` must give the same bits. The reference computes with factors rounded to the variant's precision; noise of the
 // variant's own is compared with the normal distribution instead.

@@ -27,7 +27,7 @@ Shape parse_shape(const std::string& text) {
     const auto [last, error] = std::from_chars(first, item.data() + item.size(), value);
     if (equals == item.size() || error != std::errc() || last != item.data() + item.size() ||
         !std::isfinite(value))
-      usage_fail("--shape: '{}' is no name=number, as in rows=128,in=784", item);
+      usage_fail("--shape: '{}' is not of the form name=number, as in rows=128,in=784", item);
     if (!shape.emplace(item.substr(0, equals), value).second)
       usage_fail("--shape: '{}' is given twice", item.substr(0, equals));
     begin = end + 1;

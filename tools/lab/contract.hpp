@@ -29,7 +29,7 @@ Shape parse_shape(const std::string& text);  // Throws UsageError.
 enum class Role : std::uint8_t { input, output, updated };  // updated: read and written
 const char* name_of(Role role);
 
-// What an input holds when nothing else is given.
+// The default content of an input.
 struct Fill {
   enum class Kind : std::uint8_t { normal, uniform, integers, probabilities, constant, index };
   Kind kind = Kind::normal;
@@ -50,7 +50,7 @@ struct Buffer {
   std::size_t bytes() const;
 };
 
-// What the reference computes with.
+// The buffers of the reference, in double precision.
 class Doubles {
  public:
   std::vector<double>& operator[](const std::string& name) { return values_[name]; }
@@ -102,7 +102,7 @@ class Visit {
   }
   bool option(const char* name, bool standard) { return whole(name, standard ? 1 : 0, 0, 1) != 0; }
   double number(const char* name, double standard);
-  // What else a call needs, as "stride ≥ dims".
+  // A further condition, such as "stride ≥ dims".
   void require(bool met, const char* what) const;
 
   template <class T>
@@ -137,8 +137,8 @@ class Visit {
   Shape used_;
 };
 
-// What NaN and Inf in inputs come to. `spreads`: outputs are not finite where the reference is not, and right elsewhere;
-// `exact`: NaN, Inf and −Inf where the reference has them.
+// The effect of NaN and Inf in inputs. `spreads`: outputs are not finite where the reference is not, and right
+// elsewhere; `exact`: NaN, Inf and −Inf exactly where the reference has them.
 enum class NonFinite : std::uint8_t { unspecified, spreads, exact };
 
 class Contract {
@@ -159,7 +159,7 @@ class Contract {
   virtual std::vector<Buffer> buffers(const Shape& shape) const = 0;
   virtual kernels::Cost cost(const Shape& shape) const = 0;
   virtual std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const = 0;
-  // What the kernel says that it moves (Kernel::moved_bytes); empty: it does not say.
+  // The bytes that the kernel declares to move (Kernel::moved_bytes); empty if it declares none.
   virtual std::optional<std::int64_t> moved_bytes(const kernels::KernelTable& table,
                                                   const Shape& shape) const = 0;
   // The call with its arguments in place, to be launched as often as wanted.

@@ -49,7 +49,7 @@ double number(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size())
-    fail("ncu: '{}' is no number", text);
+    fail("ncu: '{}' is not a number", text);
   return value;
 }
 
@@ -59,7 +59,7 @@ HardwareCounters parse_ncu(std::string_view text) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    // What ncu says of itself begins with ==, and the program's own output stands between.
+    // ncu's own lines begin with ==, and the program's output is mixed in.
     if (const std::string_view line = text.substr(begin, end - begin); line.starts_with('"'))
       rows.push_back(csv_fields(line));
     begin = end + 1;

@@ -1,4 +1,4 @@
-// What a GPU's own counters say of one call, by Nsight Compute.
+// The hardware counters of a GPU for one call, from Nsight Compute.
 #pragma once
 
 #include <map>

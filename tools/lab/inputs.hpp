@@ -1,4 +1,4 @@
-// What the buffers of a call hold: values drawn from a seed, as the host and as the device see them.
+// The contents of a call's buffers: values drawn from a seed, as the host and as the device see them.
 #pragma once
 
 #include <cstdint>

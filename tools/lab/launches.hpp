@@ -1,4 +1,4 @@
-// What a variant launches.
+// The launches of a variant.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace cuelbo::lab {
 
-// Of one call at a shape, in order; nothing runs and no memory is needed. The device is that of the module, simt or
-// simt-checked. Throws Error for a variant that calls a library.
+// The launches of one call at a shape, in order; nothing runs and no memory is needed. The device is that of the
+// module, simt or simt-checked. Throws Error for a variant that calls a library.
 std::vector<simt::Launch> launches_of(const KernelVariant& variant, const Shape& shape,
                                       const DeviceModule& module, const Device& device);
 

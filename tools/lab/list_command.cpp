@@ -70,7 +70,7 @@ void print_variants(const std::vector<KernelVariant>& variants) {
   }
 }
 
-// What `run` needs to know.
+// The sizes and buffers that `run` takes.
 void print_contract(const lab::Contract& contract, const lab::Shape& shape) {
   fmt::print("sizes, as --shape takes them\n  {}\nbuffers of that shape\n",
              lab::to_string(contract.complete(shape)));

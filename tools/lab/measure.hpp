@@ -1,4 +1,4 @@
-// How long variants of a kernel take, by the device's own clock.
+// Times variants of a kernel by the device's own clock.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace cuelbo::lab {
 
-// Of one launch, over the samples; a sample is the mean of so many launches.
+// Statistics of one launch over the samples; a sample is the mean of `launches` launches.
 struct Measurement {
   double seconds = 0, first_quartile = 0, third_quartile = 0;  // seconds: the median
   double p90 = 0, p99 = 0;
@@ -38,12 +38,12 @@ class Workbench {
   std::vector<CallMemory> copies_;
 };
 
-// What a kernel is measured with unless told otherwise: layers of the convolutional model at large batches, and enough
-// elements to fill a GPU. Complete.
+// The default shapes for measuring a kernel, complete: layers of the convolutional model at large batches, and enough
+// elements to fill a GPU.
 std::vector<Shape> measured_shapes(const Contract& contract);
 
-// What a kernel is executed with on the CPU to be counted: sizes that show what sets variants apart and take seconds, as
-// --shape takes them.
+// The shape at which a kernel is executed on the CPU and counted, as --shape takes it: it takes seconds and shows what
+// sets variants apart.
 std::string counted_shape(const Contract& contract);
 
 }  // namespace cuelbo::lab

@@ -34,7 +34,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double most_shared_bytes = 227 << 10;  // of a block, on any GPU
+constexpr double most_shared_bytes = 227 << 10;  // per block, on any GPU
 
 struct ProfileOptions {
   std::string kernel, shape, gpu = "h100";
@@ -91,7 +91,7 @@ int profile_variant(const ProfileOptions& options) {
   return exit_done;
 }
 
-// Numbers with commas between them, each there.
+// Comma-separated numbers, none of them empty.
 void limit_each_to(CLI::Option* option, const Range& range, std::uint64_t most) {
   CLI::Validator& all = *limit_to(option, range, most)->get_validator(0);
   const CLI::Validator one = all;
@@ -108,11 +108,11 @@ void limit_each_to(CLI::Option* option, const Range& range, std::uint64_t most) 
 
 using Sizes = std::array<unsigned, 3>;
 
-// Of numbers that limit_each_to has read.
+// `given` has passed limit_each_to.
 Sizes sizes(const std::string& given, const Sizes& most, const char* option) {
   Sizes result{1, 1, 1};
   const std::vector<std::string> numbers = CLI::detail::split(given, ',');
-  if (numbers.size() > result.size()) usage_fail("{}: expected is X, X,Y or X,Y,Z, each at least 1", option);
+  if (numbers.size() > result.size()) usage_fail("{}: expected X, X,Y or X,Y,Z, each at least 1", option);
   for (std::size_t i = 0; i < numbers.size(); ++i) result[i] = static_cast<unsigned>(std::stoul(numbers[i]));
   for (std::size_t i = 0; i < result.size(); ++i)
     if (result[i] > most[i])
@@ -168,7 +168,7 @@ int profile_source(const ProfileOptions& options) {
     return lab::profile_source(launch);
   }();
   const lab::CompilerReport compiled = lab::compile_source(launch, gpu);
-  // What it has to move is what it touches, and its arithmetic is not known.
+  // The memory it touches counts as its operands; its arithmetic is not known.
   const kernels::Cost cost{.bytes =
                                static_cast<double>(result.profile.must_load + result.profile.must_store)};
   const std::vector<simt::Launch> launches{compiled.launches.front().launch};

@@ -16,7 +16,7 @@ const char* name_of(AccessProfile::Kind kind) {
   return names[static_cast<int>(kind)];
 }
 
-// Relative to the folder that the program is run in, if the file lies there.
+// Relative to the current folder if the file is inside it.
 std::string shown(const std::string& file) {
   const std::string here = std::filesystem::current_path().string() + '/';
   return file.starts_with(here) ? file.substr(here.size()) : file;

@@ -74,7 +74,7 @@ std::vector<bool> read_inputs(const std::string& path, lab::CallMemory& memory) 
       std::vector<std::string> inputs;
       for (const Buffer& b : buffers)
         if (b.role != Role::output) inputs.push_back(b.name);
-      fail("'{}': '{}' is no input of this call; inputs are {}", path, name, fmt::join(inputs, ", "));
+      fail("'{}': '{}' is not an input of this call; inputs are {}", path, name, fmt::join(inputs, ", "));
     }
     const NpyHeader header = file.header(name);
     if (header.dtype != buffer->type || header.shape != buffer->dims)
@@ -104,7 +104,7 @@ std::string values_text(const Buffer& buffer, const std::vector<double>& values)
   return fmt::format("{}", fmt::join(texts, " "));
 }
 
-// What the kernel has written, by the names of the buffers.
+// The arrays that the kernel has written, by buffer name.
 std::map<std::string, Array> written_arrays(lab::CallMemory& memory) {
   std::map<std::string, Array> arrays;
   for (std::size_t i = 0; i < memory.buffers().size(); ++i) {

@@ -1,4 +1,4 @@
-// What a user means by KERNEL or KERNEL/VARIANT.
+// Resolves KERNEL or KERNEL/VARIANT.
 #pragma once
 
 #include <string_view>
@@ -13,7 +13,7 @@ namespace cuelbo::lab {
 // UsageError that shows the nearest name if it means none.
 std::vector<KernelVariant> select(const std::vector<KernelVariant>& all, std::string_view name);
 
-// Of a KERNEL the variant that programs use.
+// For a bare KERNEL, the variant that programs use.
 KernelVariant select_one(const std::vector<KernelVariant>& all, std::string_view name);
 
 const char* name_of(kernels::Precision precision);

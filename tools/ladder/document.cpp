@@ -21,7 +21,7 @@ th.figure, td.figure { text-align: right; white-space: nowrap; }
 h3 { font-size: 1.02rem; margin: 30px 0 4px; }
 )css";
 
-// Replaces what stands between two marks: turn(inside).
+// Replaces the text between each two marks by turn(text).
 template <class F>
 std::string between(const std::string& text, std::string_view mark, F&& turn) {
   std::string result;

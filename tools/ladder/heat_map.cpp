@@ -64,7 +64,7 @@ std::vector<Row> rows_of(std::span<const HeatLine> lines) {
                  ? source[static_cast<std::size_t>(number) - 1]
                  : std::string();
     };
-    // What follows the line before, and a gap if something is left out.
+    // The lines that follow the one before, and a gap if some are left out.
     const int begin = std::max(line.line - around, 1), end = std::min(shown + around, begin - 1);
     for (int number = shown + 1; shown > 0 && number <= end; ++number)
       rows.push_back({number, text(number), nullptr});

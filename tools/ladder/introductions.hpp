@@ -1,4 +1,4 @@
-// What readers of a ladder need to know first.
+// Introductions to the ladders, and their glossary.
 #pragma once
 
 #include <span>

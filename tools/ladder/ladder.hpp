@@ -20,7 +20,7 @@ struct Rung {
   lab::ModelReport model;
 
   std::int64_t moved_bytes() const { return profile.loaded + profile.stored; }
-  // Of all global accesses: the sectors that their bytes would fill over those that they touch; 1 if there are none.
+  // The sectors that the bytes of all global accesses would fill, over those that they touch; 1 if there are none.
   double sector_efficiency() const;
   double wavefronts_over_ideal() const;  // of shared memory; 0: it is not used
 };

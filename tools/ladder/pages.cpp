@@ -28,7 +28,7 @@ std::string times(double ratio) {
 }
 std::string percent(double fraction) { return fmt::format("{:.0f} %", 100 * fraction); }
 
-// What changed for the better or the worse since the rung before, in a sentence; empty: nothing that was counted.
+// A sentence on what got better or worse since the rung before; empty if no count changed.
 std::string compared(const Rung& now, const Rung& before, const std::string& before_name) {
   std::vector<std::string> changes, sentences;
   const auto add = [&](std::int64_t is_count, std::int64_t was_count, const char* less, const char* what) {

@@ -21,7 +21,7 @@ struct RooflinePoint {
   double flops = 0;      // a second, at most
 };
 
-// Both axes are logarithmic. No point lies above the first slope; the others are drawn dashed.
+// Both axes are logarithmic. No point is above the first slope; the others are drawn dashed.
 std::string roofline(std::span<const Slope> slopes, std::span<const Roof> roofs,
                      std::span<const RooflinePoint> points);
 

@@ -22,7 +22,7 @@ std::optional<nlohmann::json> read_evaluation(const std::string& path) {
   const auto bytes = in_context(fmt::format("'{}'", path), [&] { return read_file(path); });
   const auto* text = reinterpret_cast<const char*>(bytes.data());
   nlohmann::json json = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) fail("'{}' is no JSON object: run `cuelbo evaluate` again", path);
+  if (!json.is_object()) fail("'{}' is not a JSON object: run `cuelbo evaluate` again", path);
   return json;
 }
 
@@ -43,7 +43,7 @@ struct ReportOptions {
 
 int run_report(const ReportOptions& options) {
   OpenRun run = open_run(options.run);
-  const RunDirectory& directory = directory_of(run, "a report shows what lies");
+  const RunDirectory& directory = directory_of(run, "a report shows what is");
   OutputFile output(options.output.empty() ? directory.file("report.html") : options.output, ".html");
   output.refuse_inputs_of(directory);
   if (!options.output.empty()) output.check_writable();

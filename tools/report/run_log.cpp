@@ -22,7 +22,7 @@ RunLog RunLog::read(const std::string& path) {
     ++line_number;
     if (line.empty()) continue;
     nlohmann::json record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!record.is_object()) fail("'{}': line {} is no JSON object", path, line_number);
+    if (!record.is_object()) fail("'{}': line {} is not a JSON object", path, line_number);
     if (record.value("kind", "") == "run" && log.run_.empty()) log.run_ = record;
     log.records_.push_back(std::move(record));
   }

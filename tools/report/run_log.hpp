@@ -20,7 +20,7 @@ struct LogValue {
 
 class RunLog {
  public:
-  // Error when the file is missing or a line other than an unfinished last one is no JSON object.
+  // Error when the file is missing, or when a line is not a JSON object, unless it is an unfinished last one.
   static RunLog read(const std::string& path);
 
   // The values of `key` in the records of a kind: "train" or "validation". Records without a finite value are left out.

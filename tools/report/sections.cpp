@@ -123,7 +123,7 @@ std::string evaluated_figures(const ReportData& report) {
 
 std::string validation_figures(const ReportData& report) {
   const RunLog& log = report.log;
-  // Of the checkpoint, which the log may have left behind.
+  // The figures of the checkpoint; the log may be further.
   const auto at = static_cast<double>(report.checkpoint_step);
   const bool validated = std::isfinite(log.last("validation", "elbo", at).value);
   const std::string kind = validated ? "validation" : "train";

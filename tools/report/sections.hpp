@@ -13,7 +13,7 @@ std::string key_figures(const ReportData& report);
 std::string curves(const ReportData& report);
 std::string reproduction(const ReportData& report);
 
-// Of the pictures.
+// ---- sections on the pictures
 std::string traversals(const Gallery& gallery);
 std::string class_grids(const Gallery& gallery);
 std::string reconstructions(const Gallery& gallery);

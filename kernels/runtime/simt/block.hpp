@@ -25,7 +25,7 @@ struct Location {
   int line = 0;
 };
 
-// What a kernel did that no kernel may do.
+// A fault of a kernel.
 struct Finding {
   std::string text;  // what, in one line
   Location where;

@@ -77,7 +77,7 @@ namespace {
 constexpr std::size_t default_shared_limit = std::size_t{48} << 10;
 constexpr std::size_t shared_limit = std::size_t{227} << 10;  // of sm_90, which has the most
 
-// Of the calling thread. Its start is not zero, which would place it among the static shared variables
+// One per host thread. Initialised to a value other than zero, which would place it among the static shared variables
 // (shared_memory.hpp).
 constexpr int no_error = -1;
 constinit thread_local int last_error = no_error;

@@ -1,5 +1,5 @@
-// What CUDA C++ gives to device code, for g++: executed by block.hpp. Signatures are CUDA's; the added default argument
-// notes the caller's line.
+// The part of CUDA C++ that device code uses, for g++: executed by block.hpp. Signatures are CUDA's; the added default
+// argument notes the caller's line.
 #pragma once
 
 #include <atomic>

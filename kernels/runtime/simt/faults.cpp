@@ -99,7 +99,8 @@ std::string describe(const Fault& fault, const Fiber& stack) {
 
 #if defined(__x86_64__)
 
-// Of the OS thread. Its start is not zero, which would place it among the static shared variables (shared_memory.hpp).
+// One per OS thread. Initialised to a value other than zero, which would place it among the static shared variables
+// (shared_memory.hpp).
 constinit thread_local Fault fault{.code = -1};
 
 // While a fault is described, which takes memory: another one would be of a damaged heap. Like `fault`, not zero at first.
@@ -118,7 +119,7 @@ constinit thread_local Describing describing = Describing::no;
   runner.fail(where, std::move(what));
 }
 
-// Of a division: whether the dividend is the smallest number of its type.
+// Whether the dividend of a division is the smallest number of its type.
 bool is_smallest(const gregset_t& registers) {
   const auto rax = static_cast<std::uint64_t>(registers[REG_RAX]);
   const auto rdx = static_cast<std::uint64_t>(registers[REG_RDX]);

@@ -1,5 +1,5 @@
 // Faults of the processor in kernels. What ends a program on a CPU ends the block with a finding here: integer division by
-// zero, addresses that no memory has, a stack that is used up, traps, abort(), exceptions.
+// zero, unmapped addresses, a stack that is used up, traps, abort(), exceptions.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@ void catch_faults();
 Location calling_line();
 
 // Ends the kernel that the calling OS thread runs when it computes for two ticks without coming to another piece of straight
-// code: loops without code announce nothing.
+// code: empty loops are not instrumented.
 class Watchdog {
  public:
   explicit Watchdog(bool wanted);

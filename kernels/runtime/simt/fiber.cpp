@@ -22,7 +22,7 @@ namespace {
 // A thread of a GPU may have 512 KiB of local memory, and frames are larger here. Pages that are never touched cost nothing.
 constexpr std::size_t stack_bytes = std::size_t{1} << 20;
 
-// What begin() has to know: a fiber's first instruction has no arguments.
+// The arguments of begin(), since a fiber's first instruction cannot have any.
 [[maybe_unused]] thread_local Fiber* switching_from = nullptr;  // by the sanitizers
 thread_local Fiber* switching_to = nullptr;
 

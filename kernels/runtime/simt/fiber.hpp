@@ -27,7 +27,7 @@ class Fiber {
     return mapping_ == nullptr ? std::span<const std::byte>()
                                : std::span(static_cast<const std::byte*>(bottom_), size_);
   }
-  // Whether the address lies in the guard page: the stack is used up.
+  // Whether the address is in the guard page: the stack is used up.
   bool guards(const void* address) const;
 
  private:
@@ -40,7 +40,7 @@ class Fiber {
   Context* context_ = nullptr;
   Entry entry_ = nullptr;
   void* argument_ = nullptr;
-  const void* bottom_ = nullptr;  // the stack as AddressSanitizer is told of it
+  const void* bottom_ = nullptr;  // the stack as announced to AddressSanitizer
   std::size_t size_ = 0;
   [[maybe_unused]] void* fake_stack_ = nullptr;
 };

@@ -1,4 +1,4 @@
-// What a launch asks for.
+// The parameters of a launch.
 #pragma once
 
 #include <array>

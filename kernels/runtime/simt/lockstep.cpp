@@ -39,9 +39,9 @@ bool BlockRunner::comes_along(const Thread& thread, int warp) const {
   return thread.next.code == first.code && thread.next.depth == first.depth && thread.next.time <= first.time;
 }
 
-// Of the lanes of a warp, those first that have not come to the end of their code, then those that come along with others,
-// then those that have gathered in active_lanes(), then those deepest in calls, then those at the lowest address: a loop
-// before what follows it.
+// The order of the lanes of a warp: first those that have not come to the end of their code, then those that come along
+// with others, then those that have gathered in active_lanes(), then those deepest in calls, then those at the lowest
+// address: a loop before the code behind it.
 int BlockRunner::next_in_lockstep() {
   for (int i = 0; i < warps(); ++i) {
     const int warp = (running_ / warp_size + i) % warps();

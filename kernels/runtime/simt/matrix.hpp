@@ -31,7 +31,7 @@ void perform_load_matrices(WarpCall* const lanes[warp_size], unsigned) {
   std::uint16_t matrices[count][8][8];
   for (int lane = 0; lane < 8 * count; ++lane) {
     if (reinterpret_cast<std::uintptr_t>(of(lane)->row) % 16 != 0)
-      lanes[lane]->complaint = "ldmatrix from an address that is no multiple of 16";
+      lanes[lane]->complaint = "ldmatrix from an address that is not a multiple of 16";
     std::memcpy(matrices[lane / 8][lane % 8], of(lane)->row, 16);
   }
   for (int lane = 0; lane < warp_size; ++lane)

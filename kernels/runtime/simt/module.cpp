@@ -102,12 +102,12 @@ const char* keep(std::string text) {
   return kept.insert(std::move(text)).first->c_str();
 }
 
-// Of the runtime or the system: what happens there is reported at the line that calls it.
+// A file of the runtime or the system: its frames are skipped, and their caller is reported.
 bool is_helper(std::string_view file) {
   return file.find("kernels/runtime/") != std::string_view::npos || file.starts_with("/usr/");
 }
 
-// Of the lines that one address stands for, innermost first.
+// The frame to report, of those of one address, innermost first.
 Location chosen(const std::vector<Location>& frames, Location otherwise) {
   for (const Location& frame : frames)
     if (!is_helper(frame.file)) return frame;

@@ -34,7 +34,8 @@ Module this_module();
 // that it was inlined into. By addr2line, which reads the debug information; without it, module and offset stand in.
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites);
 
-// Of return addresses, innermost first, the innermost line in this module that is neither the runtime's nor a system header's.
+// The innermost line of these return addresses (innermost first) that is in this module and neither in the runtime nor
+// in a system header.
 Location source_line(std::span<const std::uintptr_t> addresses);
 
 }  // namespace cuelbo::simt

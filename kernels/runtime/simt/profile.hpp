@@ -1,5 +1,5 @@
-// What a kernel's accesses cost, a row for each source line and kind of access: the memory tables of Nsight Compute, from
-// executing the kernel. It counts what the source says; a compiler for GPUs may merge or drop accesses.
+// The cost of a kernel's accesses, one row per source line and kind of access: the memory tables of Nsight Compute,
+// from executing the kernel. Accesses are those of the source; a compiler for GPUs may merge or drop some.
 #pragma once
 
 #include <cstdint>

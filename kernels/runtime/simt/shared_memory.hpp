@@ -1,8 +1,8 @@
 // Shared memory of the block that runs on this OS thread.
 //
-// `__shared__` stands for `static thread_local`: such a variable lies in the zero-initialised part of its module's
-// thread-local storage (.tbss), where nothing of the runtime does. Under AddressSanitizer, which puts red zones around
-// globals only, it stands for `static`; then one OS thread runs all blocks.
+// `__shared__` is `static thread_local`, which puts a variable into the zero-initialised part of its module's
+// thread-local storage (.tbss), where the runtime has no variables. Under AddressSanitizer, which puts red zones around
+// globals only, it is `static`; then one OS thread runs all blocks.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ inline constexpr bool one_worker = true;
 inline constexpr bool one_worker = false;
 #endif
 
-// What shared memory holds before a kernel writes it: NaN in every floating-point type.
+// The bytes of shared memory before a kernel writes it: NaN in every floating-point type.
 inline constexpr int poison = 0xff;
 
 // The calling thread's static shared variables of all kernels; empty under AddressSanitizer.

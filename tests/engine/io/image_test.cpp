@@ -196,7 +196,8 @@ TEST(Png, RoundTripsThroughMemoryAndFile) {
 }
 
 TEST(Png, RefusesToWriteNonsense) {
-  EXPECT_TRUE(fails_with([] { encode_png({2, 2, 1, {1, 2, 3}}); }, "3 bytes are no picture of 2x2 pixels"));
+  EXPECT_TRUE(
+      fails_with([] { encode_png({2, 2, 1, {1, 2, 3}}); }, "3 bytes do not make a picture of 2x2 pixels"));
   EXPECT_TRUE(fails_with([] { encode_png({1, 1, 2, {1, 2}}); }, "of 2 channels"));
   EXPECT_TRUE(fails_with([] { encode_png({0, 1, 1, {}}); }, "1x0 pixels"));
 }

@@ -41,7 +41,7 @@ TEST(HardwareCounters, OutputThatIsSomethingElseIsAnError) {
   EXPECT_TRUE(fails_with<Error>([] { lab::parse_ncu(header + "\"0\",\"f\"\n"); }, "2 fields of 9"));
   std::string word = header + first;
   word.replace(word.find("4096"), 4, "n/a!");
-  EXPECT_TRUE(fails_with<Error>([&] { lab::parse_ncu(word); }, "'n/a!' is no number"));
+  EXPECT_TRUE(fails_with<Error>([&] { lab::parse_ncu(word); }, "'n/a!' is not a number"));
   std::string missing = header + first;
   missing.replace(missing.find("dram__bytes.sum"), 4, "hbm2");
   EXPECT_TRUE(fails_with<Error>([&] { lab::parse_ncu(missing); }, "'dram__bytes.sum' is not among"));

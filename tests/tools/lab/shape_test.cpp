@@ -31,14 +31,14 @@ TEST(Shape, IsNeverNarrowed) {
   EXPECT_THAT(refusal("linear_forward", "rows=4294967296,in=4294967296"), HasSubstr("linear_forward: "));
   for (const std::string text : {"nan", "inf", "-inf", "1e999", "0x10", "1x", "", " 1", "1 ", "--1"})
     EXPECT_THAT(refusal("affine", "count=" + text),
-                HasSubstr("--shape: 'count=" + text + "' is no name=number"));
+                HasSubstr("--shape: 'count=" + text + "' is not of the form name=number"));
 }
 
 TEST(Shape, HasNoEmptyParts) {
   EXPECT_TRUE(parse_shape("").empty());
   for (const std::string text : {"count=4,", ",count=4", "count=4,,factor=2", ","})
-    EXPECT_THAT(refusal("affine", text), HasSubstr("--shape: '' is no name=number")) << text;
-  EXPECT_THAT(refusal("affine", "count"), HasSubstr("'count' is no name=number"));
+    EXPECT_THAT(refusal("affine", text), HasSubstr("--shape: '' is not of the form name=number")) << text;
+  EXPECT_THAT(refusal("affine", "count"), HasSubstr("'count' is not of the form name=number"));
 }
 
 }  // namespace

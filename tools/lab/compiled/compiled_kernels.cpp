@@ -21,7 +21,7 @@ std::string cuobjdump(const std::vector<std::string>& options, const fs::path& f
   if (program.empty())
     fail("cuobjdump, which reads GPU code, was not found: `bash tools/setup.sh --cuda` installs it");
   std::error_code error;
-  if (!fs::is_regular_file(file, error)) fail("'{}' is no file", file.string());
+  if (!fs::is_regular_file(file, error)) fail("'{}' is not a file", file.string());
   std::vector<std::string> command{program.string()};
   command.insert(command.end(), options.begin(), options.end());
   command.push_back(file.string());
@@ -44,7 +44,7 @@ fs::path find_cuda_program(const std::string& name) {
   }
   if (const char* toolkit = std::getenv("CUDA_PATH")) folders.push_back(fs::path(toolkit) / "bin");
   folders.emplace_back("/usr/local/cuda/bin");
-  // The program lies in build/<preset>/bin, wheels in build/cuda-toolkit.
+  // The program is in build/<preset>/bin, wheels are in build/cuda-toolkit.
   std::error_code error;
   const fs::path build = fs::read_symlink("/proc/self/exe", error).parent_path().parent_path().parent_path();
   for (const fs::path& python : fs::directory_iterator(build / "cuda-toolkit/lib", error))
@@ -56,7 +56,7 @@ fs::path find_cuda_program(const std::string& name) {
 
 std::vector<CompiledKernel> compiled_kernels(const fs::path& file) {
   std::vector<CompiledKernel> kernels = parse_resource_usage(cuobjdump({"--dump-resource-usage"}, file));
-  // Of a cubin alone it says the architecture only with the code.
+  // For a bare cubin, cuobjdump prints the architecture only together with the code.
   if (!kernels.empty() && kernels[0].architecture == 0) {
     const int architecture = architecture_of_sass(cuobjdump({"-sass", "-fun", kernels[0].symbol}, file));
     for (CompiledKernel& k : kernels) k.architecture = architecture;

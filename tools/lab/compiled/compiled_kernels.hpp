@@ -1,4 +1,4 @@
-// What nvcc made of kernels, as cuobjdump says it.
+// Compiled kernels, as cuobjdump describes them.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,7 @@ namespace cuelbo::lab {
 // Instructions as they stand in the code, not as often as they run.
 struct Instructions {
   int total = 0;  // without what fills up the end
-  // What a reader looks for: FFMA; MMA (tensor cores); MUFU; by the bits of a lane LDG.128, STG.32, LDS.64, STS.128,
+  // The interesting ones: FFMA; MMA (tensor cores); MUFU; by the bits of a lane LDG.128, STG.32, LDS.64, STS.128,
   // LDGSTS.128 (cp.async); LDSM; SHFL; BAR; ATOM; LDL and STL (local memory) …
   std::map<std::string, int> counts;
 };
@@ -22,8 +22,8 @@ struct CompiledKernel {
   std::string symbol, name, file;  // kernel_name(symbol), file_of(symbol)
   int architecture = 0;            // 90: sm_90
   int registers = 0;               // of a thread
-  std::size_t shared = 0;          // static, bytes of a block
-  std::size_t local = 0;     // bytes of a thread: its stack, arrays in local memory and spilled registers
+  std::size_t shared = 0;          // static, bytes per block
+  std::size_t local = 0;     // bytes per thread: its stack, arrays in local memory and spilled registers
   std::size_t constant = 0;  // bytes, arguments included
   std::optional<Instructions> instructions;
 };

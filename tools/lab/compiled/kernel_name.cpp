@@ -44,7 +44,7 @@ std::size_t closing(std::string_view text, std::size_t at) {
 
 bool in_identifier(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-// Of "f<tile<4>" the "tile<4>".
+// Removes the last name with its template arguments: "tile<4>" from "f<tile<4>".
 void drop_last_name(std::string& text) {
   for (int depth = 0; !text.empty(); text.pop_back()) {
     if (text.back() == '>') ++depth;
@@ -134,7 +134,7 @@ std::string_view file_of(std::string_view symbol) {
 
 Symbol symbol_of(const void* function) {
   Dl_info info{};
-  if (dladdr(function, &info) == 0) fail("a kernel's address lies in no library");
+  if (dladdr(function, &info) == 0) fail("a kernel's address is not in any loaded library");
   const std::vector<std::byte> file = read_file(info.dli_fname);
   const auto address = static_cast<std::size_t>(static_cast<const std::byte*>(function) -
                                                 static_cast<const std::byte*>(info.dli_fbase));

@@ -9,7 +9,7 @@ namespace cuelbo::lab {
 // Demangled, the same from both compilers; other names stay as they are.
 std::string kernel_name(std::string_view symbol);
 
-// Of a kernel_name, what a reader needs: no namespaces, no parameters, no return type.
+// A kernel_name shortened for readers: no namespaces, no parameters, no return type.
 std::string short_name(std::string_view name);
 
 // The file, without folder and ending, whose anonymous namespace or `static` an nvcc symbol names: files may have kernels
@@ -19,7 +19,7 @@ std::string_view file_of(std::string_view symbol);
 struct Symbol {
   std::string symbol, file;  // file: as above, of a function that other files do not see
 };
-// Of a function of a loaded library, also of one that the library does not show. Throws Error.
+// The symbol of a function of a loaded library, exported or not. Throws Error.
 Symbol symbol_of(const void* function);
 
 }  // namespace cuelbo::lab

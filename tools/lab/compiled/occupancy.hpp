@@ -1,4 +1,4 @@
-// How many blocks of a kernel share a multiprocessor.
+// Occupancy: the number of blocks of a kernel that share a multiprocessor.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 namespace cuelbo::lab {
 
 struct Occupancy {
-  int blocks = 0;       // of a multiprocessor; 0: a block exceeds it
+  int blocks = 0;       // per multiprocessor; 0: a block exceeds it
   double fraction = 0;  // warps of those blocks over the most that the multiprocessor holds
   const char* limit;    // what admits no more: "registers", "shared memory", "warps", "blocks"
 };

@@ -68,7 +68,7 @@ const char* width(std::string_view opcode) {
   return "32";
 }
 
-// How a mix counts an instruction; empty: it is one of the others.
+// The class under which an instruction is counted; empty for all others.
 std::string class_of(std::string_view opcode) {
   std::string base(opcode.substr(0, opcode.find('.')));
   for (const char* const memory : {"LDG", "STG", "LDS", "STS", "LDGSTS", "LD", "ST"})
@@ -81,7 +81,7 @@ std::string class_of(std::string_view opcode) {
   return std::ranges::find(counted, base) != counted.end() ? base : std::string();
 }
 
-// Of `        /*0090*/     @P0 EXIT ;      /* 0x… */`, what stands in between; of other lines nothing.
+// The text between the comments of `        /*0090*/     @P0 EXIT ;      /* 0x… */`; empty for other lines.
 std::string_view instruction_on(std::string_view line) {
   line = trim(line);
   const std::size_t end = line.find("*/");

@@ -1,4 +1,4 @@
-// What the compiler made of the kernels that a call launches, and how many of their blocks share a multiprocessor.
+// The compiled kernels that a call launches, and the number of their blocks that share a multiprocessor.
 #pragma once
 
 #include <filesystem>
@@ -35,7 +35,7 @@ CompilerReport report_resources(std::span<const simt::Launch> launches, const st
 CompilerReport report_compiled(std::span<const simt::Launch> launches, const std::filesystem::path& code,
                                const std::string& missing = {});
 
-// Of a call's launches on a GPU the one that takes the most registers: it does what others prepare or finish.
+// The launch of a call that takes the most registers on a GPU: it does the main work, others prepare or finish it.
 struct MainKernel {
   int registers = 0;
   std::size_t local_bytes = 0;

@@ -70,7 +70,7 @@ struct Backward {
   }
 };
 
-// Of two rows the difference alone counts, which fp32 may not resolve.
+// At least five rows: with two, only their difference counts, which fp32 may not resolve.
 std::vector<Shape> shapes() {
   std::vector<Shape> list = matrices("channels");
   for (Shape& shape : list) shape["rows"] = std::max(5.0, shape["rows"]);

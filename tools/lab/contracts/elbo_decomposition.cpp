@@ -46,7 +46,7 @@ struct Table {
   }
 };
 
-// What forward and backward both read. σ is about `deviation`.
+// The inputs of both forward and backward. σ is about `deviation`.
 template <class Args>
 void describe_inputs(Visit& v, Args& args) {
   const ElboDecompositionShape& s = args.shape;

@@ -1,5 +1,5 @@
-// Least times on a named GPU: of a call whoever does it, and of a variant that was profiled. A bound says what a run
-// cannot be faster than, never how long it takes.
+// Lower bounds on the time on a named GPU: for a call in any implementation, and for a variant that was profiled. They
+// do not predict how long a run takes.
 #pragma once
 
 #include <span>
@@ -13,11 +13,11 @@
 
 namespace cuelbo::lab {
 
-// What a resource has to do, at its rate.
+// The work of one resource and its rate.
 struct Term {
   std::string resource;  // "memory", "fp32", "special functions" …
   double work = 0;       // in `unit`
-  double rate = 0;       // of them a second
+  double rate = 0;       // units per second
   const char* unit = "";
   double seconds() const { return work / rate; }
 };
@@ -29,11 +29,11 @@ struct Bound {
   double seconds() const { return busiest().seconds(); }
 };
 
-// Of any implementation: operands moved once, products at the precision's peak, special functions at their rate.
+// For any implementation: operands moved once, products at the precision's peak, special functions at their rate.
 Bound floor(const Gpu& gpu, const kernels::Cost& cost, kernels::Precision precision);
 
-// Of this implementation, when caches hold nothing of the operands: the floor, with the units of only as many
-// multiprocessors as it has blocks at a time, and what its accesses were counted to need:
+// For this implementation, with caches that hold none of the operands: the floor, with the units of only as many
+// multiprocessors as it has blocks at a time, and the counted needs of its accesses:
 //   memory: operands once. What it moves beside them (sectors half used, its workspace) counts only as far as L2
 //     cannot hold it, written and read again;
 //   L2: distinct sectors that come in and all that are written, through the multiprocessors' ports;

@@ -11,7 +11,8 @@ namespace cuelbo::lab {
 
 namespace {
 
-// Of Hopper's dense peak, which wgmma reaches (arXiv 2501.12084); elsewhere mma.sync is the native instruction.
+// The fraction of Hopper's dense peak, which takes wgmma, that mma.sync reaches (arXiv 2501.12084); elsewhere mma.sync
+// is the native instruction.
 constexpr double hopper_mma = 0.63;
 
 // Rates, multiprocessors, clocks and L2: NVIDIA's white papers "A100 Tensor Core GPU Architecture", "H100 Tensor Core GPU

@@ -25,7 +25,7 @@ struct Gpu {
   std::size_t shared_bytes = 0, block_shared_bytes = 0;  // in all; of a block at most, dynamic and static
 
   double peak(kernels::Precision precision) const;
-  // Of all multiprocessors together, a second
+  // Per second, all multiprocessors together
   double special_functions() const { return 16 * multiprocessors * clock; }
   double wavefronts() const { return multiprocessors * clock; }            // of the load/store unit
   double cache_bandwidth() const { return 64 * multiprocessors * clock; }  // width of the ports to L2, bytes

@@ -9,7 +9,7 @@
 
 namespace cuelbo::lab {
 
-// What a call costs at least on a GPU, and what a profiled variant does.
+// The bounds of a call on a GPU, beside the counts of a profiled variant.
 struct ModelReport {
   const Gpu* gpu;
   kernels::Cost cost;

@@ -1,4 +1,4 @@
-// What nvcc makes of a kernel of a user's file.
+// Compiles a kernel of a user's file with nvcc.
 #pragma once
 
 #include "tools/lab/compiled/report.hpp"

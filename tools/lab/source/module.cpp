@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-// How the build compiled simt-checked, written beside it.
+// The options with which the build compiled simt-checked, stored beside it.
 Json build_options() {
   const fs::path file = device_module_folder() / "cuelbo_source_module.json";
   if (!fs::exists(file))
@@ -43,7 +43,7 @@ void check_kernel(const std::string& kernel, const std::string& text, const fs::
                did_you_mean(name, names), fmt::join(names, ", "));
 }
 
-// The launch. In front of it stands a plain call, in which the compiler sees the numbers that a parameter would change.
+// The launch, preceded by a plain call, in which the compiler sees the numbers that a parameter would change.
 std::string launch_function(const std::string& kernel, const std::vector<SourceArgument>& arguments) {
   std::vector<std::string> values;
   int arrays = 0;
@@ -81,7 +81,7 @@ std::string first_error(const std::string& messages) {
   return messages;
 }
 
-// With the options of the build's step, among which %s stands for the rest.
+// Runs the compiler with the options of the build's step, in which %s is replaced by `rest`.
 void run_compiler(const Json& options, const char* step, const std::vector<std::string>& rest) {
   std::vector<std::string> command{options.at("compiler")};
   for (const auto& option : options.at(step)) {
@@ -95,8 +95,8 @@ void run_compiler(const Json& options, const char* step, const std::vector<std::
   if (done.code != 0) fail("{}", first_error(done.err));
 }
 
-// Of variables of the host, which would run when the module is loaded: they may exit, print or throw. What the compiler adds
-// for its instrumentation has a priority, and with that a section of its own.
+// Initialisers of host variables would run when the module is loaded; they may exit, print or throw. Those that the
+// compiler adds for its instrumentation have a priority, and therefore a section of their own.
 void drop_initialisers(const fs::path& object) {
   const ProgramOutput done = run_program({"objcopy", "--remove-section=.init_array", object.string()});
   if (done.code != 0)

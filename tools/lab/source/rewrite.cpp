@@ -52,7 +52,7 @@ class Rewriter {
     while (at < code_.size() && std::isspace(static_cast<unsigned char>(code_[at])) != 0) ++at;
     return at;
   }
-  // Of the last character before `at` that is no space, the place behind it.
+  // The position behind the last character before `at` that is not a space.
   std::size_t skip_space_back(std::size_t at) const {
     while (at > 0 && std::isspace(static_cast<unsigned char>(code_[at - 1])) != 0) --at;
     return at;
@@ -108,7 +108,7 @@ class Rewriter {
       if (in_word(c)) {
         std::size_t begin = back;
         while (begin > 0 && in_word(code_[begin - 1])) --begin;
-        if (at != end && in_word(code_[at])) return at;  // two words: the first is no part of it
+        if (at != end && in_word(code_[at])) return at;  // two words: the first is not a part of it
         at = begin;
       } else if (back >= 2 &&
                  (code_.compare(back - 2, 2, "::") == 0 || code_.compare(back - 2, 2, "->") == 0)) {
@@ -153,7 +153,7 @@ class Rewriter {
     }
   }
 
-  // Whether the place stands inside a function: in braces that are not those of a namespace or of extern "C".
+  // Whether the position is inside a function: in braces that are not those of a namespace or of extern "C".
   bool in_function(std::size_t place) const {
     std::size_t statement = 0;
     std::vector<bool> function;
@@ -215,7 +215,7 @@ class Rewriter {
     }
   }
 
-  // A word, with what stands in parentheses behind it.
+  // A word, with the parentheses that follow it.
   struct Specifier {
     std::size_t begin = 0, end = 0;
     std::string_view word;
@@ -278,7 +278,7 @@ std::vector<std::string> kernel_names(std::string_view text) {
   std::vector<std::string> names;
   for (std::size_t at = find_word(code, "__global__"); at != npos;
        at = find_word(code, "__global__", at + 1)) {
-    // The name stands before the first ( that does not belong to an attribute such as __launch_bounds__(256).
+    // The name is in front of the first ( that does not belong to an attribute such as __launch_bounds__(256).
     for (std::size_t open = code.find('(', at); open != npos; open = code.find('(', open)) {
       std::size_t end = code.find_last_not_of(" \t\r\n", open - 1) + 1, begin = end;
       while (begin > 0 && in_word(code[begin - 1])) --begin;

@@ -1,4 +1,4 @@
-// Turns CUDA C++ into what g++ compiles over the SIMT runtime. Only two things of CUDA are no C++: <<<>>> and
+// Turns CUDA C++ into what g++ compiles over the SIMT runtime. Only two things of CUDA are not C++: <<<>>> and
 // extern __shared__.
 #pragma once
 

@@ -1,5 +1,5 @@
-// What g++ -fsanitize=thread calls in place of atomic operations: it performs them, and reports those of kernels. CUDA's
-// own atomics do not come here (device.hpp).
+// The functions that g++ -fsanitize=thread calls in place of atomic operations: they perform them, and report those of
+// kernels. CUDA's own atomics are not among them (device.hpp).
 #include "kernels/runtime/simt/checked/checker.hpp"
 
 namespace cuelbo::simt::checked {

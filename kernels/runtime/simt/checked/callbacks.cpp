@@ -1,5 +1,5 @@
-// What g++ -fsanitize=thread calls for each access of a kernel, and -fsanitize=integer-divide-by-zero for each division by
-// zero. The sanitizers' own runtime is not linked.
+// The functions that g++ -fsanitize=thread calls for each access of a kernel, and -fsanitize=integer-divide-by-zero for
+// each division by zero. No other part of the sanitizers is linked.
 #include <csignal>
 #include <cstdlib>
 #include <cstring>

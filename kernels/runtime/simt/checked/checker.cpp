@@ -309,7 +309,7 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
 void Checker::misaligned(std::size_t bytes, Kind kind, const void* site) {
   leave_kernel();
   fail(number(site),
-       text(name(kind), bytes) + " at an address that is no multiple of " + std::to_string(bytes));
+       text(name(kind), bytes) + " at an address that is not a multiple of " + std::to_string(bytes));
 }
 
 void Checker::race(const Access& now, const char* with, int thread, Time time, Site site) {

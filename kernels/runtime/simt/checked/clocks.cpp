@@ -80,7 +80,7 @@ void Clocks::fence(int thread) {
   ++now_;
 }
 
-// What the thread knows of its block.
+// The times of its own block that the thread knows.
 Clocks::Known Clocks::own(int thread) const {
   const int warp = thread / warp_size, lane = thread % warp_size;
   Known own;

@@ -1,4 +1,4 @@
-// What happens before what, for the threads of a launch whose blocks run one after the other.
+// The happens-before order of the threads of a launch whose blocks run one after the other.
 //
 // Time is a counter that moves on at every synchronisation. Barriers, full warp operations and the beginnings of blocks and
 // launches need one number each; partial masks need what each lane knows of each other lane; atomics make a thread know
@@ -57,7 +57,7 @@ class Clocks {
     return block * (max_block_threads + 1) + static_cast<std::uint64_t>(thread + 1);
   }
   static constexpr int everyone = -1;
-  // Of all blocks, by atomics or fences of the running one.
+  // Times of all blocks, known through atomics or published by fences of the running one.
   struct Knowledge {
     Known of_block;                                                // at the last barrier
     std::vector<Known> of_thread{std::size_t{max_block_threads}};  // since

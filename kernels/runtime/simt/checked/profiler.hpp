@@ -40,7 +40,7 @@ class Profiler {
   };
   void count(const Request& request);
 
-  // Of each warp, since it came to its code.
+  // The requests of each warp at its current piece of code.
   std::vector<std::vector<Request>> requests_{std::size_t{max_block_threads / warp_size}};
   std::map<Key, AccessProfile> counts_;
   std::unordered_set<Address> loaded_, stored_;  // sectors of global memory

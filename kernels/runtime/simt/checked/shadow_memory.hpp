@@ -1,5 +1,5 @@
-// What is known of each word of shared and global memory: its last write and its last readers. A page whose accesses are
-// not all whole words has a cell for each byte.
+// The state of each word of shared and global memory: its last write and its last readers. A page whose accesses are
+// not all whole words has a cell per byte.
 #pragma once
 
 #include <cstddef>
@@ -79,7 +79,7 @@ class ShadowMemory {
     return look_up(address, bytes, cached);
   }
 
-  // Of all times there is left only whether there was a write.
+  // Afterwards only whether a word was written is known, not when.
   void forget_times();
 
  private:

@@ -1,4 +1,4 @@
-// What the stand-ins for NVIDIA's libraries share: checking a call, noting it, and putting its work into a stream.
+// Shared by the stand-ins for NVIDIA's libraries: checking a call, noting it, and putting its work into a stream.
 #pragma once
 
 #include <sstream>

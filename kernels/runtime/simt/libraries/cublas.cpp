@@ -26,7 +26,7 @@ const char* cublasGetStatusName(cublasStatus_t status) {
 
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   CallCheck check("cublasCreate");
-  check.require(handle != nullptr, "there is no place for the handle");
+  check.require(handle != nullptr, "the pointer for the handle is null");
   if (!check) return CUBLAS_STATUS_INVALID_VALUE;
   cuelbo::simt::object_made(*handle = new cublasContext, "cublasHandle_t");
   return CUBLAS_STATUS_SUCCESS;

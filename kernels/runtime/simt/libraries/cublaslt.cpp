@@ -27,7 +27,7 @@ struct Preference {
   std::uint64_t workspace = 0;
   std::uint32_t alignment_a = 256, alignment_b = 256, alignment_c = 256, alignment_d = 256;
 };
-// What the search has chosen by: an algorithm that needs some workspace and relies on the alignments.
+// What the search has chosen: an algorithm that needs a workspace and relies on the alignments.
 struct Algorithm {
   std::uint64_t magic = 0, workspace = 0;
   std::uint32_t alignment_a = 0, alignment_b = 0, alignment_c = 0, alignment_d = 0;
@@ -50,7 +50,7 @@ void save(Opaque* opaque, const State& state) {
 template <class Opaque, class State>
 cublasStatus_t make(const char* call, const char* type, Opaque** made, const State& state) {
   CallCheck check(call);
-  check.require(made != nullptr, "there is no place for the descriptor");
+  check.require(made != nullptr, "the pointer for the descriptor is null");
   if (!check) return CUBLAS_STATUS_INVALID_VALUE;
   save(*made = new Opaque{}, state);
   cuelbo::simt::object_made(*made, type);
@@ -111,7 +111,7 @@ cuelbo::simt::Gemm described(CallCheck& check, cublasLtMatmulDesc_t operation, c
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
   CallCheck check("cublasLtCreate");
-  check.require(handle != nullptr, "there is no place for the handle");
+  check.require(handle != nullptr, "the pointer for the handle is null");
   if (!check) return CUBLAS_STATUS_INVALID_VALUE;
   cuelbo::simt::object_made(*handle = new cublasLtContext, "cublasLtHandle_t");
   return CUBLAS_STATUS_SUCCESS;
@@ -188,7 +188,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   if (!check.live(handle, "cublasLtHandle_t")) return CUBLAS_STATUS_NOT_INITIALIZED;
   described(check, operation, a, b, c, d);
   check.live(preference, "cublasLtMatmulPreference_t");
-  check.require(wanted > 0 && results != nullptr && found != nullptr, "there is no place for a result");
+  check.require(wanted > 0 && results != nullptr && found != nullptr,
+                "no result is wanted, or a pointer for results is null");
   if (!check) return CUBLAS_STATUS_INVALID_VALUE;
   const auto p = load<Preference>(preference);
   const Algorithm algorithm{.magic = algorithm_magic,

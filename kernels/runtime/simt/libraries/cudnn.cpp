@@ -43,7 +43,7 @@ constexpr const char *handle_type = "cudnnHandle_t", *tensor_type = "cudnnTensor
 template <class T>
 cudnnStatus_t make(const char* call, const char* type, T** made) {
   CallCheck check(call);
-  check.require(made != nullptr, "there is no place for the object");
+  check.require(made != nullptr, "the pointer for the object is null");
   if (!check) return CUDNN_STATUS_BAD_PARAM_NULL_POINTER;
   cuelbo::simt::object_made(*made = new T, type);
   return CUDNN_STATUS_SUCCESS;
@@ -70,7 +70,7 @@ Piece piece(const char* what, const Filter& f, const void* data) {
   return piece(what, Image{f.outputs, f.inputs, f.height, f.width}, data);
 }
 
-// What the descriptors say, if they are complete and fit each other.
+// The convolution that the descriptors describe, if they are complete and fit each other.
 Convolution described(CallCheck& check, Convolution::Kind kind, cudnnTensorDescriptor_t x,
                       cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t convolution,
                       cudnnTensorDescriptor_t y, int algorithm) {
@@ -106,7 +106,7 @@ std::size_t workspace_of(const Convolution& c) {
   return piece("", c.w, nullptr).bytes + piece("", Image{c.y.batch, 1, c.y.height, c.y.width}, nullptr).bytes;
 }
 cudnnStatus_t workspace_size(CallCheck& check, const Convolution& c, std::size_t* bytes) {
-  check.require(bytes != nullptr, "there is no place for the size");
+  check.require(bytes != nullptr, "the pointer for the size is null");
   if (!check) return CUDNN_STATUS_BAD_PARAM;
   *bytes = workspace_of(c);
   return CUDNN_STATUS_SUCCESS;

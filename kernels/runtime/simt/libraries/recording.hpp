@@ -75,7 +75,7 @@ class LibraryRecording {
   std::vector<LibraryCall> calls() const;
 };
 
-// What was wrong with the first refused call since the last time this was asked; empty: none was refused.
+// The reason why the first call since the last time was refused; empty if none was.
 std::string take_library_finding();
 // The handles and descriptors that were made and not destroyed, by type.
 std::vector<std::string> live_library_objects();

@@ -1,4 +1,4 @@
-// What CUDA C++ gives to device code beyond what our kernels call (device.hpp), for users' files.
+// Functions of CUDA C++ that users' files may call and our kernels (device.hpp) do not.
 #pragma once
 
 #include <bit>
@@ -38,7 +38,7 @@ __forceinline__ unsigned atomicDec(unsigned* address, unsigned last) {
 
 namespace cuelbo::simt {
 
-// Of the block that runs on this OS thread. It begins with 1, see coordinates.hpp.
+// The votes of the block that runs on this OS thread, plus 1: for the reason see coordinates.hpp.
 inline constinit thread_local int barrier_votes = 1;
 
 CUELBO_NOT_OBSERVED inline int count_at_barrier(bool vote, Location where) {

@@ -1,4 +1,4 @@
-// What a user's CUDA file, rewritten for g++, launches kernels with.
+// The launches of a user's CUDA file, as rewritten for g++.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ inline Configuration configure(dim3 grid, dim3 block, std::size_t shared_bytes =
 }
 inline Configuration configure(const SourceCall& call) {
   const auto size = [](const std::array<unsigned, 3>& s) { return dim3(s[0], s[1], s[2]); };
-  // As host code must, to launch with more than 48 KiB.
+  // More than 48 KiB must be requested before the launch.
   cudaFuncSetAttribute(static_cast<const void*>(nullptr), cudaFuncAttributeMaxDynamicSharedMemorySize,
                        static_cast<int>(call.shared_bytes));
   return {.launch = {.grid = size(call.grid),

@@ -54,7 +54,7 @@ TEST_P(BadAddresses, MisalignedVector) {
   EXPECT_EQ(found(copy_float4, 1, 1, 0, x.data(), y.data()), "nothing");
   EXPECT_THAT(found(copy_float4, 1, 1, 0, x.data() + 1, y.data()),
               AllOf(HasSubstr(CUELBO_LINE("float4")),
-                    HasSubstr("read of 16 bytes at an address that is no multiple of 16")));
+                    HasSubstr("read of 16 bytes at an address that is not a multiple of 16")));
   EXPECT_THAT(found(copy_float4, 1, 1, 0, x.data(), y.data() + 2),
               HasSubstr("write of 16 bytes at an address"));
 }
@@ -123,7 +123,7 @@ TEST_P(BadAddresses, AtomicOutOfBounds) {
                                                              HasSubstr("behind global memory of 32")));
 }
 
-// ---- static shared arrays: what lies beside them is none of theirs
+// ---- static shared arrays: the memory beside them belongs to no array
 
 __global__ void neighbours(int* y, int row, int column) {
   __shared__ int before[8], square[4][8];
@@ -184,17 +184,17 @@ TEST_P(BadAddresses, RowsThatAreNoMultipleOfAVector) {
   Array<float4> y(32);
   EXPECT_EQ(found(load_row, 1, 16, 0, x.data(), y.data(), 8), "nothing");
   EXPECT_THAT(found(load_row, 1, 16, 0, x.data(), y.data(), 6),
-              AllOf(HasSubstr(CUELBO_LINE("row")), HasSubstr("no multiple of 16")));
+              AllOf(HasSubstr(CUELBO_LINE("row")), HasSubstr("not a multiple of 16")));
 }
 
-// What a helper of kernels/runtime does is said of the line that calls it.
+// Findings in helpers of kernels/runtime name the line that calls them.
 __global__ void load_pack(const float* x, float* y) {
   y[0] = cuda::load<4>(x)[3];  // pack
 }
 TEST_P(BadAddresses, InAHelperShowTheLineThatCallsIt) {
   Array<float> x(std::vector<float>(8, 1)), y(1);
   EXPECT_THAT(found(load_pack, 1, 1, 0, x.data() + 1, y.data()),
-              AllOf(HasSubstr(CUELBO_LINE("pack")), HasSubstr("no multiple of 16")));
+              AllOf(HasSubstr(CUELBO_LINE("pack")), HasSubstr("not a multiple of 16")));
 }
 
 __global__ void load_matrix(std::uint32_t* y, unsigned pitch) {
@@ -209,7 +209,7 @@ TEST_P(BadAddresses, LdmatrixOfAnUnalignedRow) {
   Array<std::uint32_t> y(32);
   EXPECT_EQ(found(load_matrix, 1, 32, 0, y.data(), 4U), "nothing");
   EXPECT_THAT(found(load_matrix, 1, 32, 0, y.data(), 5U),
-              AllOf(HasSubstr(CUELBO_LINE("ldmatrix")), HasSubstr("no multiple of 16")));
+              AllOf(HasSubstr(CUELBO_LINE("ldmatrix")), HasSubstr("not a multiple of 16")));
 }
 
 __global__ void copy_async(const float* x, float* y, unsigned offset) {
@@ -223,7 +223,7 @@ TEST_P(BadAddresses, AsynchronousCopyFromAnUnalignedAddress) {
   Array<float> x(std::vector<float>(132, 1)), y(32);
   EXPECT_EQ(found(copy_async, 1, 32, 0, x.data(), y.data(), 4U), "nothing");
   EXPECT_THAT(found(copy_async, 1, 32, 0, x.data(), y.data(), 2U),
-              AllOf(HasSubstr(CUELBO_LINE("cp.async")), HasSubstr("no multiple of 16")));
+              AllOf(HasSubstr(CUELBO_LINE("cp.async")), HasSubstr("not a multiple of 16")));
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST(CompilerReport, EqualLaunchesAreOneRowAndWhatIsMissingIsSaid) {
   if (lab::find_cuda_program("cuobjdump").empty())
     EXPECT_THAT(report.note, testing::HasSubstr("cuobjdump, which reads GPU code, was not found"));
   else
-    EXPECT_THAT(report.note, testing::HasSubstr("absent.cubin' is no file"));
+    EXPECT_THAT(report.note, testing::HasSubstr("absent.cubin' is not a file"));
   EXPECT_EQ(report.launches.size(), 3U);
 }
 
