@@ -46,8 +46,8 @@ constexpr std::string_view partial = ".partial-";
 bool is_stale(const std::filesystem::path& temporary, std::string_view suffix) {
   pid_t writer = 0;
   int attempt = 0;
-  const char* const end = suffix.data() + suffix.size();
-  const auto process = std::from_chars(suffix.data(), end, writer);
+  const char *const begin = suffix.data(), *const end = begin + suffix.size();
+  const auto process = std::from_chars(begin, end, writer);
   if (process.ec != std::errc() || process.ptr == end || *process.ptr != '-') return false;
   const auto number = std::from_chars(process.ptr + 1, end, attempt);
   if (number.ec != std::errc() || number.ptr != end) return false;

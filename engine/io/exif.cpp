@@ -59,7 +59,7 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
   constexpr std::string_view tag = "tiff:Orientation";
   for (std::size_t at = xmp.find(tag); at != std::string_view::npos; at = xmp.find(tag, at + 1)) {
     std::string_view value = xmp.substr(at + tag.size());
-    if (!value.starts_with("=\"") && !value.starts_with(">")) continue;
+    if (!value.starts_with("=\"") && !value.starts_with('>')) continue;
     value.remove_prefix(value[0] == '>' ? 1 : 2);
     if (value.empty() || value[0] < '0' || value[0] > '9') continue;
     return value[0] >= '1' && value[0] <= '8' ? value[0] - '0' : 1;

@@ -117,7 +117,7 @@ void backward_data_implicit_gemm(const Conv2dBackwardData& a, Stream stream) {
     constexpr bool thin = std::is_same_v<T, ThinTile>;
     with_width(four_a && (thin || four_b), [&](auto width) {
       const Slices whole{1, static_cast<int>(s.kernel * s.kernel * s.small_channels)};
-      launch_tiles(T{}, phases < width(), thin ? 1 : width() > (a, small(a), weight(a)), phase_pixels(s),
+      launch_tiles(T{}, phases<width(), thin ? 1 : width()>(a, small(a), weight(a)), phase_pixels(s),
                    s.large_channels, whole, phase_count(s), stream);
     });
   });
