@@ -26,7 +26,7 @@ using lab::Contract;
 using lab::Shape;
 
 struct Peak {
-  double flops, bytes;  // a second
+  double flops, bytes;  // per second
 };
 
 // Measured when it is first asked for.

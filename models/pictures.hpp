@@ -45,7 +45,7 @@ std::vector<float> traversal_values();
 // One row of pictures: `code` (code_size) with one variable moved.
 Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& axis);
 
-// Classes of a discrete group down, values of a Gaussian dimension across: one row of tiles a class.
+// Classes of a discrete group down, values of a Gaussian dimension across: one row of tiles per class.
 std::vector<Tiles> traverse_classes(Decoder& decoder, std::span<const float> code, const LatentAxis& group,
                                     const LatentAxis& dim);
 

@@ -17,7 +17,7 @@ struct Traversal {
 
 struct ClassGrid {
   LatentAxis group, dim;
-  std::vector<Tiles> rows;  // one a class
+  std::vector<Tiles> rows;  // one per class
 };
 
 struct Gallery {

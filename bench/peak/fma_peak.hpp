@@ -9,7 +9,7 @@ namespace cuelbo {
 // (kernels/cpu_tables.hpp). Returns the number of operations, a multiply-add counted as two: always the same.
 double fma_work(kernels::ThreadPool& pool);
 
-// Operations a second of `fma_work`: the best of several runs.
+// Operations per second of `fma_work`: the best of several runs.
 double fma_peak(kernels::ThreadPool& pool);
 
 }  // namespace cuelbo

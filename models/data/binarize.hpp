@@ -14,7 +14,7 @@ namespace cuelbo {
 enum class Binarize {
   none,
   threshold,  // 1 from 0.5 on
-  // Bernoulli draws of the grey values (Salakhutdinov & Murray 2008): training draws anew in every epoch, every
+  // Bernoulli draws of the grey values (Salakhutdinov & Murray 2008): training draws again in every epoch, every
   // other reader sees the draw of epoch 0
   dynamic,
 };

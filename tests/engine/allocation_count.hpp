@@ -1,4 +1,4 @@
-// How often this process has asked for memory. Counting replaces malloc and its relatives for the whole test program;
+// Counts the allocations of this process. Counting replaces malloc and its relatives for the whole test program;
 // sanitizers have their own, so there it counts nothing.
 #pragma once
 

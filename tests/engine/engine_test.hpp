@@ -1,4 +1,4 @@
-// What the engine's tests share: a device with its parameters, random values, comparison to the bit.
+// Shared by the engine's tests: a device with its parameters, random values, bitwise comparison.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -70,7 +70,7 @@ void check_transpose(const Size& size, Activation activation, bool biased) {
   SCOPED_TRACE(size.text() + ", activation " + std::to_string(static_cast<int>(activation)) +
                (biased ? "" : ", no bias"));
   const auto shape = in_double::conv2d_shape(size.large, size.small_channels, size.geometry);
-  // What the last window leaves over; one number serves both axes, so sizes where they differ have no transpose.
+  // The pixels behind the last window; one number serves both axes, so sizes where they differ have no transpose.
   const auto left_over = [&](std::int64_t n) {
     return (n + 2 * size.geometry.padding - size.geometry.kernel) % size.geometry.stride;
   };

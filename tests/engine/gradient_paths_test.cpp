@@ -1,4 +1,4 @@
-// How gradients meet: fused activations, tensors and parameters used more than once, views, contributions of other shapes.
+// Gradients that meet: fused activations, tensors and parameters used more than once, views, contributions of other shapes.
 #include "tests/engine/double_operations.hpp"
 #include "tests/engine/gradient_check.hpp"
 

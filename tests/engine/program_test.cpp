@@ -1,4 +1,4 @@
-// What a program promises: several programs over one parameter set, step values, stop_gradient, scopes, NaN search.
+// Properties of programs: several programs over one parameter set, step values, stop_gradient, scopes, NaN search.
 #include <limits>
 
 #include "engine/optimizer.hpp"

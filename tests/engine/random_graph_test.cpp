@@ -12,8 +12,8 @@ std::size_t storage_of(const Placements& placements, std::size_t i) {
   return placements[i].shares_with < 0 ? i : static_cast<std::size_t>(placements[i].shares_with);
 }
 
-// What the plan promises, checked pair by pair: two tensors that are alive at one launch share no byte, unless one was
-// declared to take over the other's memory and begins at the launch where the other ends.
+// Checks the plan pair by pair: two tensors that are alive at one launch share no byte, unless one was declared to take
+// over the other's memory and begins at the launch where the other ends.
 void check_placements(const Program& program) {
   const Placements placements = program.placements();
   for (std::size_t i = 0; i < placements.size(); ++i) {

@@ -103,7 +103,7 @@ TEST(ConcreteNoise, ReferenceIsStandardGumbel) {
   EXPECT_NEAR(squares / n - mean * mean, variance, 5 * variance * std::sqrt(4.4 / n));
 }
 
-// Of a relaxed sample the largest class is the sample of the categorical distribution, at any temperature.
+// The largest class of a relaxed sample is a sample of the categorical distribution, at any temperature.
 TEST(Concrete, TheLargestClassFollowsTheSoftmaxOfTheLogits) {
   constexpr std::int64_t rows = 1 << 17, classes = 3;
   const float probabilities[classes] = {0.7F, 0.25F, 0.05F};

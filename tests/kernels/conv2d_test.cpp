@@ -74,7 +74,7 @@ std::vector<Epilogue> epilogues_of(std::size_t shape) {
   return {epilogues[0], epilogues[1 + shape % (epilogues.size() - 1)]};
 }
 
-// What gradient_activation may have put out, which is what `saved` holds.
+// Possible outputs of gradient_activation, for `saved`.
 std::vector<float> outputs_of(Activation activation, std::vector<float> values) {
   for (float& value : values) value = reference::activate(activation, value);
   return values;

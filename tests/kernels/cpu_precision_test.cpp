@@ -1,4 +1,4 @@
-// What only the CPU's kernels of products have: factors in bf16, and weights that are prepared once.
+// Features that only the CPU's matrix products have: bf16 factors, and weights that are prepared once.
 #include <cmath>
 #include <string>
 

@@ -1,4 +1,4 @@
-// What the estimates must satisfy whatever the inputs: identities 2, 3 and 6 of the objective, extreme and invalid inputs,
+// Properties of the estimates for all inputs: identities 2, 3 and 6 of the objective, extreme and invalid inputs,
 // memory.
 
 #include "tests/kernels/elbo_decomposition_problem.hpp"
@@ -158,7 +158,7 @@ TEST(ElboDecompositionExtremes, CertainClasses) {
         make_problem({.rows = 17, .columns = 17, .dims = 2, .classes = {3}}, hfvae_blocks(2, 1, 1));
     for (std::size_t b = 0; b < 17; ++b) {
       for (std::size_t k = 0; k < 3; ++k) {
-        p.row_probabilities[b * 3 + k] = k == b % 2 ? 1.0F : 0.0F;  // nobody is in class 2
+        p.row_probabilities[b * 3 + k] = k == b % 2 ? 1.0F : 0.0F;  // no row is in class 2
         if (others_are_certain || b < 5) p.probabilities[b * 3 + k] = p.row_probabilities[b * 3 + k];
       }
     }

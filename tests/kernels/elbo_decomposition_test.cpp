@@ -128,7 +128,7 @@ TEST_P(ElboDecomposition, IsTheSameOnEverySchedule) {
   }
 }
 
-// What needs more than one tile, one part of a block table or one pass over the dimensions.
+// Problems that need more than one tile, one part of a block table or one pass over the dimensions.
 void expect_agreement_on_every_path(const ElboProblem& p) {
   const ElboReference expected = run_reference(p);
   for (const auto& path : kernel_paths()) {
@@ -175,7 +175,7 @@ TEST(ElboDecompositionLarge, OwnColumnsThatAreNotThere) {
   expect_agreement_on_every_path(p);
 }
 
-// log q̂ in terms of the columns as a set: their order, with `own` following, is no more than rounding.
+// log q̂ is a function of the columns as a set: their order, with `own` permuted alike, affects the rounding only.
 TEST_P(ElboDecomposition, DoesNotDependOnTheOrderOfColumns) {
   ElboProblem p = problem();
   const kernels::ElboDecompositionShape s = p.shape();

@@ -12,7 +12,7 @@ struct SimdFunctions {
   int lanes;
   Map exp, exp_fast, log, tanh, sigmoid, softplus, sqrt, abs;
   void (*sincos_2pi)(const float* u, float* sine, float* cosine, int n);
-  // Of vectors of `lanes` floats:
+  // On vectors of `lanes` floats:
   float (*reduce_add)(const float* x);
   float (*reduce_max)(const float* x);
   std::uint32_t (*less)(const float* a, const float* b);  // bits of a < b

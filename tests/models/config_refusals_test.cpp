@@ -1,4 +1,4 @@
-// What a configuration may not say.
+// Invalid configurations.
 #include <gmock/gmock.h>
 
 #include "models/config.hpp"

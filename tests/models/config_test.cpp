@@ -182,7 +182,7 @@ TEST(Config, LaterOverridesWin) {
   EXPECT_EQ(with({"latent.0={name='c',gaussian=9}"}).latents[0].gaussian, 9);
 }
 
-// What is wrong, where, and what would be right.
+// Messages say what is wrong, where, and what would be right.
 // A key that holds text takes any text, whatever TOML would make of it.
 TEST(Config, OverridesOfTextKeysAreText) {
   for (const std::string text : {"2024-01-01", "123", "1e3", "true", "inf", "[1, 2]", "{ a = 1 }", "a=b",

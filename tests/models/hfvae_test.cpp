@@ -46,7 +46,7 @@ std::vector<float> images_of(std::int64_t count, ImageShape shape, std::uint64_t
   return images;
 }
 
-// A bright square that stands elsewhere in every image.
+// A bright square at another position in every image.
 std::vector<float> squares_of(std::int64_t count, ImageShape shape) {
   std::vector<float> images(static_cast<std::size_t>(count * shape.size()), 0.0F);
   for (std::int64_t i = 0; i < count; ++i)

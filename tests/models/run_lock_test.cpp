@@ -1,4 +1,4 @@
-// Who owns a run directory: racing processes, refused ones, and directories that are renamed or removed.
+// Ownership of a run directory: racing processes, refused ones, and directories that are renamed or removed.
 #include "models/run_lock.hpp"
 
 #include <array>
@@ -243,7 +243,7 @@ TEST_F(OwnedRun, ARenamedDirectoryIsFollowed) {
   RunDirectory run = RunDirectory::create(path("old"), config());
   const TrainerEvents events{.progress = [&](const TrainingRecord& record) {
     if (record.step == 2) fs::rename(path("old"), path("new"));
-    // Somebody may use the old name for another run.
+    // Another run may use the old name.
     if (record.step == 2) train_quietly(RunDirectory::create(path("old"), config(8)));
   }};
   EXPECT_EQ(train_quietly(run, 1, events), TrainingOutcome::finished);

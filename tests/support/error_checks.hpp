@@ -1,5 +1,4 @@
-// What a user relies on when something is wrong: the right type of error with one line that names the
-// trouble.
+// Checks of errors: the right type, and one line that names the cause.
 #pragma once
 
 #include <exception>

@@ -1,5 +1,5 @@
-// What every kernel promises, checked at once: no write outside its outputs, and the same bits for any number of threads
-// on each instruction-set path, or in any order of a CUDA kernel's threads.
+// The promises of every kernel, checked at once: no write outside its outputs, and the same bits for any number of
+// threads on each instruction-set path, or in any order of a CUDA kernel's threads.
 #pragma once
 
 #include <gtest/gtest.h>

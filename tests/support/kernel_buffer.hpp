@@ -1,5 +1,5 @@
-// What tests of kernels are made of: buffers that notice writes beyond their ends, inputs, and comparison with a reference
-// in double precision.
+// The parts of kernel tests: buffers that detect writes beyond their ends, inputs, and comparison with a reference in
+// double precision.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -56,7 +56,7 @@ class CommandLine : public TinyTest {
     return candidates;
   }
 
-  // What a shell script prints, in the directory of the test with the built program in front of PATH.
+  // The output of a shell script, run in the directory of the test with the built program first in PATH.
   std::string shell(const std::string& program, const std::string& script) const {
     write_file(path("script"), script);
     const std::string folder = std::filesystem::path(cuelbo_program()).parent_path();

@@ -1,4 +1,4 @@
-// What every command gives when all is well.
+// The results of every command for valid input.
 #include <algorithm>
 #include <cmath>
 #include <fstream>

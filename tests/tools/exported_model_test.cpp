@@ -51,7 +51,7 @@ TEST_F(ExportedModel, HoldsWhatAModelNeedsAndNothingElse) {
   for (const char* part :
        {"images.npy", "path", "threads", "device", "optimizer", "objective", "training", "log_every"})
     EXPECT_THAT(model, Not(HasSubstr(part)));
-  // Neither the folder that the run lies in nor that of its data is anywhere in the file.
+  // The file contains neither the folder of the run nor that of its data.
   EXPECT_THAT(content("model.safetensors"), Not(HasSubstr(directory_.path().string())));
 }
 
@@ -82,7 +82,7 @@ TEST_F(ExportedModel, GivesWhatItsRunGives) {
   // Other data leave the run's own evaluation as it is.
   EXPECT_EQ(Json::parse(content("model/evaluation.json")), stored);
   EXPECT_EQ(own["items"], 16);
-  // What needs the run says so.
+  // Commands that need the run say so.
   EXPECT_TRUE(fails(run({"evaluate", "model.safetensors"}), 1,
                     "an exported model, which has no data of its own: --data PATH"));
   EXPECT_TRUE(fails(run({"traverse", "model.safetensors", "-o", "x.png"}), 1, "--data PATH"));

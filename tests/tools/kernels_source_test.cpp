@@ -1,4 +1,4 @@
-// `cuelbo kernels profile --source`: kernels that somebody else wrote.
+// `cuelbo kernels profile --source`: kernels in users' files.
 #include <csignal>
 #include <fstream>
 
@@ -95,7 +95,7 @@ TEST_F(KernelsSource, AStencilReadsItsNeighboursAgain) {
   const std::string args = "f32[1030] out; f32[1030]; i32=1030";
   const Json global = row(lines("stencil", "from_global", "4", "256", args), "load", "global");
   EXPECT_EQ(global.at("requests"), 7 * 1024 / 32);
-  // Of seven offsets, -3 … 3 from an element that is three behind a sector's begin, one is aligned.
+  // One of the seven offsets, -3 … 3 from an element that is three behind a sector's begin, is aligned.
   EXPECT_DOUBLE_EQ(each(global, "sectors"), (4 + 6 * 5) / 7.0);
   const Json shared = lines("stencil", "from_shared", "4", "256", args);
   double loads = 0;
@@ -141,8 +141,8 @@ TEST_F(KernelsSource, FindsFaultsAtTheirLine) {
               HasSubstr("mine.cu:5: block (0, 0, 0), thread (63, 0, 0): write of 4 bytes outside"));
 }
 
-// What ends a program on a CPU is found at its line, and the program goes on to say so. Each run compiles its kernel, so the
-// kinds that tests/kernels/simt tries are not all here.
+// Faults that end a program on a CPU are reported with their line, and the program continues. Each run compiles its
+// kernel, so not all kinds of tests/kernels/simt are tried here.
 TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
   const std::string file = write(
       "#include <csetjmp>\n#include <csignal>\n#include <unistd.h>\n#line 1\n"
@@ -211,7 +211,7 @@ TEST_F(KernelsSource, ConversionsAndBitsAreCudas) {
                                                   static_cast<int>(0xff000884), 20, 0x20000001, -2, 3));
 }
 
-// Of a file as an editor on Windows writes it, too.
+// Also in a file as an editor on Windows writes it.
 TEST_F(KernelsSource, AByteOrderMarkAndWindowsLineEndsChangeNothing) {
   const std::string file = write(
       "\xef\xbb\xbf#include <cstdio>\r\n// comment \\\r\n goes on\r\n#define BOTH(x) \\\r\n  (x)\r\n"

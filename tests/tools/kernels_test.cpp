@@ -131,7 +131,7 @@ TEST_F(Kernels, CheckSaysWhatIsWrong) {
                     "add: there is no size 'rows'; there is count"));
   EXPECT_TRUE(fails(run({"kernels", "check", "add", "--shape", "count=-1"}), 2, "count=-1: a whole number"));
   EXPECT_TRUE(fails(run({"kernels", "check", "batch_norm_forward", "--shape", "rows=1"}), 2, "at least 2"));
-  // What only some kernels have is said before any of them is checked.
+  // A size that only some kernels have is refused before any of them is checked.
   const Outcome mixed = run({"kernels", "check", "--shape", "count=5"});
   EXPECT_TRUE(fails(mixed, 2, "there is no size 'count'"));
   EXPECT_EQ(mixed.out, "");

@@ -1,4 +1,4 @@
-// What goes to standard output and what to standard error, and --json and -q of every command.
+// Standard output and standard error, --json and -q of every command.
 #include <csignal>
 #include <sstream>
 

@@ -1,4 +1,4 @@
-// What a command may write: a run directory belongs to one training, and no output replaces an input.
+// The files that a command may write: a run directory belongs to one training, and no output replaces an input.
 #include <map>
 
 #include <gmock/gmock.h>

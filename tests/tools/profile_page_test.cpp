@@ -11,7 +11,7 @@ namespace {
 
 using std::filesystem::path;
 
-// The page leaves out what its … stands for, and messages name whole paths where it names those of its folder.
+// The page abbreviates output with …, and names paths relative to its folder where messages name whole ones.
 TEST(ProfilePage, CommandsPrintWhatThePageSays) {
   const path programs = path(cuelbo_program()).parent_path(), root = source_directory();
   if (!exists(programs / "libcuelbo_simt_checked.so"))

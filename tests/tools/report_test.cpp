@@ -29,7 +29,7 @@ using Report = TinyTest;
     if (name.starts_with('!') || name == "meta" || name == "img" || tag.ends_with('/')) continue;
     if (!closes) {
       open.push_back(name);
-      // What these hold is not markup.
+      // The content of these is not markup.
       if (name == "script" || name == "style") at = html.find("</" + name + ">", end) - 1;
     } else if (open.empty() || open.back() != name) {
       return ::testing::AssertionFailure()

@@ -117,7 +117,7 @@ TEST_F(RunChanges, AnotherTestSplitIsAChange) {
   EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
 }
 
-// What was best on the old data says nothing about the new.
+// The best checkpoint on the old data says nothing about the new.
 TEST_F(RunChanges, AfterAChangeTheBestIsChosenAnew) {
   train();
   Array harder = read_npy(path("images.npy"));
@@ -195,7 +195,7 @@ TEST_F(RunChanges, AConfigThatWasEditedIsRefusedByAllWhoUseTheRun) {
   EXPECT_EQ(outcome.code, 0);
   EXPECT_THAT(outcome.out + outcome.err, HasSubstr("note: changed after training: seed is 4, it was 3"));
 
-  // What does not change results may be changed.
+  // Keys that do not affect results may be changed.
   std::ofstream(path("model/config.toml")) << good;
   for (const auto& [from, to] :
        std::vector<std::pair<std::string, std::string>>{{"steps = 40", "steps = 50"},

@@ -1,4 +1,4 @@
-// How a run reads images: its own as in training, others with its scale and layout.
+// A run reads its own images as in training, and others with its scale and layout.
 #include <algorithm>
 #include <cmath>
 

@@ -9,16 +9,16 @@ namespace cuelbo::ladder {
 
 struct Roof {
   std::string name;  // "fp32"
-  double flops = 0;  // a second
+  double flops = 0;  // per second
 };
 struct Slope {
   std::string name;      // "memory"
-  double bandwidth = 0;  // bytes a second
+  double bandwidth = 0;  // bytes per second
 };
 struct RooflinePoint {
   std::string name;
   double intensity = 0;  // FLOP for each byte that it moves
-  double flops = 0;      // a second, at most
+  double flops = 0;      // per second, at most
 };
 
 // Both axes are logarithmic. No point is above the first slope; the others are drawn dashed.

@@ -20,7 +20,7 @@ WAYS = {
 INTRODUCTION = """\
 # Mutation testing of the kernels
 
-How much would `cuelbo kernels check` notice? `python3 tools/mutate.py` changes one place in the device code at a time (an index,
+How many faults does `cuelbo kernels check` catch? `python3 tools/mutate.py` changes one place in the device code at a time (an index,
 a guard, a barrier, a mask, a constant, an operator), builds a device module with that mutant and lets `check` loose on it, on the
 CPU. This page is its output (`--write docs/mutation.md`).
 

@@ -112,7 +112,7 @@ TEST(BadInput, TruncatedAnywhere) {
     for (std::size_t cut = 0; cut < size; cut += 1 + size / 101) cuts.insert(cut);
     for (std::size_t cut = size - std::min<std::size_t>(size, 12); cut < size; ++cut) cuts.insert(cut);
     for (const std::size_t cut : cuts) {
-      // Behind a picture's last row stands only an end mark.
+      // Only an end mark follows a picture's last row.
       const bool only_the_end_mark = reader.name.starts_with("png")
                                          ? cut + 16 > size
                                          : reader.name.starts_with("jpeg") && cut + 2 >= size;

@@ -23,7 +23,7 @@ struct Written {
   Dtype dtype;
 };
 
-// What make_fixtures.py puts into element i.
+// The values that make_fixtures.py writes.
 std::vector<float> expected_values(Dtype dtype, std::size_t count) {
   std::vector<float> values;
   for (std::size_t i = 0; i < count; ++i) {
@@ -209,7 +209,7 @@ TEST(Npy, ReadsAnyOrderSpacingAndQuotes) {
   EXPECT_EQ(parse("{'shape':(2,3),'fortran_order':False,'descr':'<f4'}", 24).shape, (Shape{2, 3}));
   EXPECT_EQ(parse("{\"descr\" : \"|u1\", 'shape': (2L, 3L,), 'fortran_order': False , } \n", 6).shape,
             (Shape{2, 3}));
-  // Order is no question for what has one long dimension at most.
+  // With at most one dimension longer than 1 both orders are the same.
   EXPECT_EQ(parse("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3), }", 12).shape, (Shape{1, 3}));
 }
 

@@ -112,7 +112,7 @@ inline std::string line_of_fault(const std::string& mark) {
   return "no line marked " + mark;
 }
 
-// What order threads run in decides how they come to a fault, not what becomes of it: a third of the cases tries the others.
+// The order of threads decides how they reach a fault, not its outcome, so only a part of the cases tries the others.
 inline std::vector<FaultCase> cases_for(simt::ThreadOrder order) {
   std::vector<FaultCase> cases;
   for (std::size_t i = 0; i < fault_cases.size(); ++i)

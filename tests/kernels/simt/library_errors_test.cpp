@@ -1,4 +1,4 @@
-// What goes wrong in a variant that calls a library is reported, and handles and workspace are made once, outside of graphs.
+// Errors in variants that call a library are reported, and handles and workspace are made once, outside of graphs.
 #if defined(CUELBO_HAVE_CUDA_LIBRARIES)
 
 #include "kernels/elementwise/elementwise_library.hpp"

@@ -1,5 +1,5 @@
-// What tests of library variants stand on: device memory, a stream with libraries, and an interpreter that computes in
-// double what a noted call describes.
+// For tests of library variants: device memory, a stream with libraries, and an interpreter that computes noted calls
+// in double precision.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -147,7 +147,7 @@ class LibraryTest : public testing::Test {
     wait();
     EXPECT_EQ(kernels::take_library_error(), "") << variant.name;
   }
-  // What the recording has of one kind of work.
+  // The recorded work of one kind.
   template <class Work>
   static std::vector<Work> works(const simt::LibraryRecording& recording) {
     std::vector<Work> found;

@@ -414,7 +414,7 @@ TEST_P(Simt, AGraphReplaysWhatWasCaptured) {
   EXPECT_EQ(cudaGraphExecUpdate(executable, other_nodes, &result), cudaErrorGraphExecUpdateFailure);
   EXPECT_EQ(result.result, cudaGraphExecUpdateErrorNodeTypeChanged);
   EXPECT_EQ(cudaGetLastError(), cudaErrorGraphExecUpdateFailure);
-  // What was launched before the update runs as it was.
+  // Launches before the update run unchanged.
   cudaGraphLaunch(executable, streams.a);
   EXPECT_EQ(cudaGraphExecUpdate(executable, moved, &result), cudaSuccess);
   cudaGraphLaunch(executable, streams.a);

@@ -1,4 +1,4 @@
-// What the sanitizers see of kernels that run on the CPU; only in builds with them.
+// The sanitizers detect faults in kernels that run on the CPU; only in builds with them.
 #if defined(__SANITIZE_ADDRESS__)
 
 #include <gtest/gtest.h>
@@ -82,7 +82,7 @@ TEST_F(SanitizersDeathTest, SeeMemoryThatWasFreed) {
   EXPECT_DEATH(run(write_global, 0, freed, 0), "heap-use-after-free");
 }
 
-// Of one array into its neighbour too, which the order of variables would hide.
+// Also from one array into its neighbour, which the order of variables would hide.
 TEST_F(SanitizersDeathTest, SeeAccessesBeyondStaticSharedMemory) {
   EXPECT_DEATH(run(write_static_shared, 0, x_, threads), "global-buffer-overflow|out of bounds");
   EXPECT_DEATH(run(write_static_shared, 0, x_, -1), "global-buffer-overflow|out of bounds");

@@ -170,7 +170,7 @@ TEST(OpenDataset, AnErrorNamesTheFormatThatFits) {
   }
 }
 
-// What encode -i and data take a folder for.
+// The format that encode -i and data assume for a folder.
 TEST(OpenDataset, AFolderIsIdxByTheNamesThatTheReaderKnows) {
   const auto format = [](const char* file) {
     const test::TemporaryDirectory directory;

@@ -94,7 +94,7 @@ TEST(PictureFiles, GreyAmongRgbBecomesRgbAndIsNoted) {
 TEST(PictureFiles, PhonePicturesOfMixedStorageLoad) {
   const test::TemporaryDirectory directory;
   const Image scene{2, 3, 1, {0, 51, 102, 153, 204, 255}};
-  // What is stored so that the viewer's turn gives the scene.
+  // The stored pictures that a viewer turns into the scene.
   const std::map<int, Image> stored{
       {1, scene}, {6, {3, 2, 1, {102, 255, 51, 204, 0, 153}}}, {8, {3, 2, 1, {153, 0, 204, 51, 255, 102}}}};
   for (const auto& [orientation, image] : stored) {

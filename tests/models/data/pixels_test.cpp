@@ -1,4 +1,4 @@
-// What stored numbers mean: the order of the axes and the scale.
+// The meaning of stored numbers: the order of the axes and the scale.
 #include "models/data/pixels.hpp"
 
 #include <algorithm>

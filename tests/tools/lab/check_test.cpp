@@ -36,7 +36,7 @@ void add_right(const Add& a, std::int64_t i) {
 void add_past_the_end(const Add& a, std::int64_t i) {
   if (i <= a.count) a.y[i] = a.a[i] + a.b[i];
 }
-// What stands behind the inputs is a guard too.
+// The memory behind the inputs is a guard too.
 void add_and_copy_past_the_end(const Add& a, std::int64_t i) {
   add_right(a, i);
   if (i == a.count) a.y[i] = a.a[i];

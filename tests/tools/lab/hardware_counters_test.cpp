@@ -1,4 +1,4 @@
-// What ncu prints becomes counters.
+// Parsing the output of ncu.
 #include "tools/lab/hardware_counters.hpp"
 
 #include <gmock/gmock.h>

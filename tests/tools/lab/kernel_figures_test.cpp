@@ -1,5 +1,5 @@
-// What the variants of a kernel move, request and wait for, counted while they are executed: that it is what their tiling
-// says (Kernel::moved_bytes), and what separates each variant from the one before it.
+// Counts of what variants move, request and wait for when executed: they match the tiling (Kernel::moved_bytes), and
+// show what sets each variant apart from the one before it.
 #include <algorithm>
 #include <map>
 #include <ostream>

@@ -1,4 +1,4 @@
-// What variants launch, without running it.
+// The launches of variants, without running them.
 #include "tools/lab/launches.hpp"
 
 #include <gmock/gmock.h>

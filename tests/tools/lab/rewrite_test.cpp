@@ -27,7 +27,7 @@ std::string refusal(std::string_view text) {
   }
 }
 
-// What a launch becomes.
+// The rewritten form of a launch.
 std::string call(const std::string& kernel, const std::string& configuration, const std::string& arguments) {
   return "::cuelbo::simt::configure(" + configuration + ")([=](auto... arguments) { " + kernel +
          "(arguments...); }" + arguments;

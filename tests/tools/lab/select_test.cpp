@@ -1,4 +1,4 @@
-// What names of kernels and variants mean.
+// Resolving the names of kernels and variants.
 #include "tools/lab/select.hpp"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// What --args says of the arguments of a user's kernel.
+// --args: the arguments of a user's kernel.
 #include "tools/lab/source/arguments.hpp"
 
 #include <cstring>
@@ -61,7 +61,7 @@ TEST(SourceArguments, SayWhatIsWrong) {
     EXPECT_THAT(refusal(text), HasSubstr("--args: '': an argument is missing")) << text;
 }
 
-// The ends of every type are taken as they are; what lies beyond them is refused, in arrays and scalars alike.
+// The extreme values of every type are accepted unchanged; values beyond them are refused, in arrays and scalars alike.
 TEST(SourceArguments, AreNeverNarrowed) {
   const struct {
     const char *type, *least, *most, *below, *above;

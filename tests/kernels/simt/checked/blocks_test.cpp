@@ -56,7 +56,7 @@ TEST_P(RacesBetweenBlocks, TicketTakenBeforeTheWholeBlockHasWritten) {
               HasSubstr("between blocks; global memory"));
 }
 
-// What the last block does. The kernels below differ in how they take the ticket.
+// The work of the last block. The kernels below differ in how they take the ticket.
 __device__ void sum_partials(const int* partial, unsigned blocks, int* sum) {
   int total = 0;
   for (unsigned i = 0; i < blocks; ++i) total += partial[i];  // last block: read

@@ -37,7 +37,7 @@ class Array {
   std::size_t size_;
 };
 
-// What is found does not depend on the order in which threads run.
+// Findings do not depend on the order in which threads run.
 class Checked : public testing::TestWithParam<simt::ThreadOrder> {
  protected:
   Checked() { simt::set_order(GetParam(), 5); }

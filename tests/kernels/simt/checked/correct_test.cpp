@@ -32,7 +32,7 @@ TEST_P(CorrectKernels, HalvesOfAWarpMeetApart) {
   EXPECT_THAT(y.host(), Each(2));
 }
 
-// What lane 0 wrote comes to lane 2 by lane 1.
+// Lane 2 sees the write of lane 0 through lane 1.
 __global__ void chain_of_lanes(int* y) {
   __shared__ int value;
   if (threadIdx.x == 0) value = 7;

@@ -89,7 +89,7 @@ TEST(Lockstep, NoLaneRunsAheadInALoop) {
   EXPECT_EQ(load.divergent, 12);
 }
 
-// One of these functions lies behind the kernel, as its section's name sorts, the other in front of it.
+// The linker places one of these functions behind the kernel and the other in front of it, by their sections' names.
 [[gnu::noinline, gnu::section(".text.unlikely")]] __device__ float sum_in_front(const float* x, int n) {
   float sum = 0;
   for (int i = 0; i < n; ++i) sum += x[i];  // in front

@@ -24,7 +24,7 @@ TEST_P(UnwrittenMemory, ReadOfUnwrittenStaticSharedMemory) {
                     HasSubstr("read of 4 bytes of static shared memory that this block has not written")));
 }
 
-// What the block before left behind does not count, nor does half of a word.
+// A write by the block before does not count, nor does one of half a word.
 __global__ void unwritten_dynamic(unsigned short* y) {
   auto* values = dynamic_shared<unsigned short>();
   if (blockIdx.x == 0 || threadIdx.x % 2 == 0) values[threadIdx.x] = 1;

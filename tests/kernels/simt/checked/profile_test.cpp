@@ -298,7 +298,7 @@ TEST(Profiles, WhatAHelperAccessesIsOfTheLineThatCallsIt) {
     EXPECT_EQ(row(profile, line, Kind::load, false).sectors, 16);
 }
 
-// A kernel that lies in kernels/runtime with all of its accesses has the lines of its own file.
+// A kernel that is in kernels/runtime with all of its accesses has the lines of its own file.
 struct Twice {
   __device__ float operator()(const float* v) const { return 2 * v[0]; }
 };

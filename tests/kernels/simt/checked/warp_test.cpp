@@ -100,7 +100,7 @@ TEST_P(Meetings, ShuffleFromALaneThatHasExited) {
               AllOf(HasSubstr(CUELBO_LINE("exited")), HasSubstr("thread (19, 0, 0): a shuffle from a lane")));
 }
 
-// A block that is no whole number of warps: lanes that are not there.
+// A block that is not a whole number of warps: lanes that do not exist.
 TEST_P(Meetings, ShuffleFromALaneThatTheBlockDoesNotHave) {
   Array<int> y(64);
   EXPECT_THAT(found(shuffle_from_exited, 1, 48, 0, y.data(), 64),

@@ -1,4 +1,4 @@
-// What cuobjdump says of GPU code, read from pieces of its output.
+// Parsing the output of cuobjdump.
 #include "tools/lab/compiled/compiled_kernels.hpp"
 
 #include <gtest/gtest.h>

@@ -39,7 +39,7 @@ TEST(CompilerReport, EveryVariantsKernelsAreInTheModuleCuda) {
   }
 }
 
-// What sets these variants apart is in the code for each architecture.
+// The instructions that set these variants apart are in the code for each architecture.
 TEST(CompilerReport, TensorCoresAndWideAccessesAreInTheCode) {
   const std::filesystem::path code = device_module_folder() / "libcuelbo_cuda.so";
   if (!std::filesystem::exists(code)) GTEST_SKIP() << "the device cuda was not built";
