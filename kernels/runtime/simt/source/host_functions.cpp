@@ -35,8 +35,9 @@ Function* of_the_library(const char* name) {
     cuelbo::simt::refuse_in_kernels(#name);                                  \
     return cuelbo::simt::of_the_library<Result parameters>(#name) arguments; \
   }
+// Declared to end by the library's headers.
 #define HOST_FUNCTION_THAT_ENDS(name, parameters, arguments, exceptions) \
-  [[noreturn]] void name parameters exceptions {                         \
+  void name parameters exceptions {                                      \
     cuelbo::simt::refuse_in_kernels(#name);                              \
     cuelbo::simt::of_the_library<void parameters>(#name) arguments;      \
     std::abort();                                                        \
