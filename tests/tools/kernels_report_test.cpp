@@ -102,7 +102,7 @@ TEST_F(KernelsReport, ReplacesNoFileOfOthers) {
     fs::remove_all(pages);
   }
   fs::create_directory(pages);
-  std::ofstream(directory_ / "target.md");
+  std::ofstream(directory_ / "target.md") << "";
   fs::create_symlink("../target.md", pages / "add.md");
   EXPECT_TRUE(fails(run(command), 2, "'add.md' was not written by this command"));
   EXPECT_EQ(fs::file_size(directory_ / "target.md"), 0U);

@@ -201,7 +201,8 @@ TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
     write_file(directory / name, content);
     return error_of(name);
   };
-  EXPECT_THAT(error("a.tif", "II*\0tiff"), HasSubstr("is neither PNG nor JPEG but TIFF; convert it"));
+  EXPECT_THAT(error("a.tif", std::string("II*") + '\0' + "tiff"),
+              HasSubstr("is neither PNG nor JPEG but TIFF; convert it"));
   EXPECT_THAT(error("a.GIF", "GIF89a"), HasSubstr("is neither PNG nor JPEG but GIF; convert it"));
   EXPECT_THAT(error("a.png", ""), HasSubstr("is neither PNG nor JPEG: it is empty"));
   EXPECT_THAT(error("a.npy.gz", "\x1f\x8b\x08"), HasSubstr("is compressed by gzip"));
