@@ -16,7 +16,7 @@ enum class Layout {
   nchw,       // (n, C, H, W)
 };
 
-// Which stored pixels a scale is for.
+// The stored pixels that a scale applies to.
 enum class ScaleOf { any, integers, floats, booleans };
 ScaleOf scale_of(Dtype stored);
 

@@ -232,7 +232,7 @@ TEST_F(Trainer, SaysWhatDoesNotFit) {
       [&] { train_quietly(start("b", {"decoder.layers=[{linear=18,reshape=[3,3,2]}]"})); }, "decoder"));
   EXPECT_TRUE(fails_with(
       [&] { train_quietly(start("c", {"data.path=" + (directory_ / "no.npz").string()})); }, "no.npz"));
-  // None of them left anything in the way of a better try.
+  // None of them left anything that blocks a correct attempt.
   EXPECT_EQ(train_quietly(start("a")), TrainingOutcome::finished);
 }
 

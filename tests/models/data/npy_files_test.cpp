@@ -1,4 +1,4 @@
-// Which arrays of an .npz are the images, the labels and the test split.
+// The choice of the images, the labels and the test split among the arrays of an .npz.
 #include <gtest/gtest.h>
 
 #include "engine/io/npy.hpp"
