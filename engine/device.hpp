@@ -107,7 +107,7 @@ std::unique_ptr<Device> open_device(const DeviceOptions& options);
 struct DeviceReport {
   std::string name;
   bool usable = false;
-  std::string detail;  // what it is, or what is missing and how to get it
+  std::string detail;  // a description, or what is missing and how to get it
 };
 std::vector<DeviceReport> list_devices();
 

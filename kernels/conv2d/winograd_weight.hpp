@@ -30,7 +30,7 @@ struct WeightPlan {
   }
   std::int64_t tasks() const { return parts * points; }
   std::int64_t sums_floats() const { return tasks() * points * product_step(); }
-  // From one to the next; not multiples of a page, whose lines would share the same few places of a cache.
+  // Strides, padded so that neighbours do not alias to the same cache sets.
   std::int64_t product_step() const { return rows * columns + 16; }
   std::int64_t large_step() const { return points * rows + 16; }
   std::int64_t small_step() const { return points * columns + 16; }
