@@ -29,7 +29,7 @@ class RunDirectory {
 
   void set_steps(std::int64_t steps);        // how far to go; begin() stores it
   void set_config(const RunConfig& config);  // begin() stores it
-  // From now on the directory is a run's, even if training fails.
+  // Marks the directory as a run, even if training fails later.
   void mark();
   // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
   void begin();

@@ -9,7 +9,7 @@ namespace cuelbo {
 
 class RunLock {
  public:
-  // Also marks a directory as a run's: it stays after the lock is released.
+  // Also marks a directory as a run: the file stays after the lock is released.
   static constexpr const char* file_name = ".cuelbo.lock";
 
   enum class Missing { create, refuse };

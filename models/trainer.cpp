@@ -337,7 +337,7 @@ class Trainer {
   RunDirectory& run_;
   RunConfig config_;
   const TrainerEvents& events_;
-  std::optional<Checkpoint> checkpoint_;  // to go on from, until it is restored
+  std::optional<Checkpoint> checkpoint_;  // to continue from, until it is restored
   const RunData data_;
   const std::shared_ptr<const Dataset>& dataset_;
   const Split& split_;

@@ -15,7 +15,7 @@
 
 namespace cuelbo {
 
-// Also of a pipe or standard input, "-".
+// The path may be a pipe or standard input, "-".
 Array read_npy(const std::filesystem::path& path);
 void write_npy(const std::filesystem::path& path, const Array& array);
 

@@ -138,7 +138,7 @@ void sum_line(const WeightPlan& plan, const Conv2dBackwardWeight& a, std::int64_
          sizeof(float);
 }
 
-// With at least one image.
+// Requires at least one image.
 [[maybe_unused]] static void weight_gradient(const Conv2dBackwardWeight& a, Stream stream) {
   const WeightPlan plan(a.shape);
   auto* const sums = static_cast<float*>(a.workspace);

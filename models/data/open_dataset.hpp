@@ -1,4 +1,4 @@
-// From the [data] part of a config to a data set.
+// Opens the data set of a config's [data] section.
 #pragma once
 
 #include <cstdint>

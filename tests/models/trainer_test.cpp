@@ -209,7 +209,7 @@ TEST_F(Trainer, OneProcessAtATime) {
   EXPECT_TRUE(fails_with([&] { train_quietly(reopen("held")); }, "another process is writing it"));
 }
 
-// An older program took images that are refused today; what is trained on them goes on.
+// An older program accepted images that are refused today; training on them can continue.
 TEST_F(Trainer, GoesOnWithImagesThatLookLikeAnotherOrder) {
   const std::string data = directory_ / "rows.npz", path = directory_ / "rows";
   write_npz(data, {{"images", make_array(Dtype::u8, {60, 3, 12, 12})}});

@@ -22,7 +22,7 @@ struct Module {
   std::uintptr_t base = 0;
   std::vector<std::span<const std::byte>> read_only, writable;  // as loaded
   std::size_t thread_local_bytes =
-      0;  // that have initial values, as threadIdx has; shared memory lies behind them
+      0;                            // that have initial values, as threadIdx has; shared memory follows them
   std::vector<ThreadLocal> shared;  // by their beginnings; empty if the module was stripped
 };
 
