@@ -142,7 +142,7 @@ void launch_scale(const ScaleRows& a, Stream stream) {
 // ---- the test
 
 template <class Args>
-CheckResult check_planted(const char* name, Kernel<Args> KernelTable::*member, Kernel<Args> kernel,
+CheckResult check_planted(const char* name, Kernel<Args> KernelTable::* member, Kernel<Args> kernel,
                           std::vector<Shape> shapes = {}) {
   const DeviceModule& module = *cuelbo_device_module();
   const std::unique_ptr<Device> device = module.open(0, {.name = "simt", .threads = 2});
