@@ -101,7 +101,7 @@ def read(path):
 
 
 def two_sided_p(t, freedom):
-    """Of Student's t for a whole number of degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    """The p-value of Student's t for a whole number of degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
     angle = math.atan(abs(t) / math.sqrt(freedom))
     sine, square = math.sin(angle), math.cos(angle) ** 2
     odd = freedom % 2
@@ -114,7 +114,7 @@ def two_sided_p(t, freedom):
 
 
 def t_bound(freedom):
-    """What |t| stays below in 19 of 20 cases."""
+    """The bound that |t| stays below in 19 of 20 cases."""
     low, high = 0.0, 1000.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -133,7 +133,7 @@ class Ratio:
 
 
 def ratio_of(old, new):
-    """Of the times of pairs of runs."""
+    """The ratio of the times of pairs of runs."""
     logs = [math.log(b / a) for a, b in zip(old, new)]
     mean, error = statistics.fmean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
     freedom = len(logs) - 1

@@ -16,7 +16,7 @@ import sys
 
 
 def run(program, arguments):
-    """What one run of a program prints, which has to be JSON."""
+    """The output of one run of a program, which has to be JSON."""
     command = [str(program), *arguments]
     if program.name == "cuelbo_bench":
         command.append("--benchmark_format=json")

@@ -23,7 +23,7 @@ find_package(Threads REQUIRED)
 # Properties of targets:
 # - cuelbo_compile_quickly: for what need not be fast; -O1 takes two thirds of the time that -O3 takes to compile.
 # - cuelbo_uninstrumented: sanitizers watch what these call, not these.
-# Of debug information, lines are enough for a report, and take a fifth less to compile than all of it.
+# Line tables are enough debug information for a report, and compile a fifth faster than all of it.
 set(cuelbo_optimisation -O1)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   set(cuelbo_optimisation -O3)

@@ -40,7 +40,7 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   # For faults in kernels: a large frame may not leap over the guard of a stack, and addr2line takes the file of an inlined
   # call in DWARF 5 for another one (binutils 2.40).
   set(cuelbo_simt_faults -fstack-clash-protection -gdwarf-4)
-  # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which stands in for ThreadSanitizer's
+  # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which replaces ThreadSanitizer's
   # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
   # The compiler would turn some divisions by zero into code that does not trap.
   set(cuelbo_simt_instrumented -O1 -g1 ${cuelbo_simt_faults} -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0

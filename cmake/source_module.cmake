@@ -1,5 +1,5 @@
-# What `cuelbo kernels profile --source` makes a module of a user's CUDA file with: the device simt-checked without our
-# kernels as an archive, and a note of how this build compiles and links.
+# The parts with which `cuelbo kernels profile --source` turns a user's CUDA file into a module: the device simt-checked
+# without our kernels, as an archive, and a note of how this build compiles and links.
 
 set(source_device ${cuelbo_cuda_device})
 list(FILTER source_device EXCLUDE REGEX "/kernel_tables\\.cpp$")

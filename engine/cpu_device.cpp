@@ -42,7 +42,7 @@ const char* precision_note(kernels::Precision precision) {
   return cpu_path().bf16_instructions ? ", bf16" : ", bf16 emulated";
 }
 
-// Nothing runs beside a program, so the copy is made when it is needed.
+// On the CPU nothing runs concurrently with a program, so the copy is made when it is needed.
 class CpuPrefetch final : public Prefetch {
  public:
   explicit CpuPrefetch(std::size_t bytes) : bytes_(bytes) {}

@@ -1,4 +1,5 @@
-// Where programs run: memory, a stream and a table of kernels. Nothing above this line knows which device it is.
+// The devices that programs run on: memory, a stream and a table of kernels. Code above this interface does not know
+// which device it uses.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,7 @@ class DeviceGraph {
 class Prefetch {
  public:
   virtual ~Prefetch() = default;
-  virtual void begin(const void* host) = 0;  // `host` must stay as it is until finish() has returned
+  virtual void begin(const void* host) = 0;  // `host` must not change until finish() has returned
   // Work enqueued after this call sees the most recent copy in `device`.
   virtual void finish(void* device) = 0;
 };
@@ -106,7 +107,7 @@ std::unique_ptr<Device> open_device(const DeviceOptions& options);
 struct DeviceReport {
   std::string name;
   bool usable = false;
-  std::string detail;  // what it is, or what is missing and how to get it
+  std::string detail;  // a description, or what is missing and how to get it
 };
 std::vector<DeviceReport> list_devices();
 

@@ -1,4 +1,4 @@
-// Devices that are loaded when they are asked for. The CUDA runtime and its stand-in that runs on the CPU define the same
+// Devices that are loaded on demand. The CUDA runtime and its stand-in that runs on the CPU define the same
 // functions, so each lives in a shared library of its own, which shows one symbol: device_module_symbol.
 #pragma once
 
@@ -56,7 +56,7 @@ const DeviceModule& load_device_module(std::string_view name);
 // The module in this file, which messages call `name`.
 const DeviceModule& load_device_module(const std::filesystem::path& file, const std::string& name);
 
-// Where modules are looked for: CUELBO_MODULE_PATH, else the folder of the program or library that this code is linked
+// The folder of the modules: CUELBO_MODULE_PATH, else the folder of the program or library that this code is linked
 // into, which need not be the program of the process.
 std::filesystem::path device_module_folder();
 

@@ -32,7 +32,7 @@ class Error : public std::runtime_error {
   explicit Error(std::string_view message) : std::runtime_error(one_line(message)) {}
 };
 
-// Wrong use of a command, a config or an interface, as opposed to a failure while doing what was asked.
+// Wrong use of a command, a config or an interface, as opposed to a failure of a valid request.
 class UsageError : public Error {
  public:
   using Error::Error;

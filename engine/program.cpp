@@ -213,7 +213,7 @@ Tensor Program::gradient(Tensor x) const {
   check_mine(x, "gradient");
   // In between, fusion may have put the derivative of x's activation into its gradient.
   if (info(x).kind != Kind::input && info(x).kind != Kind::parameter)
-    fail("the gradient of '{}' cannot be had: inputs and parameters have one", x.name());
+    fail("the gradient of '{}' is not available: only inputs and parameters keep theirs", x.name());
   const auto found = gradients_.find(x.id());
   if (found == gradients_.end()) fail("'{}' has no gradient", x.name());
   return found->second;

@@ -177,7 +177,7 @@ void Program::replay() {
   const auto run_all = [this] {
     for (const Launch& launch : launches_) run_launch(launch);
   };
-  // The addresses of a planned program do not change, so what was captured once serves all steps.
+  // The addresses of a planned program do not change, so one capture serves all steps.
   if (!captured_) {
     graph_ = device_->capture(run_all);
     captured_ = true;

@@ -9,7 +9,7 @@ namespace cuelbo {
 
 class AppendFile {
  public:
-  // Creates the file or goes on at its end, and holds it against other processes. If it has hard links, it becomes a copy. Error: it cannot be written, or another
+  // Creates the file or continues at its end, and holds it against other processes. If it has hard links, it becomes a copy. Error: it cannot be written, or another
   // process holds it.
   explicit AppendFile(std::string path);
   ~AppendFile();

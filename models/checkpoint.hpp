@@ -36,11 +36,11 @@ struct Checkpoint {
   CheckpointInfo info;
   Safetensors content;
 };
-// Error: truncated, damaged, no checkpoint, or of another version; "'path': …".
+// Error: truncated, damaged, not a checkpoint, or of another version; "'path': …".
 Checkpoint read_checkpoint(const std::string& path);
 
-// Gives the parameters their values. Error: a tensor is missing, has another shape, or belongs to no parameter; `model` names
-// in messages what the parameters are of.
+// Sets the parameters. Error: a tensor is missing, has another shape, or belongs to no parameter; messages call the
+// owner of the parameters `model`.
 void restore(ParameterSet& parameters, const Safetensors& content, bool with_moments,
              const char* model = "the model of config.toml");
 

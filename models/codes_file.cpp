@@ -44,8 +44,8 @@ std::vector<std::string> read_names(const NpzReader& archive, const std::string&
 void check_variances(const std::string& path, const Codes& codes) {
   for (std::size_t i = 0; i < codes.logvar.size(); ++i)
     if (std::abs(codes.logvar[i]) > 80)
-      fail("'{}': array 'logvar' has {} in row {}: log-variances must lie in [-80, 80]", path,
-           codes.logvar[i], i / static_cast<std::size_t>(codes.dims));
+      fail("'{}': array 'logvar' has {} in row {}: log-variances must be in [-80, 80]", path, codes.logvar[i],
+           i / static_cast<std::size_t>(codes.dims));
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ template <class Enum>
 Json type_of(Enum, Names names) {
   return {{"enum", names}};
 }
-// Not all of its keys are required: a preset may have the others.
+// None of its keys is required: a preset may supply the others.
 Json type_of(const Schedule&, const Range& range) {
   const Json number = fraction_of(range);
   return {{"oneOf",

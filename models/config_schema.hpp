@@ -1,4 +1,4 @@
-// Every key of a configuration, said once: its place, its field, what it may be and what it means. The reader, the writer
+// Every key of a configuration, defined once: its place, its field, its values and its meaning. The reader, the writer
 // and the reference in docs/config.md all walk these functions.
 //
 // A visitor has: field(key, value, range or names, text) · section(key, text, body) · list(key, items, text, body) ·

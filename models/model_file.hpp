@@ -1,4 +1,4 @@
-// An exported model: one safetensors file with what a model needs, and nothing else of the run that it comes from.
+// An exported model: one safetensors file with the model, and nothing else of the run that it comes from.
 #pragma once
 
 #include <filesystem>

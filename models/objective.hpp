@@ -36,7 +36,7 @@ struct ObjectiveTerm {
   int dim = -1;      // tree dimension of a Gaussian dimension_kl
 };
 
-// Which terms a group tree has, and how each follows from the means of the log-densities. The means are, in this order:
+// The terms of a group tree, and how each follows from the means of the log-densities. The means are, in this order:
 //   log q̂ of every block (GroupTree::blocks), log q(z|x), log p of every block in prior_blocks()
 // with E_q over the classes of a discrete group in closed form.
 class ObjectiveTerms {

@@ -145,7 +145,7 @@ void RunDirectory::check_is_run() const {
 // A run that ended before its first checkpoint is replaced; files that are not a run's are not.
 void RunDirectory::check_unused() const {
   if (has_checkpoint())
-    fail("'{}' holds a run already: go on with it by --resume, or choose another --output", path_);
+    fail("'{}' holds a run already: continue it with --resume, or choose another --output", path_);
   if (is_marked()) return;
   for (const auto& entry : entries_of(path_)) {
     const std::string name = entry.path().filename();
@@ -227,7 +227,7 @@ Checkpoint RunDirectory::load_checkpoint(Which which) const {
     const auto older = std::find_if(names.begin(), names.end(), [&](const std::string& n) {
       return which == Which::best || fs::path(name).filename() != n;
     });
-    if (older == names.end()) fail("{}; there is no other checkpoint: train anew", error.what());
+    if (older == names.end()) fail("{}; there is no other checkpoint: start a new training", error.what());
     fail("{}; remove it to use {}/{}", error.what(), folder, *older);
   }
 }

@@ -29,7 +29,7 @@ class RunDirectory {
 
   void set_steps(std::int64_t steps);        // how far to go; begin() stores it
   void set_config(const RunConfig& config);  // begin() stores it
-  // From now on the directory is a run's, even if training fails.
+  // Marks the directory as a run, even if training fails later.
   void mark();
   // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
   void begin();
@@ -56,7 +56,7 @@ class RunDirectory {
   RunDirectory(std::string path, RunConfig config) : path_(std::move(path)), config_(std::move(config)) {}
   std::vector<std::string> checkpoints() const;  // file names, newest first, best left out
   void write_checkpoints(ParameterSet& parameters, const CheckpointInfo& info, bool best) const;
-  bool is_marked() const;  // a run was begun here, or is being begun
+  bool is_marked() const;  // a run was started here, or is being started
   void check_is_run() const;
   void check_unused() const;
 

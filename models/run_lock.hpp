@@ -32,7 +32,7 @@ class RunLock {
   // False on file systems without locks, such as Lustre without the mount option flock.
   bool supported() const { return supported_; }
 
-  // Where the directory is now: it is followed when it is renamed. Error: it has been removed.
+  // The current path of the directory, even after it was renamed. Error: it has been removed.
   std::string directory() const;
 
  private:

@@ -162,8 +162,8 @@ class Trainer {
     return run_.load_checkpoint(RunDirectory::Which::newest);
   }
 
-  // From here on the scale belongs to the run: other files are read with it too. Changed data is refused before
-  // anything is asked of it.
+  // From here on the scale belongs to the run: other files are read with it too. Changed data is refused before it is
+  // used.
   RunData open_data(bool accept_changes) {
     if (checkpoint_) config_.data.shape = checkpoint_->info.image;
     RunData data = open_run_data(config_);
@@ -238,7 +238,7 @@ class Trainer {
       say(fmt::format("note: the file system of '{}' has no locks: do not start a second training there",
                       run_.path()));
     if (!resumed_) return;
-    say(fmt::format("going on after step {}", state_.step));
+    say(fmt::format("continuing after step {}", state_.step));
     for (const std::string& changes : accepted_)
       say(fmt::format("note: changed after training: {}", changes));
     if (resumed_arithmetic_ != arithmetic_name(*device_))
@@ -253,7 +253,7 @@ class Trainer {
     step_.program.prefetch(step_.images, {batch.images, static_cast<std::size_t>(step_.images.size())});
   }
 
-  // One optimizer step. Whether it is finite is looked at every time: the optimizer skips a gradient that is not.
+  // One optimizer step. Finiteness is checked every step, because Adam silently skips a non-finite gradient.
   void update() {
     const std::int64_t before = state_.step, step = before + 1;
     const ObjectiveConfig& objective = config_.objective;
@@ -337,7 +337,7 @@ class Trainer {
   RunDirectory& run_;
   RunConfig config_;
   const TrainerEvents& events_;
-  std::optional<Checkpoint> checkpoint_;  // to go on from, until it is restored
+  std::optional<Checkpoint> checkpoint_;  // to continue from, until it is restored
   const RunData data_;
   const std::shared_ptr<const Dataset>& dataset_;
   const Split& split_;

@@ -112,7 +112,7 @@ std::string describe(const CLI::ParseError& error, const CLI::App& command) {
 }
 
 int run_commands(int argc, const char* const* argv) {
-  CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate, look at them.",
+  CLI::App app("Hierarchical disentangled variational autoencoders: train, evaluate and inspect them.",
                "cuelbo");
   app.set_version_flag("-V,--version", fmt::format("cuelbo {}", version()), "Print the version");
   app.require_subcommand(1);

@@ -29,7 +29,7 @@ void print_help(const CLI::App& app, const CLI::App& command);
 void add_completion(CLI::App& app, Run& run);
 void add_man(CLI::App& app, Run& run);
 
-// Declares a command: declare(command, options) adds its options, act(options) is what it does.
+// Declares a command: declare(command, options) adds its options, act(options) runs it.
 template <class Options, class Declare, class Act>
 void add_command(CLI::App& app, Run& run, const std::string& name, const std::string& description,
                  Declare declare, Act act) {

@@ -149,7 +149,7 @@ const CLI::Option* find_option(const CLI::App& command, std::string_view name) {
   return nullptr;
 }
 
-// Where the words have led to.
+// The command that the words have reached.
 class Place {
  public:
   explicit Place(const CLI::App& root) : root_(&root), command_(&root) {}

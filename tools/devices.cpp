@@ -28,7 +28,7 @@ int run_devices(const DevicesOptions&) {
 
 void add_devices(CLI::App& app, Run& run) {
   add_command<DevicesOptions>(
-      app, run, "devices", "What programs can run on here, and what is missing",
+      app, run, "devices", "List the devices of this machine, and what the others need",
       [](CLI::App&, DevicesOptions&) {}, run_devices);
 }
 

@@ -59,7 +59,7 @@ void add_encode(CLI::App& app, Run& run) {
         command
             .add_option(
                 "-i,--input", options.input,
-                "Images, all that training takes: .npy, .npz, IDX, a folder of PNG or JPEG, or dsprites")
+                "Images in any format of training: .npy, .npz, IDX, a folder of PNG or JPEG, or dsprites")
             ->required();
         add_data_settings(command, options.settings);
         command.add_option("-o,--output", options.output, "The .npz to write; - for standard output")

@@ -126,9 +126,10 @@ void add_evaluate(CLI::App& app, Run& run) {
         command.add_option("-o,--output", options.output,
                            "The .json to write, - for standard output instead of the table "
                            "[DIR/evaluation.json]");
-        add_number(command, "--items", evaluation.max_items, at_least(1), "At most so many test items [all]");
+        add_number(command, "--items", evaluation.max_items, at_least(1),
+                   "Maximum number of test items [all]");
         add_number(command, "--importance-items", evaluation.importance_items, at_least(1),
-                   "Items of the importance-weighted bound")
+                   "Number of items for the importance-weighted bound")
             ->capture_default_str();
         add_number(command, "--importance-samples", evaluation.importance_samples, at_least(1, 1 << 20),
                    "Samples per item of that bound")

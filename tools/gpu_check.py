@@ -23,7 +23,7 @@ MAX_ELBO_DIFFERENCE = 1e-4  # relative, of each training step between the device
 
 
 class Failure(Exception):
-    """What is wrong, and what was found out until then."""
+    """The reason of a failure, and the report so far."""
 
     def __init__(self, reason, report=None):
         super().__init__(reason)
@@ -86,7 +86,7 @@ class Check:
     # ---- stages: each returns what the file says of it
 
     def devices(self):
-        """What the device is."""
+        """Describes the device."""
         name = self.device.split(":")[0]
         line = next(l for l in self.cuelbo("devices").splitlines() if l.split()[0] == name)
         if not re.match(r"\S+\s+usable", line):

@@ -23,7 +23,7 @@ void add_device_options(CLI::App& command, DeviceOptions& device) {
                [&device](const std::string& name) {
                  device.precision = name == "bf16" ? kernels::Precision::bf16 : kernels::Precision::fp32;
                },
-               "Of matrix products and convolutions, bf16 on the CPU only; default: that of the run"),
+               "Of matrix products and convolutions; bf16 on the CPU only; default: that of the run"),
            {"fp32", "bf16"});
 }
 
@@ -32,7 +32,7 @@ void note_device(const Device& device) { note("device: {}", device.description()
 void add_run_options(CLI::App& command, RunOptions& options) {
   command
       .add_option("DIR", options.directory,
-                  "Run directory, as `cuelbo train` made it, or a file that `cuelbo export` wrote")
+                  "Run directory of `cuelbo train`, or a model file of `cuelbo export`")
       ->required();
   add_device_options(command, options.device);
   add_accept_changes(command, options.accept_changes);
@@ -40,7 +40,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 void add_accept_changes(CLI::App& command, bool& accept_changes) {
   command.add_flag("--accept-changes", accept_changes,
-                   "Go on although config.toml or the data was changed after training");
+                   "Continue even if config.toml or the data was changed after training");
 }
 
 namespace {
@@ -187,14 +187,14 @@ RunData open_data(const OpenRun& run, const std::string& path) {
 void add_data_option(CLI::App& command, std::string& path) {
   command.add_option(
       "--data", path,
-      "Images in place of the run's own test split, all that training takes: their test split if they "
+      "Images in place of the run's own test split, in any format of training: their test split if they "
       "have one, else all of them");
 }
 
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {
   command
       .add_option("--set", settings,
-                  "How the images are read, as in --set data.scale=255; else as the run's own; repeatable")
+                  "How to read the images, as in --set data.scale=255; default: as the run's own; repeatable")
       ->allow_extra_args(false);
 }
 

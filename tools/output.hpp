@@ -1,4 +1,4 @@
-// Where commands write: results to standard output; everything else, by note(), to standard error.
+// The output of commands: results to standard output; everything else, by note(), to standard error.
 #pragma once
 
 #include <cstdint>

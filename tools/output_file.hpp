@@ -25,7 +25,7 @@ class OutputFile {
   void refuse_input(const std::string& input) const;
   void refuse_inputs_of(const RunDirectory& run) const;  // the same for its data
 
-  // Where to write. With "-", a temporary file that finish() copies to standard output.
+  // The path to write to. With "-", a temporary file that finish() copies to standard output.
   const std::string& path() const { return path_; }
   void finish();
 

@@ -9,7 +9,7 @@
 
 namespace cuelbo {
 
-// As many fields as fit into `width` columns, the most telling first.
+// As many fields as fit into `width` columns, the most important first.
 std::string progress_line(const TrainingRecord& record, int width);
 
 class ProgressPrinter {

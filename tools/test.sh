@@ -71,8 +71,8 @@ count() {
   echo "${number:-0}"
 }
 
-# Which instruction sets this CPU has, the program knows. kernels_tests goes through all of them by itself; the other tests
-# take the fastest one unless they are told otherwise.
+# The program reports the instruction sets of this CPU. kernels_tests goes through all of them by itself; other tests use
+# the fastest one unless told otherwise.
 isas=(avx512_bf16 avx512 avx2 baseline)
 usable_isas=()
 missing_isas=()

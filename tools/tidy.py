@@ -49,7 +49,7 @@ def read_database(build):
     entries = json.loads((build / "compile_commands.json").read_text())
     for entry in entries:
         entry["command"] = GCC_ONLY.sub("", entry["command"])
-    # Of a kernel that is compiled with and without instrumentation, the plain command.
+    # The plain command, for a kernel that is compiled with and without instrumentation.
     entries.sort(key=lambda entry: "-fsanitize=thread" not in entry["command"])
     return {entry["file"]: entry for entry in entries}
 

@@ -1,4 +1,4 @@
-"""What is compared: each case writes the inputs that all sides read."""
+"""The cases of the comparison. Each case writes the inputs that all sides read."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-// This project's side of a comparison: computes what it is told, writes what came out, then takes time on request.
+// This project's side of a comparison: computes one case, writes the results, then measures on request.
 //
 //   cuelbo_peer training CONFIG IMAGES RESULT STEPS [KEY=VALUE]…   training steps of a configuration on one batch
 //   cuelbo_peer start CONFIG IMAGES [KEY=VALUE]…                   the same; answers as soon as one step is done

@@ -14,7 +14,7 @@ def percentiles(values):
 
 
 def summary(samples):
-    """Of samples of one side."""
+    """Figures of the samples of one side."""
     figures = {"ms": statistics.median(s["ms"] for s in samples)}
     if all("cpu_ms" in s for s in samples):
         figures["cpu_ms"] = statistics.median(s["cpu_ms"] for s in samples)
@@ -24,10 +24,10 @@ def summary(samples):
 
 
 def compared(samples, ours):
-    """Of samples of a peer, each beside one of cuelbo's."""
+    """Figures of the samples of a peer, each paired with one of cuelbo's."""
     return summary(samples) | {"ratio": quartiles([s["ms"] / o["ms"] for s, o in zip(samples, ours, strict=True)])}
 
 
 def share_of_floor(flops, ours, peaks):
-    """Of each sample's time: how much of it `flops` operations take at the peak that was measured beside it."""
+    """The share of each sample's time that `flops` operations take at the peak measured beside it."""
     return quartiles([1e3 * flops / peak / o["ms"] for o, peak in zip(ours, peaks, strict=True)])

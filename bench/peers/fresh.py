@@ -1,4 +1,4 @@
-"""What a fresh process costs: the time until its first training step is done, and the most memory that it takes."""
+"""The cost of a fresh process: the time until its first training step is done, and its peak memory."""
 
 import json
 import time

@@ -19,7 +19,7 @@ def mixture_log_weights(batch, dataset_size):
 
 
 def pairs(z, mean, logvar, groups, log_weights):
-    """As everybody writes it: the (B, B, D) tensor of all pairs."""
+    """The usual form: the (B, B, D) tensor of all pairs."""
     difference = z[:, None] - mean[None]
     density = -0.5 * (difference**2 * torch.exp(-logvar)[None] + logvar[None] + LOG_2PI)
     rows, batch, dims = density.shape

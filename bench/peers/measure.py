@@ -67,7 +67,7 @@ def processor():
 
 
 def measure_all(options, peaks, start):
-    """What has been measured and what was left out, after each case."""
+    """The results so far and the cases left out, after each case."""
     results, left_out = [], []
     for title, threads, measure_in in tasks(options, peaks):
         if options.only not in title:

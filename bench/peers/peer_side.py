@@ -1,4 +1,4 @@
-"""What the frameworks' sides of a comparison have in common.
+"""Shared by the frameworks' sides of a comparison.
 
     torch_peer.py CASE.json        (and so jax_peer.py, onnx_peer.py)
 
@@ -38,14 +38,14 @@ def use_processors(count):
 
 
 def relative_error(ours, theirs):
-    """Of whole tensors; NaN counts as infinite."""
+    """The relative error of a whole tensor; NaN counts as infinite."""
     ours, theirs = (np.asarray(x, np.float64).ravel() for x in (ours, theirs))
     error = np.linalg.norm(ours - theirs) / max(np.linalg.norm(theirs), 1e-30)
     return float(error) if np.isfinite(error) else float("inf")
 
 
 def training_difference(result, losses, gradients):
-    """Of cuelbo's result from losses of the first steps and (name, gradient) of step 0."""
+    """The difference of cuelbo's result from the losses of the first steps and (name, gradient) of step 0."""
     return {"loss": max(relative_error(ours, theirs) for ours, theirs in zip(result["losses"], losses, strict=True)),
             "gradient": max(relative_error(result[name], gradient) for name, gradient in gradients)}
 
@@ -58,7 +58,7 @@ def decomposition_difference(result, log_q, gradients):
 
 
 def inference_output(result):
-    """What cuelbo computed, as one array: mean and logvar side by side, or pictures."""
+    """cuelbo's result as one array: mean and logvar side by side, or pictures."""
     return result["picture"] if "picture" in result else np.concatenate([result["mean"], result["logvar"]], 1)
 
 
@@ -85,8 +85,8 @@ def calls(call, count):
 
 
 class Work:
-    """What a kind of case does: variants() names the ways, make(variant) returns a call that does it once,
-    check(variant) compares with cuelbo's result."""
+    """The work of one kind of case: variants() names its implementations, make(variant) returns a call that runs it
+    once, check(variant) compares with cuelbo's result."""
 
     def __init__(self):
         self.made = {}

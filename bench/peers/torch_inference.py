@@ -21,7 +21,7 @@ class Encode(nn.Module):
 
 
 class Decode(nn.Module):
-    """Codes to probabilities (B, 1, H, W), which lie in memory as (B, H, W, 1) does."""
+    """Codes to probabilities (B, 1, H, W), whose memory layout is that of (B, H, W, 1)."""
 
     def __init__(self, model):
         super().__init__()

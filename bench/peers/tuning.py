@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from process import Peer, PeerError
 
-HOPELESS = 1.5  # times as slow as the fastest: it gets no more calls if they are no short ones, nor more threads
+HOPELESS = 1.5  # times as slow as the fastest: it gets no more calls unless they are short, and no more threads
 NAIVE = "PyTorch: pairs"  # the form of the decomposition that stores B×B×D; always tried
 
 
@@ -22,7 +22,7 @@ class Contender:
 
 
 def calls_for(case, milliseconds):
-    """So many calls that a measurement lasts for about as long as the case wants."""
+    """The number of calls that makes a measurement about as long as the case wants."""
     return max(1, min(1000 if case.command == "run" else 300, round(case.block_ms / milliseconds)))
 
 
@@ -33,7 +33,7 @@ def disagreement(case, difference):
 
 
 def try_variant(case, peer, variant, best):
-    """What came out, and the milliseconds that it took."""
+    """The result, and the milliseconds that it took."""
     start = time.monotonic()
     difference = peer.check(variant)
     tried = {"difference": difference, "first_seconds": time.monotonic() - start}

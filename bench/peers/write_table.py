@@ -41,7 +41,7 @@ def of_kind(content, kind):
 
 
 def milliseconds(result, name):
-    """Of a peer that took turns, else of its tuning."""
+    """The figures of a peer that took turns, else those of its tuning."""
     return result["peers"].get(name, result.get("tried", {}).get(name))["ms"]
 
 
@@ -137,13 +137,13 @@ def start(content):
 
 
 def processor_share(content):
-    """Of the time that cuelbo ran with one thread: how much of it the thread had a processor."""
+    """The share of cuelbo's single-threaded time in which the thread had a processor."""
     ours = [r["cuelbo"] for r in content["results"] if r["threads"] == 1 and "cpu_ms" in r["cuelbo"]]
     return min((figures["cpu_ms"] / figures["ms"] for figures in ours), default=1)
 
 
 def fma_peaks(results):
-    """What the FMA units reached beside the cases, by number of threads."""
+    """The rates of the FMA units measured beside the cases, by number of threads."""
     measured = [(r["threads"], r["cuelbo"]["fma_peak_gflops"]["median"]) for r in results
                 if "fma_peak_gflops" in r["cuelbo"]]
     return {threads: [peak for t, peak in measured if t == threads] for threads, _ in sorted(measured)}

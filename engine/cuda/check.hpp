@@ -22,13 +22,13 @@ inline void check(cudaError_t error, const char* what) {
   fail("cannot {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
 }
 
-// Throws what a variant that calls a library has reported.
+// Throws the error that a library variant has reported, if any.
 inline void check_libraries() {
   if (const std::string error = kernels::take_library_error(); !error.empty())
     fail("cannot run a library's kernel: {}", error);
 }
 
-// A thread has a GPU of its own that the runtime's functions mean, the first one unless told otherwise.
+// The runtime's current GPU is per host thread and defaults to 0.
 inline void use_gpu(int index) { check(cudaSetDevice(index), "use the GPU"); }
 
 }  // namespace cuelbo::cuda

@@ -1,4 +1,4 @@
-// Owners of what the CUDA runtime hands out. Destructors cannot report errors and ignore them.
+// Owners of the handles of the CUDA runtime. Destructors cannot report errors and ignore them.
 #pragma once
 
 #include <cstddef>

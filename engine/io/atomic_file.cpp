@@ -27,7 +27,7 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 // failure to write.
 bool sync(int descriptor) { return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP; }
 
-// Where a chain of symbolic links ends, whether a file is there or not.
+// The end of a chain of symbolic links, whether or not a file exists there.
 std::filesystem::path follow_links(std::filesystem::path path) {
   constexpr int longest = 40;  // the kernel's own limit
   for (int i = 0; i < longest; ++i) {
@@ -164,7 +164,7 @@ void AtomicFile::commit() {
 
   const int directory = open(directory_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
-    return;  // the directory cannot be read: the file is there, only its name may not outlive a crash
+    return;  // the directory cannot be opened: the file is written, but its name may not survive a crash
   const bool named = sync(directory);
   const int name_error = errno;
   close(directory);

@@ -19,7 +19,7 @@ bool starts_with(std::span<const std::byte> file, std::string_view magic) {
 bool is_png(std::span<const std::byte> file) { return starts_with(file, "\x89PNG\r\n\x1a\n"); }
 bool is_jpeg(std::span<const std::byte> file) { return starts_with(file, "\xff\xd8\xff"); }
 
-// Error for what is neither; the first bytes suffice.
+// Error for other formats; the first bytes suffice.
 void check_format(std::span<const std::byte> start) {
   if (is_png(start) || is_jpeg(start)) return;
   if (start.empty()) fail("is neither PNG nor JPEG: it is empty");

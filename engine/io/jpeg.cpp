@@ -30,7 +30,7 @@ class JpegDecoder {
     };
     errors_.error_exit = [](j_common_ptr info) { self(info).jump(info); };
     errors_.emit_message = [](j_common_ptr info, int level) {
-      // libjpeg would fill what is missing with grey.
+      // libjpeg would fill the missing part with grey.
       constexpr std::array damage{JWRN_JPEG_EOF, JWRN_HIT_MARKER, JWRN_HUFF_BAD_CODE, JWRN_MUST_RESYNC};
       if (level < 0 && std::ranges::count(damage, info->err->msg_code) > 0) self(info).jump(info);
     };

@@ -259,7 +259,8 @@ std::string header_of(std::string_view descr, std::span<const std::int64_t> shap
   constexpr std::size_t prefix = 10, alignment = 64;
   literal.append(alignment - (prefix + literal.size() + 1) % alignment, ' ');
   literal += '\n';
-  if (literal.size() > 0xffff) fail("an array of {} dimensions is too much for a npy header", shape.size());
+  if (literal.size() > 0xffff)
+    fail("an array of {} dimensions does not fit into an npy header", shape.size());
   std::string header(magic);
   header +=
       {'\x01', '\x00', static_cast<char>(literal.size() & 0xff), static_cast<char>(literal.size() >> 8)};

@@ -15,7 +15,7 @@
 
 namespace cuelbo {
 
-// Also of a pipe or standard input, "-".
+// The path may be a pipe or standard input, "-".
 Array read_npy(const std::filesystem::path& path);
 void write_npy(const std::filesystem::path& path, const Array& array);
 
@@ -36,7 +36,7 @@ Array read_npy(const ByteSource& source, std::optional<std::uint64_t> stream_byt
 // A list of texts as numpy stores it, fixed-width Unicode ("<U7"), header included; numpy reads it without pickle.
 std::string npy_text(std::span<const std::string> texts);
 
-// Whether a stream begins as a list of texts does, whatever follows. Not of an array, nor of other bytes.
+// Whether a stream begins like a list of texts, whatever follows. False for other arrays and other bytes.
 bool starts_like_npy_text(const ByteSource& source);
 
 // The texts of a one-dimensional Unicode or byte string array, as UTF-8. Error: anything else.

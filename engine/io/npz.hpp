@@ -21,7 +21,7 @@ namespace cuelbo {
 // "'path': array 'name': …".
 class NpzReader {
  public:
-  // Also of a pipe or standard input, "-", which is kept in memory.
+  // The path may be a pipe or standard input, "-", whose content is kept in memory.
   explicit NpzReader(const std::filesystem::path& path);
   explicit NpzReader(InputFile& file);  // the caller prefixes messages with the file's name
   ~NpzReader();

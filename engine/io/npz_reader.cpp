@@ -66,7 +66,7 @@ struct NpzReader::Archive {
     zip.reset(open_with(ZIP_RDONLY | ZIP_CHECKCONS, code));
     if (zip) return;
     const std::string reason = open_failure(code);
-    zip.reset(open_with(ZIP_RDONLY, code));  // libzip does not say what is there twice
+    zip.reset(open_with(ZIP_RDONLY, code));  // libzip does not name duplicate entries
     if (zip) check_unique();
     throw Error(reason);
   }

@@ -100,8 +100,8 @@ std::vector<Entry> entries_from(const Json& header, std::uint64_t data_bytes) {
   return entries;
 }
 
-// Refuses what a parser would pass over: it keeps one of two equal keys in silence. (The callback of Json::parse could
-// check this too, but takes time quadratic in the number of tensors.)
+// Refuses duplicate keys, of which the parser silently keeps one. (The callback of Json::parse could check this too, but
+// takes time quadratic in the number of tensors.)
 class StrictHeader final : public nlohmann::json_sax<Json> {
  public:
   bool null() override { return true; }

@@ -1,4 +1,4 @@
-// Where libzip writes an archive: an open file, instead of temporary files of libzip's own.
+// Makes libzip write an archive to an open file instead of to its own temporary files.
 #pragma once
 
 #include <sys/types.h>

@@ -6,8 +6,8 @@
 //   large image (batch, large_height, large_width, large_channels)  --conv2d-->  small image (batch, small_height, …)
 //   small_height = (large_height + 2·padding − kernel) / stride + 1, likewise the width
 //
-// Where an operand is not finite, a sum that it is part of is not finite, and unspecified are sums whose window reaches
-// beyond the image, or between the pixels that a stride leaves apart: padding counts as zeros or as nothing.
+// A sum with an operand that is not finite is not finite either. Sums are then unspecified where the window reaches
+// beyond the image, or between pixels that a stride separates: padding may be multiplied as zeros or skipped.
 #pragma once
 
 #include "kernels/runtime/kernel.hpp"

@@ -124,7 +124,7 @@ void pack_small(const Plan& plan, const float* small, std::int64_t images, float
       });
 }
 
-// Where the rows of dweightᵀ find their pixels, from the start of a window on; the last one is repeated to fill a tile.
+// Offsets from the start of a window to the pixels of each row of dweightᵀ; the last one is repeated to fill a tile.
 void fill_row_offsets(const Plan& plan, std::int32_t* offsets) {
   const std::int64_t line = plan.s.kernel * plan.s.large_channels;
   const std::int64_t next = plan.gathers ? line : plan.padded_line();

@@ -21,8 +21,8 @@ std::int64_t tiles_per_task(std::int64_t tiles, double flops) {
   return static_cast<std::int64_t>(target / flops * static_cast<double>(tiles)) + 1;
 }
 
-// Tiles walk over the input at a pace of their own, which hardware does not foresee: its share of the image is asked for
-// some tiles ahead.
+// The hardware prefetcher cannot follow the tiles, so each of them prefetches the share of the image that is some tiles
+// ahead.
 CUELBO_INLINE void prefetch_input(const Convolution& c, std::int64_t image, std::int64_t tile,
                                   const float* input) {
   constexpr std::int64_t tiles_ahead = 12, cache_line = 16;
@@ -213,7 +213,7 @@ struct FewChannels {
   }
 };
 
-// Calls f with the implementation of a shape. Pairs of bf16 are pairs of channels: without them fp32 it is.
+// Calls f with the implementation of a shape. bf16 needs an even number of channels; otherwise fp32.
 template <class Operand, class F>
 auto with_implementation(const Conv2dForward& a, F&& f) {
   if (converts<Operand> && a.shape.large_channels % Operand::values == 0)

@@ -1,5 +1,5 @@
 // conv2d of images of few channels. Runs of products (indirect.hpp) would be as short as a line of the kernel is; here they
-// are read from a copy of the image with the zeros around it, where the windows of neighbouring pixels lie at equal
+// are read from a copy of the image with the zeros around it, where the windows of neighbouring pixels are at equal
 // distances.
 #pragma once
 

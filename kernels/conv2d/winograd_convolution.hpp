@@ -12,13 +12,13 @@ namespace cuelbo::kernels::CUELBO_ISA::winograd {
 struct Sizes {
   std::int64_t factors, filters, depth, columns;
 
-  // From one to the next; not multiples of a page, whose lines would share the same few places of a cache.
+  // Strides, padded so that neighbours do not alias to the same cache sets.
   std::int64_t filter_step() const { return packed_size(depth, columns) + 16; }
   std::int64_t factor_step() const { return factors * depth + 16; }     // tiles
   std::int64_t product_step() const { return filters * columns + 16; }  // tiles
 };
 
-// Where output (i, j) of a transform goes, both (phase, point).
+// The address of output (i, j) of a transform, both (phase, point).
 struct Places {
   std::int64_t product, phase;  // from one pair of points to the next, from one pair of phases to the next
 

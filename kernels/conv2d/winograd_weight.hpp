@@ -30,7 +30,7 @@ struct WeightPlan {
   }
   std::int64_t tasks() const { return parts * points; }
   std::int64_t sums_floats() const { return tasks() * points * product_step(); }
-  // From one to the next; not multiples of a page, whose lines would share the same few places of a cache.
+  // Strides, padded so that neighbours do not alias to the same cache sets.
   std::int64_t product_step() const { return rows * columns + 16; }
   std::int64_t large_step() const { return points * rows + 16; }
   std::int64_t small_step() const { return points * columns + 16; }
@@ -138,7 +138,7 @@ void sum_line(const WeightPlan& plan, const Conv2dBackwardWeight& a, std::int64_
          sizeof(float);
 }
 
-// With at least one image.
+// Requires at least one image.
 [[maybe_unused]] static void weight_gradient(const Conv2dBackwardWeight& a, Stream stream) {
   const WeightPlan plan(a.shape);
   auto* const sums = static_cast<float*>(a.workspace);

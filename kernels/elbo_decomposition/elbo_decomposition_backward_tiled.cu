@@ -6,9 +6,9 @@ namespace cuelbo::kernels::cuda {
 
 namespace {
 
-// ---- before: what the passes need of a row and a block of the table
+// ---- before: values per row and block of the table that the passes need
 
-// Of a mixture: the level, and the factors of its classes.
+// Sets the factors of a mixture's classes; returns its level.
 __device__ float set_factors(const ElboDecompositionBackward& a, const BlockTable& table, std::int32_t at,
                              std::int64_t row, float gradient, const RowLevels& out) {
   constexpr float largest_ratio = 69;  // only classes of no probability are that much below the largest
@@ -109,7 +109,7 @@ std::size_t elbo_backward_tiled_workspace(const ElboDecompositionBackward& a) {
   return static_cast<std::size_t>(floats) * sizeof(float);
 }
 
-// Of a pass: what is owned is read once a share and slice, the others once a share and tile of owners; a block's gradient
+// Per pass: owned data is read once per share and slice, the rest once per share and tile of owners; a block's gradient
 // and level come with every tile; partial sums are written and read again. Without discrete groups.
 std::int64_t elbo_backward_tiled_bytes(const ElboDecompositionBackward& a) {
   const ElboDecompositionShape& s = a.shape;

@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(widest, blocks_an_sm)
   }
 }
 
-// Of a row and a block of the table.
+// log q̂ of a row and a block of the table.
 __device__ float combined(const ElboDecompositionForward& a, const BlockTable& table, std::int64_t slices,
                           const Sums& sums, std::int64_t row, std::int32_t at) {
   const DensityBlock& v = table.blocks[at];
@@ -149,7 +149,7 @@ Cut forward_cut(const ElboDecompositionShape& s) {
              (3 * s.dims + eight) * tile + component_gaps(s.dims) + gap * s.dims);
 }
 
-// Of one slice and row.
+// The number of sums per slice and row.
 std::int64_t sum_columns(const ElboDecompositionShape& s) { return saved_columns(s) + s.block_count; }
 
 }  // namespace

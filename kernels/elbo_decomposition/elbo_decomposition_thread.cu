@@ -128,7 +128,7 @@ void run(std::int64_t threads, const Args& a, const BlockTable& table, Stream st
 
 }  // namespace
 
-// Of each pair: the mean and logvar, of one column for the whole warp, and z of its rows.
+// Per pair: mean and logvar, of one column for the whole warp, and z of its rows.
 std::int64_t elbo_forward_thread_bytes(const ElboDecompositionForward& a) {
   const ElboDecompositionShape& s = a.shape;
   const double warps = static_cast<double>(s.rows * s.block_count) / 32;

@@ -28,8 +28,8 @@ std::int64_t sum_over_blocks(const ElboDecompositionShape& s, F&& f) {
   return sum;
 }
 
-// A warp whose threads are all blocks of a row, then of the next, steps through the dimensions of all at once. Sectors that
-// it touches of a row of dimensions, and of the rows that it has a share of.
+// The threads of a warp are all blocks of a row, then of the next, and step through the dimensions together. Sectors
+// that the warp touches in one row of dimensions, and in all rows that it has a share of.
 struct StepSectors {
   double of_one_row = 0, of_own_rows = 0;
 };

@@ -1,5 +1,5 @@
-// The forward pass for a few rows, as in inference: the weight is read once, as it is, and its rows are multiplied with x
-// vector by vector. Bound by the memory that the weight comes from.
+// The forward pass for a few rows, as in inference: the weight is read once, without packing, and its rows are
+// multiplied with x vector by vector. Bound by the bandwidth of the weight's memory.
 #pragma once
 
 #include "kernels/linear/gemm_tile.hpp"

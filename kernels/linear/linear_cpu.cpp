@@ -190,7 +190,7 @@ std::size_t forward_workspace(const LinearForward& a) {
 
 template <class Operand>
 void forward(const LinearForward& a, Stream stream) {
-  // Few rows wait for the weight: a byte of it takes as long as four operations.
+  // With few rows, reading the weight dominates: count a byte as four operations.
   const Cost work = cost(a);
   const Stream used = parallel_if_worthwhile(stream, a.rows < few_rows ? 4 * work.bytes : work.flops);
   auto* memory = static_cast<float*>(a.workspace);

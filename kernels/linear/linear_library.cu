@@ -73,7 +73,7 @@ bool create_layout(Layout& layout, cublasOperation_t op, std::int64_t rows, std:
       "cublasLtMatrixLayoutCreate");
 }
 
-// The search takes alignments for granted: it is told those there are, 256 bytes at most. Of null, 256.
+// The search relies on alignments: it gets the actual ones, 256 bytes at most. For null, 256.
 std::uint32_t alignment(const void* pointer) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer) | 256;
   return static_cast<std::uint32_t>(address & ~(address - 1));

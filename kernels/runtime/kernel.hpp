@@ -35,7 +35,7 @@ struct Kernel {
   std::size_t (*workspace)(const Args&) = nullptr;
   // Global memory that the accesses of a CUDA kernel touch, loads and stores, in closed form of its tiling: the 32-byte
   // sectors of each warp's requests, as the source says them and as if there were no cache. It looks at sizes and at which
-  // operands there are; it holds where rows are whole sectors and lie aligned. Null: not said.
+  // operands there are; it holds where rows are whole sectors and aligned. Null: not declared.
   std::int64_t (*moved_bytes)(const Args&) = nullptr;
   // For calls whose weight stays the same: `prepare` computes once what every call would compute from it, and writes
   // that to `prepared`, of prepared_bytes (64-byte aligned; looks at shapes only). args.prepared then points to it, and

@@ -32,7 +32,7 @@ class Libraries {
   cublasContext* cublas();  // fp32 without TF32
   cublasLtContext* cublaslt();
   cudnnContext* cudnn();
-  curandGenerator_st* curand();  // Philox from a fixed seed; each call goes on where the last one ended
+  curandGenerator_st* curand();  // Philox from a fixed seed; each call continues where the last one ended
 
   // At least this much device memory, for the time of one call. What was handed out before stays valid, because captured
   // graphs hold it.

@@ -11,7 +11,7 @@ namespace cuelbo::kernels::CUELBO_ISA {
 
 inline constexpr int noise_block = 4 * lanes;
 
-// Which noise: the part of counter and key that all elements of one kernel call share.
+// Identifies noise: the part of counter and key that all elements of one kernel call share.
 struct NoiseSource {
   PhiloxKey key;
   std::uint32_t step_low, step_high, operation;

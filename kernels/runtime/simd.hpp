@@ -9,8 +9,8 @@
 
 #define CUELBO_INLINE [[maybe_unused, gnu::always_inline]] static inline
 
-// Which intrinsics to use. With CUELBO_EMULATE_AVX512 none: the compiler makes what it can of 16 lanes, for tests of that
-// path on a CPU without AVX-512. Results are the same to the bit.
+// The intrinsics to use. With CUELBO_EMULATE_AVX512 none: the compiler emulates 16 lanes, for tests of that path on a
+// CPU without AVX-512. Results are the same to the bit.
 #if defined(CUELBO_EMULATE_AVX512)
 #elif defined(__AVX512F__)
 #define CUELBO_AVX512 1

@@ -1,4 +1,4 @@
-// Images that lie in memory as one array.
+// Images in memory, as one array.
 #pragma once
 
 #include <string>

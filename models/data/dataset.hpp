@@ -62,7 +62,7 @@ class Dataset {
   // threads.
   virtual void gather(std::span<const std::int64_t> items, float* images) const = 0;
 
-  // For training: as gather(), but random draws of the data set are repeated in every epoch.
+  // For training: as gather(), but the data set makes new random draws in every epoch.
   virtual void gather_epoch(std::span<const std::int64_t> items, float* images,
                             [[maybe_unused]] std::uint32_t epoch) const {
     gather(items, images);

@@ -1,4 +1,4 @@
-// Names of data files and what is in their folders.
+// Names of data files, and the contents of their folders.
 #pragma once
 
 #include <filesystem>

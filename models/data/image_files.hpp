@@ -20,7 +20,7 @@ struct FileOptions {
 
 // A folder with the IDX files of MNIST or of a data set made like it: train-images-idx3-ubyte and, if they are there,
 // train-labels-idx1-ubyte (the factor "class") and the two of t10k or test (the test split). Each may have .gz, a dot
-// in place of a dash, a name in front (emnist-letters-train-…), and stand in a folder of its own name; the files may
+// in place of a dash, a name in front (emnist-letters-train-…), and be in a folder of its own name; the files may
 // be in a folder inside, as in MNIST/raw. Or a single file of IDX images.
 std::unique_ptr<Dataset> load_idx(const std::string& name, const std::filesystem::path& path,
                                   const FileOptions& options = {});
@@ -38,7 +38,7 @@ std::unique_ptr<Dataset> load_npy(const std::filesystem::path& path, const FileO
 // called train and test, the test split is taken from there. Or a single picture, also from standard input.
 std::unique_ptr<Dataset> load_pictures(const std::filesystem::path& path, const FileOptions& options = {});
 
-// Whether the extension is that of a picture, of a format that is read or of another one: the error names it.
+// Whether the extension is that of a picture, in a supported format or another one, which the error names.
 bool has_picture_name(const std::filesystem::path& path);
 
 }  // namespace cuelbo

@@ -1,4 +1,4 @@
-// Between the readers of files and the data set: images with what was found beside them.
+// Passed from the readers of files to the data set: images with the labels and factors found beside them.
 #pragma once
 
 #include <memory>

@@ -229,7 +229,7 @@ class NpzImages {
     }
   }
 
-  // Nothing to say when all arrays are used and have the names that cuelbo writes.
+  // Empty when all arrays are used and have the names that cuelbo writes.
   std::string what_was_taken() const {
     const auto ignored =
         all([&](const Member& member) { return std::ranges::find(used_, &member) == used_.end(); });
@@ -260,7 +260,7 @@ std::unique_ptr<Dataset> load_npy(const fs::path& path, const FileOptions& optio
     };
     if (!file.reopens() && (begins("\x89PNG") || begins("\xff\xd8\xff")))
       fail("is a picture, not an array; --set data.name=images reads it");
-    if (begins("\x1f\x8b")) fail("is compressed by gzip, which is read of IDX files only; unpack it");
+    if (begins("\x1f\x8b")) fail("is compressed by gzip, which is supported for IDX files only; unpack it");
     if (starts_like_zip(file) || (path.extension() == ".npz" && !begins("\x93NUMPY"))) {
       const NpzReader archive(file);
       return make_dataset(NpzImages(archive, options.array).read(data_name(path)), options);

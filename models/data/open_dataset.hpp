@@ -1,4 +1,4 @@
-// From the [data] part of a config to a data set.
+// Opens the data set of a config's [data] section.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,11 @@ struct DataConfig {
   std::optional<ImageShape> shape = std::nullopt;  // not a key: that the model takes
 };
 
-// The images exactly as a model sees them: scaled, selected, binarized. The run's `seed` fixes what is drawn at random.
-// UsageError: an unknown name, a path that is needed or must not be there, a bad `where`. Error: what the files hold.
+// The images exactly as a model sees them: scaled, selected, binarized. The run's `seed` fixes random draws.
+// UsageError: an unknown name, a missing or superfluous path, a bad `where`. Error: the content of the files.
 std::shared_ptr<const Dataset> open_dataset(const DataConfig& config, std::uint64_t seed = 1);
 
-// The data.name of what a path names: a data set that needs no path, or the format of a file or folder. `config.path`
+// The data.name for a path: a data set that needs no path, or the format of a file or folder. `config.path`
 // becomes the path, unless it is a name.
 DataConfig data_at(const std::string& name_or_path);
 

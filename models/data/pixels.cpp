@@ -116,7 +116,7 @@ void check_floats(std::span<const float> values, std::int64_t item_size, bool an
     if (values[i] >= 0 && values[i] <= 1) continue;
     const std::int64_t item = static_cast<std::int64_t>(i) / item_size;
     if (!any_finite)
-      fail("image {} holds {}; floats must lie in [0, 1], or data.scale says which value becomes 1", item,
+      fail("image {} holds {}; floats must be in [0, 1], or data.scale says which value becomes 1", item,
            values[i]);
     if (!std::isfinite(values[i])) fail("image {} holds {}; pixels must be finite", item, values[i]);
   }

@@ -1,4 +1,4 @@
-// From stored arrays to pixels: the order of the axes and the scale. An array that may mean two things is refused
+// Turns stored arrays into pixels: the order of the axes and the scale. An ambiguous array is refused
 // with the way to say which.
 #pragma once
 
@@ -16,7 +16,7 @@ enum class Layout {
   nchw,       // (n, C, H, W)
 };
 
-// Which stored pixels a scale is for.
+// The stored pixels that a scale applies to.
 enum class ScaleOf { any, integers, floats, booleans };
 ScaleOf scale_of(Dtype stored);
 
@@ -28,7 +28,7 @@ struct ImageShape {
 
 struct PixelOptions {
   // The stored value that becomes 1. None: 255 for uint8, or 1 if it holds only 0 and 1 (a mask); 1 for bool and
-  // floats, which must lie in [0, 1]; an error for other integers.
+  // floats, which must be in [0, 1]; an error for other integers.
   std::optional<double> scale;
   // A model was trained on pixels of this kind. Others have no scale then, and a uint8 that holds only 0 and 1 is an
   // error: a single image would be scaled differently from the whole file.

@@ -1,5 +1,5 @@
-// Random choices of the data side. Each is a pure function of the seed, a stream that keeps uses apart, and
-// what it is for.
+// Random choices of the data side. Each is a pure function of the seed, a stream that keeps uses apart, and the item
+// or epoch that it is for.
 #pragma once
 
 #include <cstdint>

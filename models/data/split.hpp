@@ -1,4 +1,4 @@
-// Which items train, which validate, which test.
+// The items for training, validation and test.
 #pragma once
 
 #include <cstdint>

@@ -43,7 +43,7 @@ class SharedMachine:
         self.run = 0
 
     def runs(self, programs, rows, pairs):
-        """Of each program, a time for each row and run; `programs` are factors on the times."""
+        """A time for each program, row and run; `programs` are factors on the times."""
         times = [{row: [] for row in range(rows)} for _ in programs]
         for pair in range(pairs):
             for side in (0, 1) if pair % 2 == 0 else (1, 0):
@@ -183,7 +183,7 @@ class Interleave(unittest.TestCase):
 
     @unittest.skipUnless(PROGRAM, "needs cuelbo_bench")
     def test_a_program_against_itself(self):
-        """What is documented, made short: so few pairs are never judged, whatever the machine is doing."""
+        """The documented command, shortened: so few pairs are never judged, whatever the machine is doing."""
         with tempfile.TemporaryDirectory() as folder:
             done = self.interleave(folder, PROGRAM, PROGRAM, "--pairs", "2", "--", "--benchmark_filter=^add/.*threads:1/", "--benchmark_min_time=0.001")
             self.assertEqual(done.returncode, 0, done.stderr)

@@ -1,4 +1,4 @@
-// Where device modules are looked for.
+// The search path of device modules.
 #include "engine/device_module.hpp"
 
 #include <cstdio>

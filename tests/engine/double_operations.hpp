@@ -78,7 +78,7 @@ inline Doubles multiply(Doubles a, const Doubles& b) {
   return a;
 }
 
-// In training; the running estimates are of no consequence.
+// In training mode; the running estimates do not matter.
 inline Doubles batch_norm(const Doubles& x, const Doubles& scale, const Doubles& shift,
                           Activation activation = Activation::identity) {
   const std::int64_t channels = std::ssize(scale);

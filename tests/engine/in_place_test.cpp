@@ -1,4 +1,4 @@
-// Which tensors may take over the memory of another: launches of our own declare pairs, the plan decides.
+// Tensors that take over the memory of others: launches of the test declare pairs, the plan decides.
 #include "tests/engine/engine_test.hpp"
 
 namespace cuelbo::test {

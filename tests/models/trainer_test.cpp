@@ -209,7 +209,7 @@ TEST_F(Trainer, OneProcessAtATime) {
   EXPECT_TRUE(fails_with([&] { train_quietly(reopen("held")); }, "another process is writing it"));
 }
 
-// An older program took images that are refused today; what is trained on them goes on.
+// An older program accepted images that are refused today; training on them can continue.
 TEST_F(Trainer, GoesOnWithImagesThatLookLikeAnotherOrder) {
   const std::string data = directory_ / "rows.npz", path = directory_ / "rows";
   write_npz(data, {{"images", make_array(Dtype::u8, {60, 3, 12, 12})}});
@@ -232,7 +232,7 @@ TEST_F(Trainer, SaysWhatDoesNotFit) {
       [&] { train_quietly(start("b", {"decoder.layers=[{linear=18,reshape=[3,3,2]}]"})); }, "decoder"));
   EXPECT_TRUE(fails_with(
       [&] { train_quietly(start("c", {"data.path=" + (directory_ / "no.npz").string()})); }, "no.npz"));
-  // None of them left anything in the way of a better try.
+  // None of them left anything that blocks a correct attempt.
   EXPECT_EQ(train_quietly(start("a")), TrainingOutcome::finished);
 }
 

@@ -1,4 +1,4 @@
-// Where tests find the checkout and the program under test. The build generates the source that defines them, so that the
+// Paths of the checkout and of the program under test. The build generates the source that defines them, so that the
 // compiled tests are the same in every folder and compiler caches can share them.
 #pragma once
 

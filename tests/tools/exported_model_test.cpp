@@ -79,7 +79,7 @@ TEST_F(ExportedModel, GivesWhatItsRunGives) {
   const Json file = evaluation("model.safetensors", {"--data", "images.npy"});
   EXPECT_EQ(file["items"], 80);
   EXPECT_EQ(file, evaluation("model", {"--data", "images.npy"}));
-  // Other data leave the run's own evaluation as it is.
+  // Other data does not change the run's own evaluation.
   EXPECT_EQ(Json::parse(content("model/evaluation.json")), stored);
   EXPECT_EQ(own["items"], 16);
   // Commands that need the run say so.

@@ -13,7 +13,7 @@ namespace {
 
 using std::filesystem::path;
 
-// Variants that call a library are there only where its headers are; the page leaves them out.
+// Variants that call a library exist only where its headers are installed; the page leaves them out.
 std::string without_libraries(const std::string& output) {
   std::istringstream lines(output);
   std::string kept;

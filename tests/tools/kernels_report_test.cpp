@@ -75,7 +75,7 @@ TEST_F(KernelsReport, ThePagesInTheDocsAreWhatItWrites) {
   for (const std::string& kernel : kernels)
     EXPECT_EQ(lines_without_compiler(content(source_directory() + "/docs/ladders/" + kernel + ".md")),
               lines_without_compiler(content(directory_ / "pages" / (kernel + ".md"))))
-        << "bash tools/ladders.sh writes them anew";
+        << "bash tools/ladders.sh writes them again";
 }
 
 TEST_F(KernelsReport, WritesOnePageThatNeedsNothingBesideIt) {

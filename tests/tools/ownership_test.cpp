@@ -129,7 +129,7 @@ TEST_F(Ownership, AnOutputIsNoInput) {
   fs::copy_file(path("images.npy"), path("other.npy"));
   refuses({"decode", "model", "-i", "codes.npz", "-o", "here/images.npy"}, "is the input '");
   EXPECT_EQ(run({"decode", "model", "-i", "codes.npz", "-o", "decoded.npy"}).code, 0);  // may be repeated
-  // A folder of pictures, which a new picture would join; other files may lie there.
+  // A folder of pictures, which a new picture would join; other files may be there.
   fs::create_directory(path("photos"));
   ASSERT_EQ(run({"traverse", "model", "-o", "photos/a.png"}).code, 0);
   fs::copy_file(path("photos/a.png"), path("photos/z.png"));

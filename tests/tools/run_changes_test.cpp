@@ -125,7 +125,7 @@ TEST_F(RunChanges, AfterAChangeTheBestIsChosenAnew) {
     harder.data[i] = static_cast<std::byte>(i * 2654435761U >> 7 & 255);
   write_npy(path("images.npy"), harder);
   ASSERT_TRUE(succeeds(run({"train", "--resume", "model", "--steps", "60", "--accept-changes"})));
-  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));  // the best one was trained on the data that is there
+  EXPECT_TRUE(succeeds(run({"evaluate", "model"})));  // the best one was trained on the present data
 }
 
 // The old best was measured on the old data, so it is not kept until a validation finds a new one.

@@ -140,7 +140,7 @@ TEST_F(RunData, TheScaleBelongsToTheRun) {
   const Array one = NpzReader(path("alone.npz")).read("mean"),
               all = NpzReader(path("company.npz")).read("mean");
   EXPECT_TRUE(std::equal(one.data.begin(), one.data.end(), all.data.begin()));
-  // A run on masks takes no brighter file for a mask, unless it is told the scale of that file.
+  // A run on masks does not read a brighter file as a mask, unless the scale of that file is given.
   write_npy(path("mask.npy"), bars(1, 0));
   train("mask", {"--set", "data.path=mask.npy"});
   EXPECT_THAT(content("mask/config.toml"), HasSubstr("scale = 1.0\n"));

@@ -198,9 +198,9 @@ void add_kernels_bench(CLI::App& kernels, Run& run) {
             "--shape", options.shape,
             "Sizes, as in rows=128,in=784; if left out, large ones of the models, or small ones to count");
         command.add_option("--gpu", options.gpu,
-                           "Whose roofline: h100, a100, rtx4090 or rtx5090; found out if left out");
+                           "GPU of the roofline: h100, a100, rtx4090 or rtx5090; detected if left out");
         command.add_flag("--counters", options.counters,
-                         "Also what Nsight Compute (ncu) counts in one launch on cuda");
+                         "Also the counts of Nsight Compute (ncu) for one launch on cuda");
       },
       [](const BenchOptions& options) { return Bench(options).run(); });
 }

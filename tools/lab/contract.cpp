@@ -55,7 +55,7 @@ double Visit::number(const char* name, double standard) {
 
 double Visit::fits(const char* name, double value, double most, double least_above_zero) {
   if (std::abs(value) > most)
-    usage_fail("{}={}: it must lie between {:.6g} and {:.6g}", name, value, -most, most);
+    usage_fail("{}={}: it must be between {:.6g} and {:.6g}", name, value, -most, most);
   if (value != 0 && std::abs(value) <= least_above_zero / 2)
     usage_fail("{}={}: it would become 0; the least number above 0 is {:.6g}", name, value, least_above_zero);
   return value;

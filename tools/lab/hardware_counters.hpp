@@ -13,7 +13,8 @@ namespace cuelbo::lab {
 // "global_store_sectors", "global_store_requests", "shared_wavefronts".
 using HardwareCounters = std::map<std::string, double>;
 
-// Runs `cuelbo kernels run` under ncu. Throws Error: ncu is not here, may not read the counters, or says something else.
+// Runs `cuelbo kernels run` under ncu. Throws Error: ncu is missing, may not read the counters, or its output is
+// unexpected.
 HardwareCounters count_in_hardware(const std::string& kernel_variant, const Shape& shape,
                                    const std::string& device);
 

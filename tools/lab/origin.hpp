@@ -1,4 +1,4 @@
-// Where figures come from: what a file of measurements says about the program, the machine and the time.
+// The origin of figures: the program, the machine and the time, for files of measurements.
 #pragma once
 
 #include <string>

@@ -11,7 +11,7 @@ namespace cuelbo::lab {
 
 simt::Profile profile(const DeviceModule& module, Device& device, const std::function<void()>& launches);
 
-// All lines together: their counts, and nothing of what sets them apart.
+// The sum of all lines: counts only, without their locations.
 simt::AccessProfile totals(const simt::Profile& profile);
 
 // One call on inputs drawn from the seed.

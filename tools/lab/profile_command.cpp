@@ -199,7 +199,7 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
             "KERNEL", options.kernel,
             "KERNEL/VARIANT (a name, its place from 0 on, or best), or KERNEL for what programs use");
         command.add_option("--shape", options.shape, "Sizes, as in rows=128,in=784; small ones if left out");
-        command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
+        command.add_option("--gpu", options.gpu, "GPU of the bounds: h100, a100, rtx4090 or rtx5090")
             ->capture_default_str();
         command.add_option(
             "--code", options.code,
@@ -211,7 +211,7 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
         command.add_option("--kernel", options.source_kernel, "Its kernel, as in transpose or tile<32>");
         for (const auto& [name, sizes, description] :
              {std::tuple("--grid", &options.grid, "Blocks: X, X,Y or X,Y,Z"),
-              std::tuple("--block", &options.block, "Threads of a block, likewise")})
+              std::tuple("--block", &options.block, "Threads per block, likewise")})
           limit_each_to(command.add_option(name, *sizes, description), at_least(1), largest<unsigned>);
         add_number(command, "--shared", options.shared_bytes, at_least(0, most_shared_bytes),
                    "Bytes of dynamic shared memory");
@@ -221,7 +221,7 @@ void add_kernels_profile(CLI::App& kernels, Run& run) {
         command.add_option("--args", options.arguments,
                            "The kernel's arguments, as in \"f32[1024] out; f32[1024]=random; i32=1024\"");
         command.add_option("-o,--output", options.output,
-                           "The .npz to write what is `out` to, as 'argument 1' and so on");
+                           "The .npz to write the `out` arguments to, as 'argument 1' and so on");
       },
       run_profile);
 }

@@ -207,7 +207,7 @@ void add_kernels_run(CLI::App& kernels, Run& run) {
                            "The inputs: .npz with arrays named as the buffers; all are drawn if left out");
         command.add_option("-o,--output", options.output, "The .npz to write the outputs to");
         command.add_flag("--random", options.random, "Draw the inputs that the file does not have");
-        add_seed_option(command, options.seed, "Seed of what is drawn, and of --order random");
+        add_seed_option(command, options.seed, "Seed of random inputs, and of --order random");
         command.add_option("--order", options.order, "Order of threads on simt: forward, reverse or random");
         add_lab_device(command, options.device, "simt, simt-checked, cuda, cuda:N or cpu");
       },

@@ -8,7 +8,7 @@
 
 namespace cuelbo::ladder {
 
-// In text, `code` and **bold** are what they are in Markdown, and [words](page:NAME) leads to the page of that name.
+// In text, `code` and **bold** are as in Markdown, and [words](page:NAME) links to the page of that name.
 struct Heading {
   std::string text;
 };

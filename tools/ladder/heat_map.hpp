@@ -11,7 +11,7 @@ struct HeatLine {
   std::string file;
   int line = 0;
   double share = 0;  // of the whole, 0 … 1
-  std::string note;  // what it does, in figures
+  std::string note;  // its figures
 };
 
 // The files' lines around those of `lines`, which are ordered by file and line.

@@ -122,7 +122,7 @@ void add_kernels_report(CLI::App& kernels, Run& run) {
             ->required();
         command.add_option("--device", options.timed_on,
                            "cuda or cuda:N: times that are measured there, beside the bounds");
-        command.add_option("--gpu", options.gpu, "Whose bounds: h100, a100, rtx4090 or rtx5090")
+        command.add_option("--gpu", options.gpu, "GPU of the bounds: h100, a100, rtx4090 or rtx5090")
             ->capture_default_str();
       },
       run_report);

@@ -1,4 +1,4 @@
-"""What became of the mutants, in Markdown."""
+"""The fate of the mutants, in Markdown."""
 
 import pathlib
 from collections import Counter

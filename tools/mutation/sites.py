@@ -1,4 +1,4 @@
-"""Where device code can be mutated, and into what."""
+"""The places of device code that can be mutated, and their mutations."""
 
 import hashlib
 import pathlib
@@ -11,7 +11,7 @@ CLASSES = ("index", "guard", "barrier", "mask", "constant", "operator")
 
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|^[ \t]*#(?:\\\n|[^\n])*', re.DOTALL | re.MULTILINE)
 DEVICE = re.compile(r"\b__(?:device|global)__\b")
-# The array of a declaration, whose size is no index.
+# The array of a declaration, whose size is not an index.
 DECLARED = re.compile(
     r"\b(?:float|double|int|unsigned|T|DensityBlock|(?:Pack|float)[<\d][^;()]*)\s+\w+(?:\[[^\[\]]*\])*$"
 )

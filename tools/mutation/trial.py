@@ -173,7 +173,7 @@ class Module:
             return outcome
 
     def link_with(self, unit: Unit, mutated: pathlib.Path, folder: pathlib.Path) -> None:
-        """Of an inline function in several objects the linker keeps the first: the runtime's, then the mutant's."""
+        """The linker keeps the first of several copies of an inline function: the runtime's, then the mutant's."""
         words = list(self.link)
         words[words.index("-o") + 1] = str(folder / self.name)
         words.insert(next(i for i, word in enumerate(words) if "/generated/" in word), str(mutated))

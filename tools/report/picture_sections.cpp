@@ -128,7 +128,7 @@ std::string kl_bars(const Gallery& gallery) {
           100 * std::max(axis.kl, 0.0) / largest, html::number(axis.kl));
     }
     groups += fmt::format(
-        "<div style=\"{}\"><h3><i class=\"swatch\"></i>{}<small>{} nats in all</small></h3>{}</div>\n",
+        "<div style=\"{}\"><h3><i class=\"swatch\"></i>{}<small>{} nats in total</small></h3>{}</div>\n",
         colour.style(group), html::escape(group), html::number(total), bars);
     begin = end;
   }

@@ -105,7 +105,7 @@ std::string evaluated_figures(const ReportData& report) {
       figure("Log-likelihood", html::number(number_in(e, "log_likelihood")), "nats", "E log p(x|z)") +
       figure("KL", html::number(number_in(e, "kl")), "nats", "sum of the four terms") +
       figure("Importance bound", html::number(number_in(metrics, "importance_bound")), "nats",
-             fmt::format("log p(x) ≥ this; {} samples an item, {} items",
+             fmt::format("log p(x) ≥ this; {} samples per item, {} items",
                          whole(number_in(metrics, "importance_samples")),
                          whole(number_in(metrics, "importance_items")))) +
       figure("Active units", whole(number_in(metrics, "active_units")), fmt::format("of {}", dims),
@@ -179,7 +179,8 @@ std::string description(const ReportData& report) {
   if (std::isfinite(number_in(run, "parameters")))
     text += fmt::format(" {} parameters, seed {}.", whole(number_in(run, "parameters")), config.seed);
   if (steps < config.training.steps)
-    text += fmt::format(" <b>Not finished</b>: {} steps are asked for.", html::count(config.training.steps));
+    text += fmt::format(" <b>Not finished</b>: the configuration asks for {} steps.",
+                        html::count(config.training.steps));
   return text;
 }
 

@@ -102,7 +102,7 @@ class BlockRunner {
 
  private:
   enum class State : std::uint8_t { unstarted, ready, at_barrier, in_warp, gathering, exited };
-  // Where a lane begins a piece of straight code, and when it came there.
+  // The start of the piece of straight code that a lane has reached, and the time.
   struct CodeEntry {
     std::uintptr_t code = 0;
     std::size_t depth = 0;  // of its stack

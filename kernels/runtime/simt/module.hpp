@@ -22,16 +22,17 @@ struct Module {
   std::uintptr_t base = 0;
   std::vector<std::span<const std::byte>> read_only, writable;  // as loaded
   std::size_t thread_local_bytes =
-      0;  // that have initial values, as threadIdx has; shared memory lies behind them
+      0;                            // that have initial values, as threadIdx has; shared memory follows them
   std::vector<ThreadLocal> shared;  // by their beginnings; empty if the module was stripped
 };
 
 // The module that contains this function.
 Module this_module();
 
-// The line of each return address, relative to the module's base. Of code that was inlined, the innermost line outside of the
-// system's headers and kernels/runtime, whose helpers have many callers; if there is none, the innermost in the file of the function
-// that it was inlined into. By addr2line, which reads the debug information; without it, module and offset stand in.
+// The line of each return address, relative to the module's base. For inlined code this is the innermost line outside
+// of system headers and kernels/runtime, whose helpers have many callers, or else the innermost one in the file of the
+// function that it was inlined into. Found by addr2line from the debug information; without it, module and offset are
+// given instead.
 std::vector<Location> source_lines(const Module& module, std::span<const std::uint32_t> sites);
 
 // The innermost line of these return addresses (innermost first) that is in this module and neither in the runtime nor

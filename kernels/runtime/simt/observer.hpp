@@ -1,4 +1,4 @@
-// Watches kernels while they run. The checked build installs one (checked/), other builds have none. It is told what
+// Watches kernels while they run. The checked build installs one (checked/), other builds have none. It receives what
 // happens on one OS thread at a time.
 #pragma once
 

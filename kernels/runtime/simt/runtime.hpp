@@ -40,8 +40,8 @@ void enqueue(KernelLaunch launch, const Call& call, cudaStream_t stream) {
   enqueue(std::move(launch), stream);
 }
 
-// The launches that `call` puts into the stream (not the default one), in their order. Nothing of what it puts there runs, so its arguments may
-// point anywhere.
+// The launches that `call` puts into the stream (not the default one), in order. None of them runs, so their arguments
+// may point anywhere.
 std::vector<Launch> launches_of(cudaStream_t stream, const std::function<void()>& call);
 
 // Host threads that blocks are spread over; 0: all of the machine.

@@ -65,14 +65,14 @@ TEST_F(CublasChecks, LeadingDimensions) {
 TEST_F(CublasChecks, Memory) {
   Call g = call();
   g.k = 3, g.ldb = 3;
-  refuses(g, "A, 48 bytes, does not lie within an allocation");
+  refuses(g, "A, 48 bytes, is not within an allocation");
   g = call();
   g.ldc = 5;
-  refuses(g, "C, 56 bytes, does not lie within an allocation");
+  refuses(g, "C, 56 bytes, is not within an allocation");
   g = call();
   const std::vector<float> host(6);
   g.b = host.data();
-  refuses(g, "B, 24 bytes, does not lie within an allocation");
+  refuses(g, "B, 24 bytes, is not within an allocation");
   g = call();
   g.a = nullptr;
   refuses(g, "A is null");
@@ -88,7 +88,7 @@ TEST_F(CublasChecks, HandlesWithoutStreamAndDeadOnes) {
   ASSERT_EQ(cublasCreate(&handle), CUBLAS_STATUS_SUCCESS);
   expect_refused(run(handle, call()), CUBLAS_STATUS_INVALID_VALUE, "no stream was set");
   expect_refused(cublasSetWorkspace(handle, a.data(), 1 << 20), CUBLAS_STATUS_INVALID_VALUE,
-                 "the workspace, 1048576 bytes, does not lie within");
+                 "the workspace, 1048576 bytes, is not within");
   ASSERT_EQ(cublasDestroy(handle), CUBLAS_STATUS_SUCCESS);
   expect_refused(run(handle, call()), CUBLAS_STATUS_NOT_INITIALIZED, "was not created, or is destroyed");
 }
@@ -219,12 +219,12 @@ TEST_F(CudnnChecks, Workspace) {
   expect_refused(run(libraries_->cudnn(), wanted() - 4, y.data()), CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT,
                  "bytes of workspace, not");
   expect_refused(run(libraries_->cudnn(), 8192, y.data()), CUDNN_STATUS_BAD_PARAM,
-                 "the workspace, 8192 bytes, does not lie within");
+                 "the workspace, 8192 bytes, is not within");
 }
 TEST_F(CudnnChecks, Memory) {
   set_y(2, 3, 3);
   expect_refused(run(libraries_->cudnn(), wanted(), y.data() + 1), CUDNN_STATUS_BAD_PARAM,
-                 "y, 72 bytes, does not lie within an allocation");
+                 "y, 72 bytes, is not within an allocation");
   expect_refused(run(libraries_->cudnn(), wanted(), w.data()), CUDNN_STATUS_BAD_PARAM, "y overlaps w");
 }
 TEST_F(CudnnChecks, AHandleWithoutStream) {
@@ -245,7 +245,7 @@ TEST_F(LibraryChecks, NormalsComeInPairsIntoTheDevice) {
   expect_refused(curandGenerateNormal(libraries_->curand(), noise.data(), 7, 0, 1),
                  CURAND_STATUS_LENGTH_NOT_MULTIPLE, "7 normals, which come in pairs");
   expect_refused(curandGenerateNormal(libraries_->curand(), noise.data(), 10, 0, 1),
-                 CURAND_STATUS_LAUNCH_FAILURE, "the output, 40 bytes, does not lie within");
+                 CURAND_STATUS_LAUNCH_FAILURE, "the output, 40 bytes, is not within");
 }
 
 }  // namespace

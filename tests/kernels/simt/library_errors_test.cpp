@@ -51,7 +51,7 @@ TEST_F(LibraryErrors, ARefusedCallIsReportedWithItsStatusAndStaysTheFirst) {
     EXPECT_THAT(
         take_library_error(),
         AllOf(HasSubstr(variant.library == std::string("cuBLAS") ? "cublasSgemm_64" : "cublasLtMatmul"),
-              HasSubstr("CUBLAS_STATUS_INVALID_VALUE"), HasSubstr("C, 16 bytes, does not lie within")));
+              HasSubstr("CUBLAS_STATUS_INVALID_VALUE"), HasSubstr("C, 16 bytes, is not within")));
   }
 }
 

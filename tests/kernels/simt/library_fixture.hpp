@@ -106,7 +106,7 @@ inline void interpret(const simt::Convolution& c) {
   }
 }
 
-// No noise, but values that tell where each of them has gone.
+// Not noise, but values that identify their own positions.
 inline float noise_value(std::size_t i) { return static_cast<float>(i % 64) / 16 - 2; }
 inline void interpret(const simt::NormalNoise& n) {
   for (std::size_t i = 0; i < n.count; ++i) n.output[i] = n.mean + n.deviation * noise_value(i);

@@ -87,7 +87,7 @@ std::vector<Case> cases() {
        "a.npy", "truncated"},
       {"npy", "text", [](const fs::path& d) { write_file(d / "a.npy", "some text"); }, "a.npy",
        "is not an npy array"},
-      {"npy", "NaN", npy(floats({3, 2, 2}, nan, 9)), "a.npy", "image 2 holds nan; floats must lie in [0, 1]"},
+      {"npy", "NaN", npy(floats({3, 2, 2}, nan, 9)), "a.npy", "image 2 holds nan; floats must be in [0, 1]"},
       {"npy", "infinity", npy(floats({3, 2, 2}, inf, 4)), "a.npy", "image 1 holds inf"},
       {"npy", "below 0", npy(floats({3, 2, 2}, -0.01F, 0)), "a.npy", "image 0 holds -0.01"},
       {"npy", "above 1", npy(floats({3, 2, 2}, 255, 11)), "a.npy", "image 2 holds 255"},

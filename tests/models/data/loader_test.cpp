@@ -191,7 +191,7 @@ TEST(Loader, RefusesWhatCannotBe) {
 }
 
 TEST(Shuffle, IsFairAndDependsOnAllItsArguments) {
-  // Where item 0 of 5 lands over many epochs: each place one time in five.
+  // The position of item 0 of 5 over many epochs: each place one time in five.
   std::vector<int> places(5);
   const int epochs = 10'000;
   for (int epoch = 0; epoch < epochs; ++epoch) {

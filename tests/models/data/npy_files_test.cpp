@@ -1,4 +1,4 @@
-// Which arrays of an .npz are the images, the labels and the test split.
+// The choice of the images, the labels and the test split among the arrays of an .npz.
 #include <gtest/gtest.h>
 
 #include "engine/io/npy.hpp"
@@ -188,7 +188,7 @@ TEST_F(NpzFiles, DspritesHasTheNamesOfItsMetadata) {
   EXPECT_EQ(open({{"imgs", images(2)}, {"latents_classes", factors}})->factors()[1].name, "factor1");
 }
 
-// As many signals as each has rows are no image of as many channels if each has a label.
+// An array with as many signals as rows per signal is not one image of as many channels, if each signal has a label.
 TEST_F(NpzFiles, LabelsShowWhichAxisCountsTheImages) {
   const Array square = make_array(Dtype::u8, {6, 6, 9});
   EXPECT_TRUE(refused({{"x", square}}, "looks like (H, W, n)"));

@@ -175,7 +175,7 @@ TEST(Scale, FloatsAreInRangeOrTheScaleIsStated) {
   EXPECT_EQ(make_pixels(row<float>({0, .25F, 1}), {}).scale, 1);
   for (const float bad : {-0.01F, 1.01F, 255.0F, inf, -inf, std::nanf("")})
     EXPECT_TRUE(fails_with([&] { make_pixels(row<float>({0, bad}), {}); },
-                           "floats must lie in [0, 1], or data.scale"));
+                           "floats must be in [0, 1], or data.scale"));
   const Pixels signed_floats = make_pixels(row<float>({-1, .5F, 3}), {.scale = 1});
   EXPECT_EQ(values(signed_floats), (std::vector<float>{-1, .5F, 3}));
   EXPECT_EQ(signed_floats.lowest, -1);

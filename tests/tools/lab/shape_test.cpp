@@ -21,7 +21,7 @@ std::string refusal(const std::string& kernel, const std::string& shape) {
 TEST(Shape, IsNeverNarrowed) {
   EXPECT_EQ(refusal("affine", "count=4,factor=3.4e38,offset=-1e-45"), "no error");
   EXPECT_THAT(refusal("affine", "factor=1e39"),
-              HasSubstr("factor=1e+39: it must lie between -3.40282e+38 and 3.40282e+38"));
+              HasSubstr("factor=1e+39: it must be between -3.40282e+38 and 3.40282e+38"));
   EXPECT_THAT(refusal("affine", "offset=-1e-60"), HasSubstr("offset=-1e-60: it would become 0"));
   EXPECT_THAT(refusal("affine", "count=9007199254740993"), HasSubstr("at most 9007199254740991"));
   EXPECT_THAT(refusal("affine", "count=-1"), HasSubstr("a whole number of at least 0"));

@@ -32,7 +32,7 @@ std::string_view without_file(std::string_view symbol) {
                                                                    : symbol;
 }
 
-// Where the bracket that opens at `at` closes.
+// The position of the bracket that closes the one at `at`.
 std::size_t closing(std::string_view text, std::size_t at) {
   int depth = 0;
   for (std::size_t i = at; i < text.size(); ++i) {

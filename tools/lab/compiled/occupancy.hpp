@@ -15,7 +15,7 @@ struct Occupancy {
   const char* limit;    // what admits no more: "registers", "shared memory", "warps", "blocks"
 };
 
-// By NVIDIA's cuda_occupancy.h; nothing: built without CUDA's headers.
+// Computed by NVIDIA's cuda_occupancy.h; nullopt if built without CUDA's headers.
 std::optional<Occupancy> occupancy(const Gpu& gpu, int registers, std::size_t shared,
                                    std::size_t dynamic_shared, int block_threads);
 

@@ -169,7 +169,7 @@ inline std::vector<Shape> matrices(const char* columns) {
   return shapes;
 }
 
-// Where rows may be empty too.
+// Includes matrices whose rows are empty.
 inline std::vector<Shape> all_matrices(const char* columns) {
   std::vector<Shape> shapes = matrices(columns);
   shapes.push_back({{"rows", 7}, {columns, 0}});

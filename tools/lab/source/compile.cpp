@@ -20,7 +20,7 @@ std::string bare_name(const std::string& kernel) {
 
 std::vector<CompiledKernel> compile(const SourceLaunch& launch, const Gpu& gpu) {
   const std::filesystem::path nvcc = find_cuda_program("nvcc");
-  if (nvcc.empty()) fail("nvcc is not here: bash tools/setup.sh --cuda installs it");
+  if (nvcc.empty()) fail("nvcc was not found: bash tools/setup.sh --cuda installs it");
   const TemporaryDirectory directory;
   const std::filesystem::path cubin = directory / "source.cubin";
   const ProgramOutput done =

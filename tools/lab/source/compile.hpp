@@ -7,7 +7,7 @@
 
 namespace cuelbo::lab {
 
-// For the GPU's architecture; what keeps it from being known is in the note.
+// Compiles for the GPU's architecture; if that is impossible, the note says why.
 CompilerReport compile_source(const SourceLaunch& launch, const Gpu& gpu);
 
 }  // namespace cuelbo::lab

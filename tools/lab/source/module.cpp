@@ -142,7 +142,7 @@ SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
   module_ = &load_device_module(library, file.string());
   void* const loaded = dlopen(library.c_str(), RTLD_NOW | RTLD_NOLOAD);
   launch_ = reinterpret_cast<simt::SourceLaunch>(dlsym(loaded, simt::source_launch_symbol));
-  if (launch_ == nullptr) fail("'{}': its module shows no launch", file.string());
+  if (launch_ == nullptr) fail("'{}': its module exports no launch function", file.string());
 }
 
 }  // namespace cuelbo::lab

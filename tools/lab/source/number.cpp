@@ -93,7 +93,7 @@ template <class T>
 Number integer(std::string_view text, std::string_view name, const char* cpp) {
   const T value = parse_integer<T>(text, name);
   if constexpr (std::is_signed_v<T>) {
-    // There are no negative literals.
+    // C++ has no negative literals.
     if (value == std::numeric_limits<T>::min())
       return number_of(value, fmt::format("static_cast<{}>({}LL - 1)", cpp, value + 1));
     return number_of(value, fmt::format("static_cast<{}>({}LL)", cpp, value));

@@ -33,7 +33,7 @@ class Rewriter {
     std::size_t at = 0;
     for (const Edit& edit : edits_) {
       result.append(text_, at, edit.begin - at).append(edit.text);
-      // Nothing may move to another line.
+      // Code must stay on its line.
       const auto lines = std::ranges::count(text_.substr(edit.begin, edit.end - edit.begin), '\n') -
                          std::ranges::count(edit.text, '\n');
       result.append(static_cast<std::size_t>(lines), '\n');
@@ -98,7 +98,7 @@ class Rewriter {
     });
   }
 
-  // Where the expression begins that ends in front of `end`: a name, with scopes, template arguments, members and indices.
+  // The start of the expression that ends before `end`: a name, with scopes, template arguments, members and indices.
   std::size_t begin_of_expression(std::size_t end) const {
     std::size_t at = end;
     for (;;) {

@@ -186,7 +186,8 @@ void Checker::copy_finished(const AsyncCopy& copy) {
   access_range<Kind::copy_finish>(copy.to, copy.bytes, copy.site);
 }
 
-// Keeps what a later write may race with: readers since the last barrier of one warp and of another, or of another block.
+// Keeps the readers that a later write may race with: since the last barrier, of one warp and of another, or of another
+// block.
 void Checker::note_read(Cell& cell, const Access& now) {
   const std::uint32_t bit = 1U << now.lane();
   const auto warp = static_cast<std::uint8_t>(now.warp());

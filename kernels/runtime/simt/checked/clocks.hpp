@@ -1,9 +1,10 @@
 // The happens-before order of the threads of a launch whose blocks run one after the other.
 //
-// Time is a counter that moves on at every synchronisation. Barriers, full warp operations and the beginnings of blocks and
-// launches need one number each; partial masks need what each lane knows of each other lane; atomics make a thread know
-// what the threads know that were at the same address before: vector clocks with an entry only for whom one knows. Other
-// blocks learn only what __threadfence() has published by then, of the thread itself or of threads that it has met since.
+// Time is a counter that advances at every synchronisation. Barriers, full warp operations and the beginnings of blocks
+// and launches need one number each; partial masks need a time for each pair of lanes. Through atomics a thread learns
+// the times known to the threads that used the same address before: sparse vector clocks, with entries for known
+// threads only. Other blocks learn only what __threadfence() has published by then, by the thread or by threads that it
+// has met since.
 #pragma once
 
 #include <algorithm>
@@ -69,7 +70,7 @@ class Clocks {
     void warp_operation(int warp, unsigned mask);
     void forget();
   };
-  // By atomics at an address. Of what is not published only the block that did it last learns.
+  // Released by atomics at an address. Unpublished times are visible only to the block that used the address last.
   struct Released {
     std::size_t block = 0;
     Known by_block, published;

@@ -33,7 +33,7 @@ struct Cell {
   static constexpr unsigned in_flight = 0x8000;  // an asynchronous copy that was not waited for
 };
 
-// guard: what the compiler asks before it makes a static variable.
+// guard: the variable that the compiler checks before it initialises a static variable.
 enum class Space : std::uint8_t { static_shared, dynamic_shared, global, guard };
 inline bool is_shared(Space space) { return space != Space::global; }
 

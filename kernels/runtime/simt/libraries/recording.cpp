@@ -107,7 +107,7 @@ void CallCheck::memory(const Piece& piece, std::size_t alignment) {
   require(reinterpret_cast<std::uintptr_t>(piece.begin) % alignment == 0,
           text(piece.what, " is not aligned to ", alignment, " bytes"));
   require(is_allocated(piece.begin, piece.bytes),
-          text(piece.what, ", ", piece.bytes, " bytes, does not lie within an allocation of the device"));
+          text(piece.what, ", ", piece.bytes, " bytes, is not within an allocation of the device"));
 }
 
 void CallCheck::apart(const Piece& output, const std::vector<Piece>& inputs) {

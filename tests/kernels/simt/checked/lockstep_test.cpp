@@ -1,4 +1,4 @@
-// Which lanes make a request together, and which of them are missing.
+// The lanes that make a request together, and those that are missing from it.
 #include "tests/kernels/simt/checked/profile_fixture.hpp"
 
 namespace cuelbo::kernels {
