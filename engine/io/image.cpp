@@ -48,13 +48,18 @@ Image decode_image(std::span<const std::byte> file) {
   return is_png(file) ? decode_png(file) : decode_jpeg(file);
 }
 
-Image read_image(const std::filesystem::path& path) {
-  return in_context(input_name(path), [&] {
+ReducedImage read_reduced_image(const std::filesystem::path& path) {
+  return in_context(input_name(path), [&]() -> ReducedImage {
     InputFile file(path, Pipes::accepted);
     check_format(file.peek(12));  // before an endless pipe is read
-    return decode_image(file.read_all());
+    const std::vector<std::byte> bytes = file.read_all();
+    return {.image = decode_image(bytes),
+            .from_16_bits = is_png(bytes) && png_bit_depth(bytes) == 16,
+            .is_first_frame = is_png(bytes) && png_is_animated(bytes)};
   });
 }
+
+Image read_image(const std::filesystem::path& path) { return read_reduced_image(path).image; }
 
 void write_png(const std::filesystem::path& path, const Image& image) { write_file(path, encode_png(image)); }
 

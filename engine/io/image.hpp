@@ -22,6 +22,15 @@ inline constexpr std::int64_t max_image_side = 16384;
 // upright according to EXIF. Errors: neither format, truncated or damaged, a side above max_image_side, CMYK;
 // read_image puts the path in front.
 Image read_image(const std::filesystem::path& path);  // also of a pipe or standard input, "-"
+
+// A picture and what reading it as bytes leaves out.
+struct ReducedImage {
+  Image image;
+  bool from_16_bits = false;    // of which the upper 8 are kept
+  bool is_first_frame = false;  // of an animated PNG
+};
+ReducedImage read_reduced_image(const std::filesystem::path& path);
+
 Image decode_image(std::span<const std::byte> file);
 
 // Error if a side is below 1 or above max_image_side.

@@ -215,6 +215,23 @@ struct PngImage : png_image {
 
 Image decode_png(std::span<const std::byte> file) { return PngDecoder(file).decode(); }
 
+// The header chunk comes first: signature (8), length (4), "IHDR" (4), width (4), height (4), bit depth (1).
+int png_bit_depth(std::span<const std::byte> file) {
+  return file.size() > 24 ? static_cast<int>(file[24]) : 0;
+}
+
+// The chunk acTL stands in front of the first IDAT.
+bool png_is_animated(std::span<const std::byte> file) {
+  for (std::size_t at = 8; at + 8 <= file.size();) {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<std::size_t>(file[at + i]);
+    const std::string_view type(reinterpret_cast<const char*>(&file[at + 4]), 4);
+    if (type == "acTL" || type == "IDAT") return type == "acTL";
+    at += 12 + length;
+  }
+  return false;
+}
+
 std::vector<std::byte> encode_png(const Image& image) {
   check_sides(image.height, image.width);
   if ((image.channels != 1 && image.channels != 3) ||

@@ -14,4 +14,9 @@ namespace cuelbo {
 // applied.
 Image decode_png(std::span<const std::byte> file);
 
+// Of a file that decode_png reads.
+int png_bit_depth(std::span<const std::byte> file);
+bool png_is_animated(
+    std::span<const std::byte> file);  // APNG; decode_png gives the picture that other readers show
+
 }  // namespace cuelbo

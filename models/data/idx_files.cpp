@@ -176,6 +176,10 @@ LabelledImages read_folder(const std::string& name, const fs::path& path, const 
       in_context(fmt::format("'{}'", folder.string()), [&] { return choose_dataset(files, options.array); });
   LabelledImages found = *read_part(files, dataset, false);
   found.name = name;
+  for (const IdxFile& file : files)
+    if (file.name.dataset != dataset && !file.name.test && !file.name.labels)
+      found.notes.push_back(fmt::format("ignores '{}', another data set: data.array = \"{}\" reads it",
+                                        file.path.string(), file.name.dataset));
   if (folder != path) found.notes.push_back(fmt::format("reads the IDX files in '{}'", folder.string()));
   if (const auto test = read_part(files, dataset, true))
     in_context(fmt::format("'{}'", folder.string()), [&] { add_test_split(found, *test); });

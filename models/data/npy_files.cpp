@@ -117,6 +117,11 @@ class NpzImages {
            (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1));
   }
 
+  static bool is_one_integer(const Member& member) {
+    return fits(member, 1) ||
+           (member.header && is_integer(member.header->dtype) && member.header->shape.empty());
+  }
+
   // The published dSprites, whose metadata, a pickle, names the factors.
   bool is_dsprites(const Array& factors) const {
     return images_->name == "imgs" && find("latents_values") != nullptr &&
@@ -133,6 +138,7 @@ class NpzImages {
       used_.push_back(member);
       if (const Member* names = find("factor_names"); names != nullptr && archive_.is_text(names->name)) {
         found.factor_names = archive_.read_text(names->name);
+        check_factor_names(found);
         used_.push_back(names);
       } else if (is_dsprites(found.factors)) {
         found.factor_names = {"color", "shape", "scale", "orientation", "posX", "posY"};
@@ -193,10 +199,18 @@ class NpzImages {
 
   void unuse() { used_.pop_back(); }
 
+  static void check_factor_names(const LabelledImages& found) {
+    const std::int64_t factors = found.factors.rank() == 2 ? found.factors.shape[1] : 1;
+    const std::set<std::string> names(found.factor_names.begin(), found.factor_names.end());
+    if (std::ssize(found.factor_names) != factors || names.size() != found.factor_names.size())
+      fail("'factor_names' holds {}; {} different name{} needed, one per column of the factors",
+           fmt::join(found.factor_names, ", "), factors, factors == 1 ? " is" : "s are");
+  }
+
   // As cuelbo writes a test split: the number of images at the end of `images`.
   bool read_test_size(LabelledImages& found) {
     const Member* member = find("test_size");
-    if (member == nullptr || images_->name != "images" || !fits(*member, 1)) return false;
+    if (member == nullptr || images_->name != "images" || !is_one_integer(*member)) return false;
     const std::int64_t size = archive_.read(member->name).as_i64()[0];
     if (found.images.rank() == 0 || size < 0 || size > found.images.shape[0])
       fail("array 'test_size' is {}; it is the number of images for the test, the last of {}", size,

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 5> picture_extensions{".png", ".jpg", ".jpeg", ".jpe", ".jfif"};
 constexpr std::array<std::string_view, 9> other_extensions{".bmp", ".gif", ".tif",  ".tiff", ".webp",
                                                            ".ppm", ".pgm", ".heic", ".avif"};
+constexpr std::array<std::string_view, 4> table_extensions{".csv", ".tsv", ".json", ".xml"};
 
 enum class Part { none, train, test, validation, prediction };
 
@@ -114,6 +115,8 @@ Folder scan(const fs::path& path, std::vector<std::string>& notes, std::vector<f
       folder.pictures.push_back(entry);
     } else if (std::ranges::find(other_extensions, extension) != other_extensions.end()) {
       ++others[extension];
+    } else if (std::ranges::find(table_extensions, extension) != table_extensions.end()) {
+      notes.push_back(fmt::format("ignores '{}': classes are taken from folders", entry.string()));
     }
   }
   for (const auto& [extension, count] : others)
@@ -214,7 +217,13 @@ class PictureArray {
       : model_is_rgb_(model && model->channels == 3) {}
 
   void add(const fs::path& path) {
-    const Image image = read_image(path);
+    const ReducedImage read = read_reduced_image(path);
+    const Image& image = read.image;
+    if (read.from_16_bits) {
+      ++from_16_bits_;
+      highest_of_16_bits_ = std::max(highest_of_16_bits_, std::ranges::max(image.pixels));
+    }
+    animated_ += static_cast<int>(read.is_first_frame);
     if (count_ == 0) {
       height_ = image.height;
       width_ = image.width;
@@ -236,8 +245,21 @@ class PictureArray {
     ++count_;
   }
 
-  LabelledImages take() {
+  // `fresh`: no scale is known from training.
+  LabelledImages take(bool fresh) {
+    // Twelve bits or fewer were stored in sixteen.
+    if (constexpr int least = 16; fresh && from_16_bits_ > 0 && highest_of_16_bits_ < least)
+      fail(
+          "'{}' and others have 16 bits, but no value of 4096 or more: as bytes they would be almost black. "
+          "Save them as 8 bits, or as an .npy of uint16 with data.scale",
+          first_.string());
     LabelledImages found;
+    if (from_16_bits_ > 0)
+      found.notes.push_back(
+          fmt::format("{} of the pictures have 16 bits: the upper 8 are kept", from_16_bits_));
+    if (animated_ > 0)
+      found.notes.push_back(
+          fmt::format("{} of the pictures are animated: one frame of each is read", animated_));
     found.images = {Dtype::u8, {count_, height_, width_, is_rgb() ? 3 : 1}, std::move(data_)};
     if (grey_ > 0 && color_ == 0 && model_is_rgb_)
       found.notes.emplace_back("grey pictures become RGB, which the model takes");
@@ -258,7 +280,8 @@ class PictureArray {
   }
 
   bool model_is_rgb_;
-  std::int64_t count_ = 0, height_ = 0, width_ = 0, grey_ = 0, color_ = 0;
+  std::int64_t count_ = 0, height_ = 0, width_ = 0, grey_ = 0, color_ = 0, from_16_bits_ = 0, animated_ = 0;
+  std::uint8_t highest_of_16_bits_ = 0;
   fs::path first_;
   std::vector<std::byte> data_;
 };
@@ -332,7 +355,7 @@ Listing list_split(const SplitFolders& split, const Folder& folder, std::int64_t
   return list;
 }
 
-LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShape>& model) {
+LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShape>& model, bool fresh) {
   std::vector<std::string> notes;
   const Folder root = scan(path, notes);
   if (root.empty())
@@ -346,7 +369,7 @@ LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShap
 
   PictureArray pictures(model);
   for (const fs::path& file : list.pictures) pictures.add(file);
-  LabelledImages found = pictures.take();
+  LabelledImages found = pictures.take(fresh);
   found.test_size = test_size;
   found.notes.insert(found.notes.begin(), notes.begin(), notes.end());
   if (!list.classes.empty()) {
@@ -374,12 +397,13 @@ bool has_picture_name(const fs::path& path) {
 std::unique_ptr<Dataset> load_pictures(const fs::path& path, const FileOptions& options) {
   std::error_code error;
   LabelledImages found;
+  const bool fresh = !options.pixels.scale && options.pixels.scale_of == ScaleOf::any;
   if (fs::is_directory(path, error)) {
-    found = read_pictures(path, options.pixels.shape);
+    found = read_pictures(path, options.pixels.shape, fresh);
   } else {
     PictureArray single(options.pixels.shape);
     single.add(path);
-    found = single.take();
+    found = single.take(fresh);
   }
   found.name = data_name(path);
   return in_context(input_name(path), [&] { return make_dataset(std::move(found), options); });

@@ -12,6 +12,7 @@
 #include "engine/io/input_file.hpp"
 #include "engine/io/npz.hpp"
 #include "tests/support/error_checks.hpp"
+#include "tests/support/png_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/test_data.hpp"
 
@@ -74,18 +75,9 @@ TEST(Image, EveryPictureIsWhatPillowSees) {
 
 // A grey PNG of 2x3 pixels 0 to 5 with these chunks, type and content.
 Image with_chunks(const std::vector<std::pair<std::string, std::string>>& chunks) {
-  auto file = encode_png({2, 3, 1, {0, 1, 2, 3, 4, 5}});
   std::string all;
-  for (const auto& [type, content] : chunks) {
-    const std::string chunk = type + content;
-    for (int shift = 24; shift >= 0; shift -= 8) all += static_cast<char>(content.size() >> shift);
-    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(chunk.data()), static_cast<uInt>(chunk.size()));
-    all += chunk;
-    for (int shift = 24; shift >= 0; shift -= 8) all += static_cast<char>(sum >> shift);
-  }
-  const auto bytes = std::as_bytes(std::span(all));
-  file.insert(file.begin() + 33, bytes.begin(), bytes.end());  // behind IHDR
-  return decode_image(file);
+  for (const auto& [type, content] : chunks) all += test::png_chunk(type, content);
+  return decode_image(test::png_with({2, 3, 1, {0, 1, 2, 3, 4, 5}}, all));
 }
 
 std::string exif_block(int orientation) {

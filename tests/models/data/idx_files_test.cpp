@@ -155,6 +155,12 @@ TEST(IdxFiles, OneOfSeveralDataSetsIsChosen) {
   EXPECT_TRUE(
       fails_with([&] { open_dataset({.name = "idx", .path = directory.path(), .array = "letters"}); },
                  "data.array is 'letters'; the IDX files there are of emnist-balanced, emnist-letters"));
+  EXPECT_TRUE(has_note(*letters, "emnist-balanced-train-images-idx3-ubyte', another data set: data.array ="));
+  // MNIST's own files have no name of a data set.
+  write_file(directory / "train-images-idx3-ubyte", test::idx_file({5, 1, 2}, 10));
+  const auto mnist = open_dataset({.name = "idx", .path = directory.path()});
+  EXPECT_EQ(mnist->size(), 5);
+  EXPECT_TRUE(has_note(*mnist, "data.array = \"emnist-letters\" reads it"));
 }
 
 TEST(IdxFiles, SeveralFoldersAreNamed) {

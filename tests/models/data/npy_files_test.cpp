@@ -105,6 +105,22 @@ TEST_F(NpzFiles, LabelsOfTwoTypesAreJoinedByTheirValues) {
   }
 }
 
+TEST_F(NpzFiles, EveryFactorHasOneName) {
+  const auto with_names = [&](const std::vector<std::string>& names) {
+    NpzWriter writer(directory_ / "a.npz");
+    writer.add("images", images(2));
+    writer.add("factors", make_array({2, 2}, std::vector<std::int64_t>{0, 1, 1, 0}));
+    writer.add_text("factor_names", names);
+    writer.commit();
+    return open_dataset({.name = "npy", .path = directory_ / "a.npz"});
+  };
+  EXPECT_EQ(with_names({"shape", "scale"})->factors()[1].name, "scale");
+  for (const std::vector<std::string>& names :
+       {std::vector<std::string>{"id", "shape", "scale"}, {"shape"}, {"shape", "shape"}})
+    EXPECT_TRUE(fails_with([&] { with_names(names); },
+                           "2 different names are needed, one per column of the factors"));
+}
+
 TEST_F(NpzFiles, MedMnist) {
   Array column = labels({0, 1, 1});
   column.shape = {3, 1};
@@ -152,6 +168,11 @@ TEST_F(NpzFiles, TestImagesWithoutLabelsTakeThemFromAll) {
 
 TEST_F(NpzFiles, TestSizeIsTheNumberOfImagesAtTheEnd) {
   EXPECT_EQ(open({{"images", images(3)}, {"test_size", labels({2})}})->info().test_size, 2);
+  EXPECT_EQ(open({{"images", images(3)},
+                  {"test_size", make_array(std::vector<std::int64_t>(), std::vector<std::int64_t>{2})}})
+                ->info()
+                .test_size,
+            2);
   EXPECT_TRUE(refused({{"images", images(3)}, {"test_size", labels({4})}}, "array 'test_size' is 4"));
   EXPECT_TRUE(refused({{"images", images(3)}, {"test_size", labels({-1})}}, "array 'test_size' is -1"));
 }

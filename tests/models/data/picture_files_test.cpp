@@ -3,7 +3,6 @@
 #include <map>
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "engine/io/atomic_file.hpp"
 #include "engine/io/image.hpp"
@@ -12,6 +11,7 @@
 #include "tests/support/another_user.hpp"
 #include "tests/support/dataset_content.hpp"
 #include "tests/support/error_checks.hpp"
+#include "tests/support/png_files.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/test_data.hpp"
 
@@ -98,17 +98,10 @@ TEST(PictureFiles, PhonePicturesOfMixedStorageLoad) {
   const std::map<int, Image> stored{
       {1, scene}, {6, {3, 2, 1, {102, 255, 51, 204, 0, 153}}}, {8, {3, 2, 1, {153, 0, 204, 51, 255, 102}}}};
   for (const auto& [orientation, image] : stored) {
-    auto file = encode_png(image);
-    std::string chunk{
-        "\0\0\0\x1a"
-        "eXIfMM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0",
-        34};
-    chunk[27] = static_cast<char>(orientation);
-    const auto sum = crc32(0, reinterpret_cast<const Bytef*>(chunk.data()) + 4, 30);
-    for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(sum >> shift);
-    const auto bytes = std::as_bytes(std::span(chunk));
-    file.insert(file.begin() + 33, bytes.begin(), bytes.end());
-    write_file(directory / fmt::format("{}.png", orientation), file);
+    std::string exif{"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0", 26};
+    exif[19] = static_cast<char>(orientation);
+    write_file(directory / fmt::format("{}.png", orientation),
+               test::png_with(image, test::png_chunk("eXIf", exif)));
   }
   const auto dataset = open_pictures(directory.path());
   ASSERT_EQ(dataset->size(), 3);
