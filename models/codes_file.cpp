@@ -48,6 +48,21 @@ void check_variances(const std::string& path, const Codes& codes) {
            i / static_cast<std::size_t>(codes.dims));
 }
 
+// Terms are computed in float32. Error if it cannot hold a float64 array to a thousandth of unit(i), the scale on which
+// element i counts.
+template <class Unit>
+void check_rounding(const NpzReader& archive, const std::string& path, const std::string& name,
+                    const char* advice, Unit unit) {
+  if (!archive.contains(name) || archive.header(name).dtype != Dtype::f64) return;
+  const Array array = archive.read(name);
+  const auto columns = static_cast<std::size_t>(array.shape[1]);
+  const auto values = array.as<double>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (std::abs(values[i] - static_cast<double>(static_cast<float>(values[i]))) > 1e-3 * unit(i))
+      fail("'{}': array '{}' has {} in row {}, column {}, which float32 does not hold precisely enough: {}",
+           path, name, values[i], i / columns, i % columns, advice);
+}
+
 }  // namespace
 
 Codes read_codes(const std::string& path, std::uint64_t seed) {
@@ -69,11 +84,15 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
     for (std::size_t i = 0; i < codes.z.size(); ++i)
       codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
   }
+  for (const char* name : {"mean", "z"})
+    check_rounding(archive, path, name, "its deviation is too small",
+                   [&](std::size_t i) { return std::exp(static_cast<double>(codes.logvar[i]) / 2); });
   if (archive.contains(names_array)) codes.names = read_names(archive, path, codes.dims);
   for (const std::string& name : archive.names()) {
     if (!name.starts_with(logits_prefix)) continue;
     Codes::Discrete group{.name = name.substr(logits_prefix.size())};
     group.logits = read_matrix(archive, path, name, codes.items, -1);
+    check_rounding(archive, path, name, "subtract the maximum of each row", [](std::size_t) { return 1.0; });
     group.classes = std::ssize(group.logits) / codes.items;
     if (archive.contains("z_" + group.name))
       group.z = read_matrix(archive, path, "z_" + group.name, codes.items, group.classes);

@@ -157,6 +157,26 @@ TEST_F(Objective, TableNamesEstimatorAndSizes) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " is missing in:\n" << outcome.out;
 }
 
+// Terms are computed in float32: codes that it does not hold are refused, not rounded.
+TEST_F(Objective, DoublePrecisionThatMattersIsRefused) {
+  write(path("full.npz"), random_codes());
+  const auto with_offset = [&](const char* name, double offset) {
+    auto arrays = read_npz(path("full.npz"));
+    Array& array = arrays.at(name);
+    std::vector<double> values;
+    for (const float value : array.as<float>()) values.push_back(value + offset);
+    array = make_array(array.shape, values);
+    write_npz(path("codes.npz"), arrays);
+    return run({"objective", "-i", "codes.npz", "--groups", "0-3,class", "--dataset-size", "70"});
+  };
+  for (const char* name : {"mean", "z"}) {
+    EXPECT_TRUE(succeeds(with_offset(name, 0.1)));
+    EXPECT_TRUE(fails(with_offset(name, 1e6 + 0.1), 1, "which float32 does not hold precisely enough"));
+  }
+  EXPECT_TRUE(succeeds(with_offset("logits_class", 0.1)));
+  EXPECT_TRUE(fails(with_offset("logits_class", 1e9 + 0.1), 1, "subtract the maximum of each row"));
+}
+
 TEST_F(Objective, SamplesAreDrawnFromTheSeedWhenThereAreNone) {
   write(path("full.npz"), random_codes());
   auto arrays = read_npz(path("full.npz"));
