@@ -296,13 +296,43 @@ TEST_F(KernelsSource, NumbersAreNotNarrowed) {
               HasSubstr("--shared is 300000; it must be at least 0 and at most 232448"));
   EXPECT_EQ(run({"kernels", "profile", "--source", file, "--kernel", "k", "--grid", "1,65536"}).code, 2);
   // The kernel's parameters do not narrow what --args gives either.
-  EXPECT_TRUE(
-      fails(profile(file, "k", "1", "1", "i32[1]; i32=300; f32=1"), 1, "changes value from ‘300’ to ‘44’"));
+  EXPECT_TRUE(fails(profile(file, "k", "1", "1", "i32[1]; i32=300; f32=1"), 1,
+                    "--kernel k --args: 'i32=300': parameter 2 of the kernel cannot hold this number"));
   TemporaryDirectory out;
   const Outcome outcome =
       profile(file, "k", "1", "1", "i32[1] out; i32=200; i32=55", {"-o", (out / "y.npz").string()});
   ASSERT_TRUE(succeeds(outcome));
   EXPECT_EQ(read_npz(out / "y.npz").at("argument 1").as<int>()[0], 255);
+}
+
+// The compiler's warnings miss numbers that have as many bits as the parameter.
+TEST_F(KernelsSource, ParametersHoldTheNumbersTheyAreGiven) {
+  const std::string file = write(
+      "#include <cstdint>\nstruct Byte { Byte(unsigned char b) : value(b) {} int value; };\n"
+      "__global__ void narrow(signed char c, short s, int n) {}\n"
+      "__global__ void wraps(Byte b) {}\n"
+      "template <class T, class N> __global__ void all(long long* y, const T* x, N n, T m, bool b, char c, "
+      "Byte w) {\n"
+      "  y[0] = x[0] + n + m + b + c + w.value;\n}\n"
+      "__global__ void words(int64_t* y, const uint64_t* x, const long long* z) { y[0] = x[1] + z[2]; }\n");
+  for (const auto& [args, error] :
+       {std::pair("i32=200; i32=1; i32=1", "'i32=200': parameter 1 "),
+        std::pair("i16=128; i32=1; i32=1", "'i16=128': parameter 1 "),
+        std::pair("i8=1; i32=40000; i32=1", "'i32=40000': parameter 2 "),
+        std::pair("i8=1; i8=1; i64= 0xffffffff", "'i64=0xffffffff': parameter 3 ")})
+    EXPECT_TRUE(fails(profile(file, "narrow", "1", "1", args), 1,
+                      fmt::format("--kernel narrow --args: {}of the kernel cannot hold this number", error)));
+  EXPECT_TRUE(fails(profile(file, "wraps", "1", "1", "i32=300"), 1, "changes value from ‘300’ to ‘44’"));
+  EXPECT_TRUE(fails(profile(file, "words", "1", "1", "i64[1] out; i64[2]; i64[3]"), 1,
+                    "cannot convert ‘cuelbo::lab::IntegerArray<long long int>’ to ‘const uint64_t*’"));
+  TemporaryDirectory out;
+  const auto result = [&](const std::string& kernel, const std::string& args) {
+    EXPECT_TRUE(succeeds(profile(file, kernel, "1", "1", args, {"-o", (out / "y.npz").string()})));
+    return read_npz(out / "y.npz").at("argument 1").as<std::int64_t>()[0];
+  };
+  EXPECT_EQ(result("all", "i64[1] out; u32[1]=1; i64=0xffffffff; u32=10; i32=2; i32=100; i32=7"),
+            0xffffffff + 1 + 10 + 1 + 100 + 7);
+  EXPECT_EQ(result("words", "i64[1] out; u64[2]=3; i64[3]=4"), 7);
 }
 
 TEST_F(KernelsSource, SaysWhatIsWrong) {

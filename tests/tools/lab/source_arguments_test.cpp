@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/error.hpp"
+#include "tools/lab/source/parameters.hpp"
 
 namespace cuelbo::lab {
 namespace {
@@ -44,6 +45,61 @@ TEST(SourceArguments, AreArraysAndScalars) {
   EXPECT_EQ(a[4].value, "-0.5F");
   EXPECT_TRUE(parse_source_arguments("").empty());
   EXPECT_TRUE(parse_source_arguments(" ").empty());
+}
+
+// By the type of the value and that of the parameter.
+TEST(SourceArguments, AParameterHoldsItsOwnValuesOnly) {
+  const auto given = []<class Value>(Value value, auto parameter) {
+    return holds<decltype(parameter)>(static_cast<long double>(value));
+  };
+  constexpr auto i64 = [](long long value) { return value; };
+  constexpr auto u64 = [](unsigned long long value) { return value; };
+  const struct {
+    bool holds, expected;
+  } pairs[] = {
+      {given(i64(2147483647), int{}), true},
+      {given(i64(2147483648), int{}), false},
+      {given(i64(4294967295), int{}), false},
+      {given(i64(-2147483648), int{}), true},
+      {given(i64(-2147483649), int{}), false},
+      {given(i64(4294967295), 0U), true},
+      {given(i64(4294967296), 0U), false},
+      {given(i64(-1), 0U), false},
+      {given(i64(-1), 0UL), false},
+      {given(i64(-1), 0ULL), false},
+      {given(u64(~0ULL), 0L), false},
+      {given(u64(~0ULL), 0UL), true},
+      {given(u64(1ULL << 63), 0LL), false},
+      {given(i64(std::numeric_limits<long long>::min()), 0L), true},
+      {given(127, char{}), true},
+      {given(200, char{}), std::numeric_limits<char>::max() >= 200},
+      {given(200, static_cast<signed char>(0)), false},
+      {given(-128, static_cast<signed char>(0)), true},
+      {given(255, static_cast<unsigned char>(0)), true},
+      {given(256, static_cast<unsigned char>(0)), false},
+      {given(40000, short{}), false},
+      {given(40000, static_cast<unsigned short>(0)), true},
+      {given(3000000000U, int{}), false},
+      {given(true, int{}), true},
+      {given(0, bool{}), true},
+      {given(1, bool{}), true},
+      {given(2, bool{}), true},
+      {given(16777216, float{}), true},
+      {given(16777217, float{}), false},
+      {given(i64((1LL << 53) + 1), double{}), false},
+      {given(u64(~0ULL), float{}), false},
+      {given(0.1, float{}), false},
+      {given(0.1F, double{}), true},
+      {given(0.5, float{}), true},
+      {given(1e300, float{}), false},
+      {given(1e-300, float{}), false},
+      {given(3.0F, int{}), true},
+      {given(3.5F, int{}), false},
+      {given(3000000000.0, int{}), false},
+      {given(18446744073709551616.0, 0ULL), false},
+      {given(-1.0, 0U), false},
+  };
+  for (std::size_t i = 0; i < std::size(pairs); ++i) EXPECT_EQ(pairs[i].holds, pairs[i].expected) << i;
 }
 
 TEST(SourceArguments, SayWhatIsWrong) {

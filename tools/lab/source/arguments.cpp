@@ -100,8 +100,9 @@ SourceArgument parse_argument(std::string_view text, std::size_t index) {
   }
   if (rest.starts_with('[')) return parse_array(rest, *type, lanes, index);
   if (!rest.starts_with('=') || lanes != 1) fail("this is not understood; the form is {}", form);
-  SourceArgument scalar{.type = std::string(type->cpp)};
-  scalar.value = parse_number(trim(rest.substr(1)), type->dtype, type->name).code;
+  const std::string_view number = trim(rest.substr(1));
+  SourceArgument scalar{.type = std::string(type->cpp), .text = fmt::format("{}={}", type->name, number)};
+  scalar.value = parse_number(number, type->dtype, type->name).code;
   return scalar;
 }
 

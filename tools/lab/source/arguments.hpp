@@ -16,6 +16,7 @@ struct SourceArgument {
   Buffer buffer;                   // of an array: scalars of C++, so a float4 is four
   std::vector<std::byte> element;  // what an array holds everywhere; empty: what buffer.fill says
   std::string value;               // of a scalar, as C++ writes it
+  std::string text;                // of a scalar, as the user writes it: "i32=1024"
 };
 
 // UsageError: one is not understood, holds a number that its type does not have, or they exceed this machine's memory.

@@ -43,27 +43,65 @@ void check_kernel(const std::string& kernel, const std::string& text, const fs::
                did_you_mean(name, names), fmt::join(names, ", "));
 }
 
-// The launch, preceded by a plain call, in which the compiler sees the numbers that a parameter would change.
+// A declaration for each number: the compiler refuses it if the kernel's parameter cannot hold it. AnyNumber tells
+// whether the parameter has an arithmetic type; if it is deduced from the number, it holds it.
+std::string check_numbers(const std::vector<SourceArgument>& arguments,
+                          const std::vector<std::string>& types) {
+  std::string checks;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].array) continue;
+    const auto takes = [&](const std::string& number) {
+      std::vector<std::string> with = types;
+      with[i] = "::cuelbo::lab::" + number;
+      return fmt::format("::std::is_invocable_v<decltype({}_kernel), {}>", simt::source_launch_symbol,
+                         fmt::join(with, ", "));
+    };
+    checks += fmt::format(
+        "static_assert(!{} || {}, \"'{}': parameter {} of the kernel cannot hold this number\");\n",
+        takes("AnyNumber"), takes(fmt::format("ExactNumber<{}>", arguments[i].value)), arguments[i].text,
+        i + 1);
+  }
+  return checks;
+}
+
+// The checks and the launch. Between them is a plain call, for which the compiler warns of numbers that a parameter of
+// class type would change. Arrays of 64-bit integers are passed as IntegerArray if the kernel does not take the pointers.
 std::string launch_function(const std::string& kernel, const std::vector<SourceArgument>& arguments) {
+  const std::string as_any_integer = fmt::format("{}_as_any_integer", simt::source_launch_symbol);
+  const auto types = [&](std::string_view as_any) {
+    std::vector<std::string> names;
+    for (const SourceArgument& argument : arguments)
+      names.push_back(argument.array
+                          ? fmt::format("::cuelbo::lab::ArrayArgument<{}, {}>", as_any, argument.type)
+                          : argument.type);
+    return names;
+  };
   std::vector<std::string> values;
   int arrays = 0;
   for (const SourceArgument& argument : arguments)
     values.push_back(argument.array
-                         ? fmt::format("static_cast<{}*>(call.arrays[{}])", argument.type, arrays++)
+                         ? fmt::format("::cuelbo::lab::array_argument<{}>(static_cast<{}*>(call.arrays[{}]))",
+                                       as_any_integer, argument.type, arrays++)
                          : argument.value);
   return fmt::format(
-      "\n#pragma GCC diagnostic push\n"
+      "\n#line 1 \"--kernel {0} --args\"\n"
+      "[[maybe_unused]] static constexpr auto {1}_kernel = []<class... Arguments>(Arguments... arguments) -> "
+      "void requires requires {{ {0}(arguments...); }} {{}};\n"
+      "[[maybe_unused]] static constexpr bool {6} = "
+      "!::std::is_invocable_v<decltype({1}_kernel){3}{4}>;\n"
+      "{5}"
+      "#pragma GCC diagnostic push\n"
       "#pragma GCC diagnostic error \"-Woverflow\"\n"
       "#pragma GCC diagnostic error \"-Wfloat-conversion\"\n"
       "#pragma GCC diagnostic error \"-Wsign-conversion\"\n"
-      "#line 1 \"--kernel {0} --args\"\n"
       "[[maybe_unused]] static void {1}_as_given(const ::cuelbo::simt::SourceCall& call) {{ {0}({2}); }}\n"
       "#pragma GCC diagnostic pop\n"
       "extern \"C\" [[gnu::visibility(\"default\")]] const char* {1}(const ::cuelbo::simt::SourceCall& call) "
       "{{ ::cuelbo::simt::configure(call)([=](auto... arguments) {{ {0}(arguments...); }}{3}{2}); "
       "const cudaError_t error = cudaGetLastError(); "
       "return error == cudaSuccess ? nullptr : cudaGetErrorString(error); }}\n",
-      kernel, simt::source_launch_symbol, fmt::join(values, ", "), values.empty() ? "" : ", ");
+      kernel, simt::source_launch_symbol, fmt::join(values, ", "), arguments.empty() ? "" : ", ",
+      fmt::join(types("false"), ", "), check_numbers(arguments, types(as_any_integer)), as_any_integer);
 }
 
 // The first error of the compiler, which names the user's file and line, or of the linker.
@@ -73,9 +111,12 @@ std::string first_error(const std::string& messages) {
     if (at == std::string::npos || messages.compare(at, 12, "error: ld re") == 0) continue;
     const std::size_t begin = messages.rfind('\n', at) + 1;
     // The launch that --args describes is not in the user's file.
-    if (messages.compare(begin, 9, "--kernel ") == 0)
+    if (messages.compare(begin, 9, "--kernel ") == 0) {
+      constexpr std::string_view ours = "error: static assertion failed: ";
+      const std::size_t text = messages.compare(at, ours.size(), ours) == 0 ? at + ours.size() : at;
       return messages.substr(begin, messages.find(" --args:", begin) + 7 - begin) + ": " +
-             messages.substr(at, messages.find('\n', at) - at);
+             messages.substr(text, messages.find('\n', text) - text);
+    }
     return messages.substr(begin, messages.find('\n', at) - begin);
   }
   return messages;
@@ -130,7 +171,8 @@ SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
   check_kernel(kernel, text, file);
   const Json options = build_options();
   const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";
-  write_text(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n#line 1 {}\n{}{}",
+  write_text(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n"
+                                 "#include \"tools/lab/source/parameters.hpp\"\n#line 1 {}\n{}{}",
                                  Json(fs::absolute(file).lexically_normal().string()).dump(),
                                  rewrite_cuda(text, file.string()), launch_function(kernel, arguments)));
   const fs::path object = directory_ / "source.o";
