@@ -331,7 +331,7 @@ TEST_F(KernelsSource, ParametersHoldTheNumbersTheyAreGiven) {
     return read_npz(out / "y.npz").at("argument 1").as<std::int64_t>()[0];
   };
   EXPECT_EQ(result("all", "i64[1] out; u32[1]=1; i64=0xffffffff; u32=10; i32=2; i32=100; i32=7"),
-            0xffffffff + 1 + 10 + 1 + 100 + 7);
+            0xffffffffLL + 1 + 10 + 1 + 100 + 7);
   EXPECT_EQ(result("words", "i64[1] out; u64[2]=3; i64[3]=4"), 7);
 }
 
