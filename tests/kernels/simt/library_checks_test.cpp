@@ -137,7 +137,8 @@ TEST_F(CublasLtChecks, ARightCallPasses) {
 }
 TEST_F(CublasLtChecks, WorkspaceOfTheAlgorithm) {
   expect_refused(run(a.data(), 100), CUBLAS_STATUS_INVALID_VALUE, "bytes of workspace, not 100");
-  expect_refused(run(a.data(), 8192), CUBLAS_STATUS_INVALID_VALUE, "the workspace, 8192 bytes, does not lie");
+  expect_refused(run(a.data(), 8192), CUBLAS_STATUS_INVALID_VALUE,
+                 "the workspace, 8192 bytes, is not within an allocation");
 }
 TEST_F(CublasLtChecks, AlignmentThatTheSearchWasPromised) {
   expect_refused(run(a.data() + 1, 4096), CUBLAS_STATUS_INVALID_VALUE, "A is not aligned to 256 bytes");
