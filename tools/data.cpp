@@ -55,6 +55,9 @@ Source open_source(const DataOptions& options) {
       std::ranges::find(presets(), options.source, &Preset::name) != presets().end()) {
     config = load_config(options.source);
   } else {
+    for (const std::string& setting : options.settings)
+      if (setting.starts_with("data.path="))
+        usage_fail("--set {}: the data is '{}'", setting, options.source);
     config = load_config(std::string(presets().front().name));  // for a model, which makes the config whole
     config.seed = RunConfig{}.seed;
     config.data = data_at(options.source);

@@ -154,6 +154,8 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   for (const std::string& setting : settings)
     if (!setting.starts_with("data."))
       usage_fail("--set {}: only the keys of [data] apply to these images", setting);
+    else if (setting.starts_with("data.path="))
+      usage_fail("--set {}: the images are those of '{}'", setting, name_or_path);
   RunConfig config = run.config();
   const DataConfig trained = config.data, input = data_at(name_or_path);
   config.data = input_config(trained, input);

@@ -123,7 +123,14 @@ std::shared_ptr<const Dataset> filter(std::shared_ptr<const Dataset> dataset, st
   if (trimmed(where).empty()) return dataset;
   auto items = select_items(*dataset, where);
   if (items.empty()) usage_fail("where: no item of {} satisfies '{}'", dataset->name(), where);
-  return std::make_shared<SubsetDataset>(std::move(dataset), std::move(items));
+  const bool had_test_split = dataset->info().test_size > 0;
+  auto subset = std::make_shared<SubsetDataset>(std::move(dataset), std::move(items));
+  if (had_test_split && subset->info().test_size == 0)
+    subset->add_notes(
+        {fmt::format("no image of the data's own test split satisfies '{}': the test images are drawn "
+                     "from the training images",
+                     trimmed(where))});
+  return subset;
 }
 
 }  // namespace cuelbo

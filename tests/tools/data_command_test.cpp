@@ -218,6 +218,10 @@ TEST_F(DataCommand, EncodeTakesWhatTrainingTakes) {
   EXPECT_EQ(content("a.npz"), content("b.npz"));
   EXPECT_TRUE(fails(run({"encode", "model", "-i", "images.npy", "-o", "c.npz", "--set", "seed=4"}), 2,
                     "only the keys of [data]"));
+  EXPECT_TRUE(fails(run({"encode", "model", "-i", "images.npy", "-o", "c.npz", "--set", "data.path=any.npz"}),
+                    2, "--set data.path=any.npz: the images are those of 'images.npy'"));
+  EXPECT_TRUE(fails(run({"data", "images.npy", "--describe", "--set", "data.path=any.npz"}), 2,
+                    "--set data.path=any.npz: the data is 'images.npy'"));
   EXPECT_TRUE(
       fails(run({"encode", "model", "-i", "dsprites", "-o", "c.npz"}), 1, "dsprites: images are 64x64x1"));
   // Floats and bytes are the same pixels; a uint8 with nothing above 1 tells nothing to a model of floats.

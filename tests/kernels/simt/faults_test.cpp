@@ -60,7 +60,7 @@ CUELBO_FAULTS void fault_on_the_host() {
   simt::take_finding();
   *static_cast<volatile int*>(nullptr) = 1;
 }
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__)  // which watches the heap and drops threads' signal stacks itself
 __global__ void free_twice(int*) {
   void* volatile memory = std::malloc(24);
   std::free(memory);
@@ -75,7 +75,6 @@ TEST(SimtFaultsDeathTest, OfTheHeapEndTheProgram) {
   };
   EXPECT_EXIT(damage_the_heap(), testing::KilledBySignal(SIGABRT), "double free");
 }
-#endif
 
 TEST(SimtSignalStack, OfAThreadThatHasOneIsKept) {
   constexpr std::size_t bytes = std::size_t{1} << 16;
@@ -90,6 +89,7 @@ TEST(SimtSignalStack, OfAThreadThatHasOneIsKept) {
   EXPECT_EQ(msync(memory, bytes, MS_ASYNC), 0) << "it is no longer mapped";
   munmap(memory, bytes);
 }
+#endif
 
 TEST(SimtFaultsDeathTest, OfTheHostAreNotTouched) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";

@@ -6,6 +6,7 @@
 
 #include "models/data/dsprites.hpp"
 #include "models/data/split.hpp"
+#include "tests/support/dataset_content.hpp"
 #include "tests/support/error_checks.hpp"
 #include "tests/support/small_dataset.hpp"
 
@@ -83,6 +84,13 @@ TEST(Where, SaysWhatIsWrong) {
   const auto plain = std::make_shared<ArrayDataset>("plain", make_array(Dtype::u8, {2, 3, 3}));
   EXPECT_TRUE(
       fails_with<UsageError>([&] { filter(plain, "class=1"); }, "no factor 'class'; there are: none"));
+}
+
+TEST(Filter, SaysThatADataSetsOwnTestSplitIsGone) {
+  const auto whole = small_dataset(20, 1);  // item 19 is for the test
+  EXPECT_TRUE(test::has_note(*filter(whole, "parity=0"),
+                             "own test split satisfies 'parity=0': the test images are drawn"));
+  EXPECT_TRUE(filter(whole, "parity=1")->info().notes.empty());
 }
 
 TEST(Filter, GivesADataSetOfTheSelected) {
