@@ -93,6 +93,14 @@ CheckpointInfo parse_info(const std::map<std::string, std::string>& metadata) {
 
 }  // namespace
 
+std::string weights_checksum(ParameterSet& parameters) {
+  std::map<std::string, Array> tensors;
+  for (int i = 0; i < std::ssize(parameters.parameters()); ++i)
+    tensors.emplace(parameters.parameter(i).name,
+                    make_array(parameters.parameter(i).shape, parameters.read(i)));
+  return tensor_checksum(tensors);
+}
+
 std::string metadata_checksum(const std::map<std::string, std::string>& metadata) {
   Crc32 crc;
   for (const auto& [key, value] : metadata)

@@ -48,6 +48,7 @@ void restore(ParameterSet& parameters, const Safetensors& content, bool with_mom
 // CRC-32s as 8 hexadecimal digits: of the bytes of all tensors in the order of their names; and of all other keys and
 // values in the order of the keys, with a zero byte after each.
 std::string tensor_checksum(const std::map<std::string, Array>& tensors);
+std::string weights_checksum(ParameterSet& parameters);  // as tensor_checksum: of the values, without moments
 std::string metadata_checksum(const std::map<std::string, std::string>& metadata);
 inline constexpr const char* metadata_checksum_key = "metadata_crc32";
 Dtype parse_pixel_type(const std::string& name);  // of the data set's pixels in their file. Error: not a type

@@ -297,7 +297,7 @@ void check_layers(const RunConfig& config) {
     for (std::size_t i = 0; i < network.layers.size(); ++i) {
       const LayerConfig& layer = network.layers[i];
       if (layer.kind == unwanted)
-        usage_fail("{}.layers.{}: {} does not belong into the {}", key, i,
+        usage_fail("{}.layers.{}: {} is not allowed in the {}", key, i,
                    layer_names[static_cast<std::size_t>(unwanted)], key);
       if (layer.reshape.empty()) continue;
       if (layer.reshape.size() != 3)

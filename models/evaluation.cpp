@@ -8,6 +8,7 @@
 #include "engine/error.hpp"
 #include "kernels/runtime/floating_point.hpp"
 #include "kernels/runtime/philox.hpp"
+#include "models/checkpoint.hpp"
 #include "models/decoder.hpp"
 #include "models/programs.hpp"
 #include "models/random_values.hpp"
@@ -148,6 +149,7 @@ Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const
                     .step = loaded.state.step,
                     .dataset = dataset.name(),
                     .checkpoint = loaded.checkpoint,
+                    .weights_crc32 = weights_checksum(*loaded.parameters),
                     .binarize = loaded.model->config().data.binarize};
   LikelihoodDecoder decoder(loaded, dataset);
   for (const double value : decoder.run(items, model_codes(codes, loaded.model->tree(), CodeValue::sample)))
@@ -223,7 +225,8 @@ nlohmann::json to_json(const Evaluation& e, const GroupTree& tree) {
           {"dataset", e.dataset},
           {"binarize", to_string(e.binarize)},
           {"checkpoint", e.checkpoint},
-          {"step", e.step}};
+          {"step", e.step},
+          {"weights_crc32", e.weights_crc32}};
 }
 
 }  // namespace cuelbo

@@ -21,6 +21,7 @@ struct EvaluationOptions {
 struct Evaluation {
   std::int64_t items = 0, step = 0;
   std::string dataset, checkpoint;
+  std::string weights_crc32;           // weights_checksum()
   Binarize binarize = Binarize::none;  // of the images; dynamic: the fixed draw of the run's seed
   double log_likelihood = 0;           // E log p(x|z), one sample an item, relaxed decoding
   Decomposition decomposition;         // exact, over the evaluated items

@@ -20,7 +20,7 @@ struct Fingerprint {
 
 Fingerprint make_fingerprint(const RunConfig& config, const Dataset& dataset);
 
-// The differences, for a message: "seed is 4, it was 3". Empty if there are none, or if there is no fingerprint.
+// Describes the differences for a message, as in "seed is 4, it was 3". Empty if there are none, or no fingerprint.
 std::string config_changes(const Fingerprint& trained, const RunConfig& now);
 std::string data_changes(const Fingerprint& trained, const Dataset& now);
 

@@ -107,7 +107,7 @@ TEST(ConfigRefusals, RefusesOverridesWithOneLine) {
   refuses("optimizer.steps=0", "it must be at least 1");
   refuses("training.log_every=0", "it must be at least 1");
   refuses("encoder.layers=[{conv_transpose=3}]",
-          "encoder.layers.0: conv_transpose does not belong into the encoder");
+          "encoder.layers.0: conv_transpose is not allowed in the encoder");
   refuses("decoder.layers=[{linear=12,reshape=[2,3]}]", "must be [height, width, channels]");
   refuses("decoder.layers=[{linear=12,reshape=[2,2,2]}]", "does not hold 12 features");
   refuses("decoder.layers=[{conv_transpose=2,stride=2,output_padding=2}]",

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "engine/io/image.hpp"
 #include "tests/tools/tiny_run.hpp"
@@ -115,18 +116,21 @@ TEST_F(Report, LeavesOutTheEvaluationOfAnotherCheckpoint) {
   train();
   ASSERT_TRUE(succeeds(run({"evaluate", "model", "--items", "5"})));
   ASSERT_TRUE(succeeds(run({"report", "model"})));
-  std::string evaluation = content("model/evaluation.json");
-  const std::string key = "\"step\": ";
-  const std::size_t at = evaluation.find(key) + key.size();
-  const std::string step = evaluation.substr(at, 2);  // 20 or 40, the best one
+  const auto evaluation = nlohmann::json::parse(content("model/evaluation.json"));
+  const std::string step = evaluation.at("step").dump();
   EXPECT_THAT(content("model/report.html"), HasSubstr("over 5 of 16 test items at step " + step));
-  std::ofstream(path("model/evaluation.json")) << evaluation.insert(at, "1");
+  // Another model was evaluated at the same step.
+  train("other", {"--seed", "9"});
+  ASSERT_TRUE(succeeds(run({"evaluate", "other"})));
+  auto of_other = nlohmann::json::parse(content("other/evaluation.json"));
+  of_other["step"] = evaluation.at("step");
+  std::ofstream(path("model/evaluation.json")) << of_other.dump();
   ASSERT_TRUE(succeeds(run({"report", "model"})));
   const std::string html = content("model/report.html");
   EXPECT_TRUE(well_formed(html));
   EXPECT_THAT(html, Not(HasSubstr("Importance bound")));
   EXPECT_THAT(html, HasSubstr("on the validation split at step " + step));
-  EXPECT_THAT(html, HasSubstr("evaluation.json is of step 1" + step + "; run cuelbo evaluate again"));
+  EXPECT_THAT(html, HasSubstr("evaluation.json, of step " + step + ", is not known to be of this model"));
 }
 
 TEST_F(Report, WithoutTheDataStillHasFiguresAndCurves) {

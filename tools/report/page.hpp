@@ -21,6 +21,7 @@ struct ReportData {
   std::string gallery_missing;  // why there is none
   std::string checkpoint;       // that the pictures are of
   std::int64_t checkpoint_step = 0;
+  std::string weights_crc32;  // of the checkpoint
 };
 
 std::string to_html(const ReportData& report);

@@ -6,6 +6,7 @@
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
 #include "engine/io/input_file.hpp"
+#include "models/checkpoint.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
 #include "tools/open_run.hpp"
@@ -52,7 +53,8 @@ int run_report(const ReportOptions& options) {
                     .log = RunLog::read(directory.file("log.jsonl")),
                     .evaluation = read_evaluation(directory.file("evaluation.json")),
                     .checkpoint = run.loaded.checkpoint,
-                    .checkpoint_step = run.loaded.state.step};
+                    .checkpoint_step = run.loaded.state.step,
+                    .weights_crc32 = weights_checksum(*run.loaded.parameters)};
   try {
     report.gallery = make_gallery(run, open_run_data(run));
   } catch (const ChangedError&) {

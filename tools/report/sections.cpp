@@ -90,8 +90,8 @@ std::string evaluated_items(const ReportData& report) {
 }
 
 bool evaluated_here(const ReportData& report) {
-  return report.evaluation &&
-         number_in(*report.evaluation, "step") == static_cast<double>(report.checkpoint_step);
+  // Another model may have been evaluated at the same step.
+  return report.evaluation && report.evaluation->value("weights_crc32", "") == report.weights_crc32;
 }
 
 std::string evaluated_figures(const ReportData& report) {
@@ -141,10 +141,11 @@ std::string validation_figures(const ReportData& report) {
       whole(log.last(kind, "elbo", at).step), html::escape(report.config.objective.estimator),
       whole(number_in(log.run(), "train_items")), report.config.batch_size,
       html::escape(shell_quoted(report.directory)),
-      report.evaluation
-          ? fmt::format("<p class=\"caveat\">evaluation.json is of step {}; run cuelbo evaluate again.</p>\n",
-                        whole(number_in(*report.evaluation, "step")))
-          : "");
+      report.evaluation ? fmt::format("<p class=\"caveat\">evaluation.json, of step {}, is not known to be "
+                                      "of this model; run cuelbo "
+                                      "evaluate again.</p>\n",
+                                      whole(number_in(*report.evaluation, "step")))
+                        : "");
 }
 
 // " · weight 3": the term's coefficient in the objective, and where it starts when it moves.
