@@ -29,20 +29,30 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// The candidate with the smallest edit distance, the first of equals; none if even that one shares little
-// with the name.
+// How unlike the names are: the edit distance; little if one is the beginning of the other ("softmax" and
+// "softmax_forward"); none if they share little: two of five characters differ, leading dashes not counted.
+inline std::optional<std::size_t> unlikeness(std::string_view name, std::string_view candidate) {
+  const auto without_dashes = [](std::string_view text) {
+    return text.substr(std::min(text.find_first_not_of('-'), text.size()));
+  };
+  const std::string_view a = without_dashes(name), b = without_dashes(candidate);
+  if (a.size() >= 2 && b.starts_with(a)) return 1;
+  const std::size_t distance = edit_distance(a, b);
+  if (5 * distance > 2 * std::max(a.size(), b.size())) return {};
+  return distance;
+}
+
+// The candidate most like the name, the first of equals; none if all are unlike it.
 template <std::ranges::input_range Candidates>
 std::optional<std::string> closest(std::string_view name, const Candidates& candidates) {
   std::optional<std::string> best;
-  std::size_t best_distance = 0;
+  std::size_t least = 0;
   for (const auto& item : candidates) {
     const std::string_view candidate = item;
-    const std::size_t distance = edit_distance(name, candidate);
-    if (distance > std::max(name.size(), candidate.size()) / 2) continue;
-    if (!best || distance < best_distance) {
-      best = candidate;
-      best_distance = distance;
-    }
+    const auto distance = unlikeness(name, candidate);
+    if (!distance || (best && *distance >= least)) continue;
+    best = candidate;
+    least = *distance;
   }
   return best;
 }

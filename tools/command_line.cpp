@@ -72,7 +72,14 @@ std::string describe_extra(const CLI::App& app) {
   const CLI::App& last = innermost(app);
   if (&last != &command && std::ranges::count(option_names(last), name) > 0)
     return fmt::format("{} goes behind '{}'", name, last.get_name());
-  return fmt::format("{}no option '{}'{}", where, shown(name), did_you_mean(name, option_names(command)));
+  const auto names = option_names(command);
+  const std::string nearest = did_you_mean(name, names);
+  const bool has_settings = std::ranges::count(names, "--set") > 0;
+  return fmt::format(
+      "{}no option '{}'{}", where, shown(name),
+      nearest.empty() && has_settings
+          ? "; keys of the configuration are set with --set KEY=VALUE, `cuelbo schema` lists them"
+          : nearest);
 }
 
 // -q and --json, which every command takes in front of its name or behind it.

@@ -144,7 +144,7 @@ void add_train(CLI::App& app, Run& run) {
             .add_option("--set", options.settings,
                         "key=value, as in --set optimizer.adam.learning_rate=3e-4; repeatable")
             ->allow_extra_args(false);
-        command.add_option("--output", options.output, "Run directory [run/<config>-<seed>]")
+        command.add_option("-o,--output", options.output, "Run directory [run/<config>-<seed>]")
             ->type_name("DIR");
         command.add_option("--resume", options.resume, "Continue the run in this directory");
         add_accept_changes(command, options.accept_changes);

@@ -96,6 +96,11 @@ INSTANTIATE_TEST_SUITE_P(
         // the command line
         BadInput{"UnknownCommand", {"trian"}, 2, "did you mean 'train'?", {}},
         BadInput{"UnknownOption", {"train", "vae-mnist", "--stepz", "3"}, 2, "did you mean '--steps'?", {}},
+        BadInput{"OptionThatIsAKey",
+                 {"train", "vae-mnist", "--lr", "3"},
+                 2,
+                 "no option '--lr'; keys of the configuration are set with --set KEY=VALUE",
+                 {}},
         BadInput{"MissingArgument", {"evaluate"}, 2, "DIR", {}},
         BadInput{"SuperfluousArgument", {"evaluate", "model", "again"}, 2, "'again'", {}},
         BadInput{"NoDataSetNamed", {"data"}, 2, "cuelbo data --help", {}},

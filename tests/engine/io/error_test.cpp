@@ -45,6 +45,11 @@ TEST(Closest, FindsTheNearestOrNothing) {
   EXPECT_EQ(closest("step", names), "steps");
   EXPECT_EQ(closest("quux", names), std::nullopt);
   EXPECT_EQ(closest("x", std::vector<std::string>{}), std::nullopt);
+  EXPECT_EQ(closest("learn", names), "learning_rate");
+  EXPECT_EQ(closest("tcsh", std::vector<std::string>{"bash", "zsh"}), std::nullopt);
+  EXPECT_EQ(closest("--lr", std::vector<std::string>{"--help"}), std::nullopt);
+  EXPECT_EQ(closest("--out", std::vector<std::string>{"--set", "--output"}), "--output");
+  EXPECT_EQ(closest("-output", std::vector<std::string>{"--output"}), "--output");
   EXPECT_EQ(did_you_mean("sed", names), " (did you mean 'seed'?)");
   EXPECT_EQ(did_you_mean("quux", names), "");
 }

@@ -170,6 +170,8 @@ TEST(SourceArguments, HoldTheNumbersAsWritten) {
   EXPECT_EQ(value("i32=-2147483648"), "static_cast<int>(-2147483647LL - 1)");
   EXPECT_EQ(value("i64=9007199254740993"), "static_cast<long long>(9007199254740993LL)");
   EXPECT_EQ(value("f32=16777217"), "16777216.0F");
+  EXPECT_EQ(value("f32=0x10"), "16.0F");
+  EXPECT_EQ(value("f64=-0x1.8p3"), "-12.0");
   EXPECT_EQ(value("f64=0.1"), "0.1");
   const auto element = parse_source_arguments("i64[2]=9007199254740993").front().element;
   std::int64_t held = 0;

@@ -68,8 +68,14 @@ T parse_integer(std::string_view text, std::string_view name) {
 
 template <class T>
 T parse_float(std::string_view text, std::string_view name) {
+  const bool negative = text.starts_with('-');
+  const std::string_view magnitude = text.substr(negative ? 1 : 0);
+  const bool hexadecimal = magnitude.starts_with("0x") || magnitude.starts_with("0X");
   T value{};
-  const Parsed parsed = parse(text, value);
+  Parsed parsed =
+      hexadecimal ? parse(magnitude.substr(2), value, std::chars_format::hex) : parse(text, value);
+  if (hexadecimal && magnitude.substr(2).starts_with('-')) parsed = Parsed::not_understood;
+  if (hexadecimal && negative) value = -value;
   if (parsed == Parsed::not_understood) fail("'{}' is not a number", text);
   if (parsed == Parsed::out_of_range) {
     const std::size_t exponent = text.find_first_of("eE");

@@ -18,7 +18,7 @@ struct Number {
 };
 
 // Parses `text` as a value of `type` (8 to 64 bits, or f32, f64), which messages call `name`. Integers may be decimal,
-// hexadecimal (0xff) or written like 1e6; floats are rounded to the nearest. Error: it is not a number, not a whole one,
+// hexadecimal (0xff) or written like 1e6; floats decimal or hexadecimal (0x1.8p3), rounded to the nearest. Error: it is not a number, not a whole one,
 // not finite, or outside the range of the type; a float that would become 0 is outside too.
 Number parse_number(std::string_view text, Dtype type, std::string_view name);
 
