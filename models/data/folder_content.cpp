@@ -51,11 +51,12 @@ std::string data_name(const fs::path& path) {
   return (fs::is_directory(normal, error) ? normal.filename() : normal.stem()).string();
 }
 
-std::string lower_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
+std::string lower_extension(const fs::path& path) { return lower_case(path.extension().string()); }
+
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension;
+  return text;
 }
 
 }  // namespace cuelbo

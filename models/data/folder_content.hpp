@@ -22,4 +22,7 @@ std::string data_name(const std::filesystem::path& path);
 // The extension in lower case: ".png".
 std::string lower_extension(const std::filesystem::path& path);
 
+// Of ASCII letters.
+std::string lower_case(std::string text);
+
 }  // namespace cuelbo

@@ -38,7 +38,4 @@ std::unique_ptr<Dataset> load_npy(const std::filesystem::path& path, const FileO
 // called train and test, the test split is taken from there. Or a single picture, also from standard input.
 std::unique_ptr<Dataset> load_pictures(const std::filesystem::path& path, const FileOptions& options = {});
 
-// Whether the extension is that of a picture, in a supported format or another one, which the error names.
-bool has_picture_name(const std::filesystem::path& path);
-
 }  // namespace cuelbo

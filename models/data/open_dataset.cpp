@@ -12,6 +12,7 @@
 #include "models/data/dsprites.hpp"
 #include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
+#include "models/data/picture_folder.hpp"
 #include "models/data/where.hpp"
 
 namespace cuelbo {

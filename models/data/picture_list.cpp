@@ -1,0 +1,160 @@
+#include "models/data/picture_list.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "engine/error.hpp"
+#include "models/data/array_names.hpp"
+#include "models/data/folder_content.hpp"
+
+namespace cuelbo {
+namespace {
+
+namespace fs = std::filesystem;
+
+void add_pictures_below(const PictureFolder& folder, std::vector<fs::path>& pictures) {
+  pictures.insert(pictures.end(), folder.pictures.begin(), folder.pictures.end());
+  for (const PictureFolder& inner : folder.folders) add_pictures_below(inner, pictures);
+}
+
+// Beside a folder called images, others hold masks, labels or previews and no second class.
+void refuse_images_beside_others(const PictureFolder& folder) {
+  if (folder.folders.size() < 2) return;
+  std::vector<std::string> others;
+  std::string images;
+  for (const PictureFolder& inner : folder.folders) {
+    const std::string name = lower_case(inner.name());
+    if (name == "images" || name == "imgs")
+      images = inner.name();
+    else
+      others.push_back(inner.name());
+  }
+  if (!images.empty() && !others.empty())
+    fail(
+        "'{}' holds a folder '{}', but also pictures in {}: name one of them by data.path, or rename '{}' if "
+        "it is a class",
+        folder.path.string(), images, fmt::join(others, ", "), images);
+}
+
+// The pictures of the folder itself, else those below the folders in it: one class each.
+PictureList pictures_and_classes(const PictureFolder& folder, std::vector<std::string>& notes) {
+  PictureList list{.pictures = folder.pictures, .classes = {}};
+  if (!list.pictures.empty()) {
+    std::vector<std::string> ignored;
+    for (const PictureFolder& inner : folder.folders) ignored.push_back(inner.name());
+    if (!ignored.empty())
+      notes.push_back(fmt::format("reads the pictures in '{}' itself, not those in its folders {}",
+                                  folder.path.string(), fmt::join(ignored, ", ")));
+    return list;
+  }
+  refuse_images_beside_others(folder);
+  for (const PictureFolder& inner : folder.folders) {
+    add_pictures_below(inner, list.pictures);
+    list.classes.resize(list.pictures.size(), inner.name());
+  }
+  return list;
+}
+
+// The train, test and validation folders that exist.
+struct SplitFolders {
+  const PictureFolder *train = nullptr, *test = nullptr;
+  std::vector<std::string> validation, predictions;
+
+  explicit SplitFolders(const PictureFolder& folder) {
+    if (!folder.pictures.empty()) return;
+    std::vector<std::string> others;
+    bool spelled_out = false;  // "tr" and "te" may also be languages
+    for (const PictureFolder& inner : folder.folders) {
+      const FolderPart part = part_of(inner.name());
+      if (part == FolderPart::train && train == nullptr)
+        train = &inner;
+      else if (part == FolderPart::test && test == nullptr)
+        test = &inner;
+      else if (part == FolderPart::validation)
+        validation.push_back(inner.name());
+      else if (part == FolderPart::prediction)
+        predictions.push_back(inner.name());
+      else
+        others.push_back(inner.name());
+      spelled_out |= part != FolderPart::none && part != FolderPart::train && inner.name().size() > 2;
+    }
+    if (others.empty()) return;
+    if (train != nullptr && spelled_out)
+      fail(
+          "'{}' holds pictures for training in '{}' and other parts of the data, but also pictures in {}: "
+          "move those elsewhere, or name one folder by data.path",
+          folder.path.string(), train->name(), fmt::join(others, ", "));
+    train = nullptr;  // classes, one of which happens to be called so
+  }
+
+  bool is_split() const {
+    return train != nullptr && (test != nullptr || !validation.empty() || !predictions.empty());
+  }
+};
+
+// Follows folders that hold nothing but one folder.
+const PictureFolder& descend(const PictureFolder& start, std::vector<std::string>& notes) {
+  const PictureFolder* folder = &start;
+  while (const PictureFolder* inner = folder->only_folder()) folder = inner;
+  if (folder != &start) notes.push_back(fmt::format("reads the pictures in '{}'", folder->path.string()));
+  return *folder;
+}
+
+// Whether a folder's name cannot be a class: images, img, seg_train. Names of one or two letters can: "x", "tr".
+bool is_no_class(const std::string& name) {
+  const auto parsed = parse_array_name(name);
+  return name.size() > 2 &&
+         (part_of(name) != FolderPart::none || (parsed && parsed->role == ArrayName::Role::images));
+}
+
+// train/images and seg_train/seg_train stand for the training images, but train/dog is a class of them.
+const PictureFolder& descend_in_part(const PictureFolder& part) {
+  const PictureFolder* folder = &part;
+  for (const PictureFolder* inner = folder->only_folder(); inner != nullptr && is_no_class(inner->name());
+       inner = folder->only_folder())
+    folder = inner;
+  return *folder;
+}
+
+// The class of pictures that have none, where others have one.
+constexpr std::string_view no_class = "(none)";
+
+// Training images, behind them the test images.
+PictureList list_split(const SplitFolders& split, const PictureFolder& folder,
+                       std::vector<std::string>& notes) {
+  if (!split.validation.empty())
+    notes.push_back(fmt::format("ignores {} in '{}': validation images are drawn from the training images",
+                                fmt::join(split.validation, ", "), folder.path.string()));
+  if (!split.predictions.empty())
+    notes.push_back(fmt::format("ignores {} in '{}': neither training nor test images",
+                                fmt::join(split.predictions, ", "), folder.path.string()));
+  const PictureFolder& train = descend_in_part(*split.train);
+  PictureList list = pictures_and_classes(train, notes);
+  if (split.test == nullptr) {
+    notes.push_back(fmt::format("trains on '{}'", train.path.string()));
+    return list;
+  }
+  const PictureFolder& test = descend_in_part(*split.test);
+  PictureList more = pictures_and_classes(test, notes);
+  notes.push_back(fmt::format("trains on '{}', tests on '{}'", train.path.string(), test.path.string()));
+  list.test_size = std::ssize(more.pictures);
+  if (list.classes.empty() != more.classes.empty()) {
+    notes.push_back(fmt::format("the {} images have no classes: theirs is called '{}'",
+                                list.classes.empty() ? "training" : "test", no_class));
+    list.classes.resize(list.pictures.size(), std::string(no_class));
+    more.classes.resize(more.pictures.size(), std::string(no_class));
+  }
+  list.classes.insert(list.classes.end(), more.classes.begin(), more.classes.end());
+  list.pictures.insert(list.pictures.end(), more.pictures.begin(), more.pictures.end());
+  return list;
+}
+
+}  // namespace
+
+PictureList list_pictures(const PictureFolder& root, std::vector<std::string>& notes) {
+  const PictureFolder& folder = descend(root, notes);
+  const SplitFolders split(folder);
+  return split.is_split() ? list_split(split, folder, notes) : pictures_and_classes(folder, notes);
+}
+
+}  // namespace cuelbo
