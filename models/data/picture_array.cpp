@@ -32,8 +32,8 @@ void PictureArray::add(const std::filesystem::path& path) {
     first_ = path;
   }
   if (image.height != height_ || image.width != width_)
-    fail("{}: {}x{} pixels, but '{}' has {}x{}; all must be equal", input_name(path), image.width,
-         image.height, first_.filename().string(), width_, height_);
+    fail("{}: a picture of {}×{} pixels (height × width), but {} has {}×{}; all must be equal",
+         input_name(path), image.height, image.width, input_name(first_), height_, width_);
   if (image.channels == 3 && !is_rgb()) data_ = rgb(data_);
   ++(image.channels == 1 ? grey_ : color_);
   const auto pixels = std::as_bytes(std::span(image.pixels));

@@ -51,7 +51,13 @@ PictureFolder scan(const fs::path& path, std::vector<std::string>& notes, std::v
   for (const fs::path& entry : readable_entries(path, notes)) {
     std::error_code error;
     const std::string extension = lower_extension(entry);
-    if (fs::is_directory(entry, error)) {
+    const bool is_picture = std::ranges::find(picture_extensions, extension) != picture_extensions.end();
+    if (fs::is_symlink(entry, error) && !fs::exists(entry, error)) {
+      const std::string text = fmt::format("'{}': it links to '{}', which is not there", entry.string(),
+                                           fs::read_symlink(entry, error).string());
+      if (is_picture || part_of(entry.filename().string()) != FolderPart::none) fail("{}", text);
+      notes.push_back("skips " + text);
+    } else if (fs::is_directory(entry, error)) {
       if (std::ranges::find(above, fs::canonical(entry, error)) != above.end()) {
         notes.push_back(fmt::format("skips '{}': it leads back to a folder around it", entry.string()));
         continue;
@@ -70,7 +76,7 @@ PictureFolder scan(const fs::path& path, std::vector<std::string>& notes, std::v
       else if (part_of(inner.name()) != FolderPart::none)
         notes.push_back(
             fmt::format("ignores '{}': there is no .png, .jpg or .jpeg file in it", entry.string()));
-    } else if (std::ranges::find(picture_extensions, extension) != picture_extensions.end()) {
+    } else if (is_picture) {
       folder.pictures.push_back(entry);
     } else if (std::ranges::find(other_extensions, extension) != other_extensions.end()) {
       ++others[extension];

@@ -1,6 +1,7 @@
 #include "models/data/picture_list.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <string_view>
 
 #include "engine/error.hpp"
@@ -55,6 +56,55 @@ PictureList pictures_and_classes(const PictureFolder& folder, std::vector<std::s
   return list;
 }
 
+// Words of a folder's name in lower case: "trainA" and "train_a" have two.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words;
+  bool inside = false, small = false;
+  for (const char c : name) {
+    const bool is_letter = std::isalpha(static_cast<unsigned char>(c)) != 0;
+    const bool is_small = std::islower(static_cast<unsigned char>(c)) != 0;
+    if (is_letter && (!inside || (small && !is_small))) words.emplace_back();
+    if (is_letter) words.back() += c;
+    inside = is_letter;
+    small = is_small;
+  }
+  for (std::string& word : words) word = lower_case(word);
+  return words;
+}
+
+// Parts of a data set under names that are not read as such, and therefore would be classes: trainA, hold-out, valid_small.
+// "train" alone may be a class, as may be "train_station" and "train_interior".
+void refuse_parts_as_classes(const PictureFolder& folder) {
+  using Words = std::vector<std::string>;
+  const Words train_words{"train", "training"};
+  const Words other_words{"test",       "testing", "val",     "valid", "validation", "dev",       "eval",
+                          "evaluation", "holdout", "heldout", "extra", "unlabeled",  "unlabelled"};
+  const auto begins_or_ends = [](const Words& words, const Words& with) {
+    return !words.empty() && (std::ranges::find(with, words.front()) != with.end() ||
+                              std::ranges::find(with, words.back()) != with.end() ||
+                              std::ranges::find(with, fmt::format("{}", fmt::join(words, ""))) != with.end());
+  };
+  std::vector<const PictureFolder*> train, numbered, others, parts;
+  for (const PictureFolder& inner : folder.folders) {
+    const Words words = words_of(inner.name());
+    const bool is_train = begins_or_ends(words, train_words), is_other = begins_or_ends(words, other_words);
+    if (is_train) train.push_back(&inner);
+    if (is_train && (words.size() == 1 || (words.size() == 2 && words.back().size() == 1)))
+      numbered.push_back(&inner);  // train, train1, trainA
+    if (is_other) others.push_back(&inner);
+    if (is_train || is_other) parts.push_back(&inner);
+  }
+  const bool all_are_others = others.size() == folder.folders.size() && others.size() > 1;
+  if (!all_are_others && (train.empty() || others.empty()) && numbered.size() < 2) return;
+  std::vector<std::string> names;
+  for (const PictureFolder* part : parts) names.push_back(part->name());
+  fail(
+      "'{}' holds folders that look like parts of a data set ({}): name one by data.path, as in '{}', or "
+      "rename them "
+      "if they are classes",
+      folder.path.string(), fmt::join(names, ", "), (train.empty() ? parts : train).front()->path.string());
+}
+
 // The train, test and validation folders that exist.
 struct SplitFolders {
   const PictureFolder *train = nullptr, *test = nullptr;
@@ -78,12 +128,13 @@ struct SplitFolders {
         others.push_back(inner.name());
       spelled_out |= part != FolderPart::none && part != FolderPart::train && inner.name().size() > 2;
     }
-    if (others.empty()) return;
+    if (others.empty() && train != nullptr) return;
     if (train != nullptr && spelled_out)
       fail(
           "'{}' holds pictures for training in '{}' and other parts of the data, but also pictures in {}: "
           "move those elsewhere, or name one folder by data.path",
           folder.path.string(), train->name(), fmt::join(others, ", "));
+    refuse_parts_as_classes(folder);
     train = nullptr;  // classes, one of which happens to be called so
   }
 

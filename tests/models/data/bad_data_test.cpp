@@ -143,7 +143,7 @@ std::vector<Case> cases() {
          write_png_of(d / "b.png", 4, 5, 1);
          write_png_of(d / "c.png", 9, 9, 1);
        },
-       "", "b.png': 5x4 pixels, but 'a.png' has 3x4; all must be equal"},
+       "", "b.png': a picture of 4×5 pixels (height × width), but "},
       {"images", "truncated",
        [](const fs::path& d) { write_truncated(d / "a.png", text_of(test::fixture("rgb.png")), 0.7); }, "",
        "a.png': damaged PNG"},

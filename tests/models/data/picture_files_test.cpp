@@ -203,6 +203,36 @@ TEST(PictureFiles, PartsAmongOtherPicturesAreRefused) {
   EXPECT_TRUE(has_note(*open_pictures(classes.path()), "3 classes, one per folder: b\\x0aus, te1, train"));
 }
 
+TEST(PictureFiles, FoldersThatLookLikePartsAreNoClasses) {
+  using Names = std::vector<std::string>;
+  for (const Names& parts :
+       {Names{"holdout", "train"}, Names{"extra", "train"}, Names{"train", "valid_small"},
+        Names{"testA", "testB", "trainA", "trainB"}, Names{"trainA", "trainB"}, Names{"train1", "train2"},
+        Names{"bounding_box_test", "bounding_box_train", "query"}, Names{"test", "val"},
+        Names{"Train", "cat", "hold-out"}}) {
+    const test::TemporaryDirectory directory;
+    for (const std::string& part : parts) write_picture(directory / "set" / part / "1.png", 1);
+    const std::string folder = (directory / "set").string();
+    EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
+                           fmt::format("'{}' holds folders that look like parts of a data set", folder)))
+        << fmt::format("{}", fmt::join(parts, ", "));
+    EXPECT_EQ(open_pictures(directory / "set" / parts.back())->size(), 1);
+  }
+  const test::TemporaryDirectory cycle;
+  for (const char* part : {"testA", "testB", "trainA", "trainB"}) write_picture(cycle / part / "1.png", 1);
+  EXPECT_TRUE(fails_with([&] { open_pictures(cycle.path()); },
+                         fmt::format("(testA, testB, trainA, trainB): name one by data.path, as in '{}', or "
+                                     "rename them if they are classes",
+                                     (cycle / "trainA").string())));
+  for (const Names& classes :
+       {Names{"bus", "train", "tram"}, Names{"platform", "train_interior", "train_station"},
+        Names{"train", "valley"}, Names{"extra", "plain"}}) {
+    const test::TemporaryDirectory directory;
+    for (const std::string& name : classes) write_picture(directory / name / "1.png", 1);
+    EXPECT_EQ(open_pictures(directory.path())->factors()[0].labels, classes);
+  }
+}
+
 TEST(PictureFiles, AFolderCalledImagesIsNoClassOfItsPart) {
   const test::TemporaryDirectory directory;
   write_picture(directory / "train/images/1.png", 1);
@@ -359,25 +389,6 @@ TEST(PictureFiles, PicturesBesideFoldersAreMeantThemselves) {
   EXPECT_TRUE(dataset->factors().empty());
   EXPECT_TRUE(has_note(*dataset, "not those in its folders dog"));
   EXPECT_TRUE(has_note(*dataset, "ignores 1 .webp"));
-}
-
-TEST(PictureFiles, ASinglePicture) {
-  const auto dataset = open_pictures(fixture("rgb.png"));
-  EXPECT_EQ(dataset->size(), 1);
-  EXPECT_EQ(dataset->name(), "rgb");
-}
-
-TEST(PictureFiles, SaysWhatIsThereInTheirPlace) {
-  const test::TemporaryDirectory directory;
-  write_file(directory / "a.bmp", "x");
-  write_file(directory / "._a.png", "x");
-  EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
-                         "there is no .png, .jpg or .jpeg file in this folder; it holds a.bmp"));
-  EXPECT_TRUE(
-      fails_with([&] { open_pictures(directory / "missing"); }, "missing': cannot read: No such file"));
-  write_file(directory / "b.png", "GIF89a, which some call .png");
-  EXPECT_TRUE(fails_with([&] { open_pictures(directory.path()); },
-                         "b.png': is neither PNG nor JPEG but GIF; convert it"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What reading pictures as bytes leaves out is said, and refused where it would leave nothing.
+// What reading pictures leaves out or cannot read is said.
 #include <gtest/gtest.h>
 
 #include "engine/io/atomic_file.hpp"
@@ -7,6 +7,7 @@
 #include "tests/support/error_checks.hpp"
 #include "tests/support/png_files.hpp"
 #include "tests/support/temporary_directory.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace cuelbo {
 namespace {
@@ -54,6 +55,50 @@ TEST(ReducedPictures, AnimationsAndTablesAreNamed) {
   EXPECT_EQ(all_images(*dataset)[0], 7 / 255.0F);
   EXPECT_TRUE(has_note(*dataset, "1 of the pictures are animated: one frame of each is read"));
   EXPECT_TRUE(has_note(*dataset, "labels.csv': classes are taken from folders"));
+}
+
+TEST(ReducedPictures, ALinkToNothingIsSaid) {
+  const test::TemporaryDirectory directory;
+  write_png(directory / "a.png", {1, 1, 1, {7}});
+  std::filesystem::create_symlink("gone", directory / "more");
+  EXPECT_TRUE(has_note(*open_pictures(directory), "more': it links to 'gone', which is not there"));
+  for (const char* name : {"b.png", "test"}) {  // what would be data
+    std::filesystem::create_symlink("gone", directory / name);
+    EXPECT_TRUE(
+        fails_with([&] { open_pictures(directory); },
+                   fmt::format("{}': it links to 'gone', which is not there", (directory / name).string())));
+    std::filesystem::remove(directory / name);
+  }
+}
+
+TEST(ReducedPictures, PicturesOfTwoSizesAreNamedWithTheirFolders) {
+  const test::TemporaryDirectory directory;
+  for (const char* name : {"cat", "dog"}) std::filesystem::create_directory(directory / name);
+  write_png(directory / "cat/1.png", {1, 2, 1, {1, 2}});
+  write_png(directory / "dog/1.png", {3, 4, 1, std::vector<std::uint8_t>(12)});
+  EXPECT_TRUE(fails_with(
+      [&] { open_pictures(directory); },
+      fmt::format("'{}': a picture of 3×4 pixels (height × width), but '{}' has 1×2; all must be equal",
+                  (directory / "dog/1.png").string(), (directory / "cat/1.png").string())));
+}
+
+TEST(ReducedPictures, SaysWhatIsThereInTheirPlace) {
+  const test::TemporaryDirectory directory;
+  write_file(directory / "a.bmp", "x");
+  write_file(directory / "._a.png", "x");
+  EXPECT_TRUE(fails_with([&] { open_pictures(directory); },
+                         "there is no .png, .jpg or .jpeg file in this folder; it holds a.bmp"));
+  EXPECT_TRUE(fails_with([&] { open_dataset({.name = "images", .path = directory / "missing"}); },
+                         "missing': cannot read: No such file"));
+  write_file(directory / "b.png", "GIF89a, which some call .png");
+  EXPECT_TRUE(
+      fails_with([&] { open_pictures(directory); }, "b.png': is neither PNG nor JPEG but GIF; convert it"));
+}
+
+TEST(ReducedPictures, ASinglePicture) {
+  const auto dataset = open_dataset({.name = "images", .path = test::fixture("rgb.png")});
+  EXPECT_EQ(dataset->size(), 1);
+  EXPECT_EQ(dataset->name(), "rgb");
 }
 
 }  // namespace
