@@ -4,11 +4,6 @@
 #include <limits>
 
 namespace cuelbo {
-namespace {
-
-constexpr std::int64_t max_factor_size = 1 << 20;
-
-}  // namespace
 
 struct ArrayDataset::Checked {
   DatasetInfo info;

@@ -10,6 +10,8 @@
 
 namespace cuelbo {
 
+inline constexpr std::int64_t max_factor_size = 1 << 20;  // values of a factor
+
 class ArrayDataset final : public Dataset {
  public:
   // images: (n, H, W) or (n, H, W, C); how they become pixels is in models/data/pixels.hpp.

@@ -1,11 +1,13 @@
 // Images from .npy and .npz.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "engine/error.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
+#include "models/data/array_dataset.hpp"
 #include "models/data/array_names.hpp"
 #include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
@@ -21,16 +23,13 @@ using Part = ArrayName::Part;
 struct Member {
   std::string name;
   std::optional<NpyHeader> header;   // none: it holds no numbers
+  std::string content;               // what it holds, for messages: "int64 (3,)", "text"
   std::optional<ArrayName> meaning;  // what its name says
 };
 
 bool is_integer(Dtype dtype) { return dtype < Dtype::f16; }
 
-std::string described(const Member& member) {
-  if (!member.header) return fmt::format("'{}' (not numbers)", member.name);
-  return fmt::format("'{}' {} {}", member.name, dtype_name(member.header->dtype),
-                     shape_text(member.header->shape));
-}
+std::string described(const Member& member) { return fmt::format("'{}' {}", member.name, member.content); }
 
 template <class Range>
 std::string described_all(const Range& members) {
@@ -44,12 +43,16 @@ class NpzImages {
  public:
   NpzImages(const NpzReader& archive, const std::string& wanted) : archive_(archive) {
     for (const std::string& name : archive.names()) {
-      Member member{name, {}, parse_array_name(name)};
-      try {
-        member.header = archive.header(name);
-      } catch (const Error&) {
-        member.header = {};  // text or objects; an error if it is asked for
-      }
+      Member member{name, {}, "text", parse_array_name(name)};
+      if (!archive.is_text(name)) try {
+          member.header = archive.header(name);
+          member.content =
+              fmt::format("{} {}", dtype_name(member.header->dtype), shape_text(member.header->shape));
+        } catch (const Error& error) {  // such as objects
+          const std::string_view message = error.what();
+          const std::size_t context = fmt::format("array '{}': ", name).size();
+          member.content = fmt::format("({})", message.substr(std::min(context, message.size())));
+        }
       members_.push_back(std::move(member));
     }
     images_ = &choose(wanted);
@@ -109,17 +112,9 @@ class NpzImages {
     fail("{} may all be the images; name one: data.array = \"{}\"", names, candidates[0]->name);
   }
 
-  // Whether the array has one integer per image.
-  static bool fits(const Member& member, std::int64_t images) {
-    if (!member.header || !is_integer(member.header->dtype)) return false;
-    const auto& shape = member.header->shape;
-    return !shape.empty() && shape[0] == images &&
-           (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1));
-  }
-
   static bool is_one_integer(const Member& member) {
-    return fits(member, 1) ||
-           (member.header && is_integer(member.header->dtype) && member.header->shape.empty());
+    return member.header && is_integer(member.header->dtype) &&
+           std::ranges::all_of(member.header->shape, [](std::int64_t extent) { return extent == 1; });
   }
 
   // The published dSprites, whose metadata, a pickle, names the factors.
@@ -149,18 +144,44 @@ class NpzImages {
     return false;
   }
 
-  // Labels of a part, if there is exactly one array that can be; none of them negative.
+  // Why an array cannot be the labels of that many images; empty if it can. It is read into `values`.
+  std::string why_no_labels(const Member& member, std::int64_t images,
+                            std::vector<std::int64_t>& values) const {
+    if (!member.header) return "labels are integers";
+    const auto& shape = member.header->shape;
+    if (shape.size() == 2 && shape[0] == images && shape[1] > 1)
+      return "labels are one integer per image; of one-hot labels, numpy.argmax(labels, axis=1)";
+    if (!is_integer(member.header->dtype)) return "labels are integers";
+    if (shape.empty() || shape[0] != images || (shape.size() > 1 && (shape.size() != 2 || shape[1] != 1)))
+      return fmt::format("labels are one integer for each of the {} images", images);
+    const Array array = archive_.read(member.name);
+    try {
+      values = array.as_i64();
+    } catch (const Error& error) {  // a uint64 that int64 does not hold
+      return error.what();
+    }
+    for (const std::int64_t label : values)
+      if (label < 0 || label >= max_factor_size)
+        return fmt::format("it holds {}; labels are from 0 to {}", label, max_factor_size - 1);
+    return "";
+  }
+
+  // Labels of a part, if there is exactly one array that can be. Why others cannot is kept for the note.
   std::optional<Array> labels(Part part, std::int64_t images) {
-    const auto candidates = all([&](const Member& member) {
-      return &member != images_ && member.meaning == ArrayName{Role::labels, part} && fits(member, images);
-    });
+    std::vector<const Member*> candidates;
+    std::vector<std::int64_t> values, read;
+    for (const Member* member :
+         all([&](const Member& m) { return &m != images_ && m.meaning == ArrayName{Role::labels, part}; })) {
+      reasons_[member] = why_no_labels(*member, images, read);
+      if (!reasons_[member].empty()) continue;
+      candidates.push_back(member);
+      values = std::move(read);
+    }
+    if (candidates.size() > 1)
+      for (const Member* member : candidates) reasons_[member] = "several arrays may be the labels";
     if (candidates.size() != 1) return std::nullopt;
-    Array array = archive_.read(candidates[0]->name);
-    if (std::ranges::any_of(array.as_i64(), [](std::int64_t label) { return label < 0; }))
-      return std::nullopt;
-    used_.push_back(candidates[0]);
-    array.shape = {images};
-    return make_array(array.shape, array.as_i64());
+    used_.push_back(labels_ = candidates[0]);
+    return make_array({images}, values);
   }
 
   void read_labels(LabelledImages& found, Part part) {
@@ -174,12 +195,21 @@ class NpzImages {
   }
 
   void read_test(LabelledImages& found) {
-    const auto candidates = all([&](const Member& member) {
-      return member.header && member.meaning == ArrayName{Role::images, Part::test} &&
-             member.header->shape.size() == found.images.rank() && found.images.rank() > 0;
-    });
+    std::vector<const Member*> candidates;
+    for (const Member* member : all([&](const Member& m) {
+           return &m != images_ && m.header && m.meaning == ArrayName{Role::images, Part::test};
+         })) {
+      if (found.images.rank() > 0 && rank_of_images(*member) == rank_of_images(*images_))
+        candidates.push_back(member);
+      else
+        reasons_[member] = fmt::format("the images are {}", images_->content);
+    }
+    if (candidates.size() > 1)
+      for (const Member* member : candidates) reasons_[member] = "several arrays may be the test images";
     if (candidates.size() != 1) return;
     LabelledImages test{.images = archive_.read(candidates[0]->name)};
+    if (test.images.rank() < found.images.rank()) test.images.shape.push_back(1);
+    if (test.images.rank() > found.images.rank()) test.images.shape.pop_back();
     used_.push_back(candidates[0]);
     if (found.factors.rank() > 0 && found.factor_names == std::vector<std::string>{"class"}) {
       auto array = labels(Part::test, test.images.shape[0]);
@@ -187,17 +217,30 @@ class NpzImages {
         test.factors = std::move(*array);
       } else {
         found.factors = {};  // known for a part of the items only
+        if (labels_ != nullptr) {
+          std::erase(used_, labels_);
+          reasons_[labels_] = "the test images have none";
+        }
         found.factor_names.clear();
-        found.notes.emplace_back(
-            "the test images have no labels, so those of the training images are not used");
+        const bool there =
+            !all([](const Member& m) { return m.meaning == ArrayName{Role::labels, Part::test}; }).empty();
+        found.notes.push_back(
+            fmt::format("the test images have no {}labels, so those of the training images are not used",
+                        there ? "usable " : ""));
       }
     } else if (found.factors.rank() > 0) {
-      return unuse();  // factors of all items, so the items are those of `images`
+      used_.pop_back();
+      reasons_[candidates[0]] = "the factors are those of all images";
+      return;
     }
     add_test_split(found, test);
   }
 
-  void unuse() { used_.pop_back(); }
+  // (n, H, W, 1) are the same images as (n, H, W).
+  static std::size_t rank_of_images(const Member& member) {
+    const auto& shape = member.header->shape;
+    return shape.size() == 4 && shape[3] == 1 ? 3 : shape.size();
+  }
 
   static void check_factor_names(const LabelledImages& found) {
     const std::int64_t factors = found.factors.rank() == 2 ? found.factors.shape[1] : 1;
@@ -229,14 +272,22 @@ class NpzImages {
     found.labels.resize(std::min(width, found.factor_names.size()));
     for (std::size_t k = 0; k < found.labels.size(); ++k) {
       const Member* member = find(found.factor_names[k] + "_labels");
-      if (member != nullptr && !archive_.is_text(member->name)) member = nullptr;
+      if (member != nullptr && !archive_.is_text(member->name)) {
+        reasons_[member] = fmt::format("names of the values of '{}' are text", found.factor_names[k]);
+        member = nullptr;
+      }
       auto labels = member != nullptr ? archive_.read_text(member->name) : std::exchange(found.labels[k], {});
       if (labels.empty()) continue;
       std::int64_t highest = 0;
       for (std::size_t i = k; i < values.size(); i += width) highest = std::max(highest, values[i]);
-      if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size() ||
-          std::ssize(labels) <= highest)
+      const bool differ = std::set<std::string>(labels.begin(), labels.end()).size() == labels.size();
+      if (!differ || std::ssize(labels) <= highest) {
+        if (member != nullptr)
+          reasons_[member] = differ ? fmt::format("{} name{} for the values 0 to {}", labels.size(),
+                                                  labels.size() == 1 ? "" : "s", highest)
+                                    : "two values have the same name";
         continue;
+      }
       labels.resize(static_cast<std::size_t>(highest) + 1);
       found.labels[k] = std::move(labels);
       if (member != nullptr) used_.push_back(member);
@@ -252,15 +303,21 @@ class NpzImages {
     std::string text;
     for (const Member* member : used_)
       text += fmt::format("{}'{}'", text.empty() ? "reads " : ", ", member->name);
-    for (const Member* member : ignored)
+    for (const Member* member : ignored) {
       text += fmt::format("{}{}", member == ignored.front() ? "; ignores " : ", ", described(*member));
+      if (const auto reason = reasons_.find(member); reason != reasons_.end() && !reason->second.empty())
+        text += fmt::format(" ({})", reason->second);
+    }
     return text;
   }
 
   const NpzReader& archive_;
   std::vector<Member> members_;
   const Member* images_ = nullptr;
+  const Member* labels_ = nullptr;  // those read last
   std::vector<const Member*> used_;
+  std::map<const Member*, std::string>
+      reasons_;  // why an array is ignored, where its name asks for it to be read
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 // The choice of the images, the labels and the test split among the arrays of an .npz.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/io/npy.hpp"
@@ -150,13 +151,41 @@ TEST_F(NpzFiles, IgnoredArraysAreNamed) {
                        "reads 'faces'; ignores 'ids' int64 (2,)"));
 }
 
-TEST_F(NpzFiles, LabelsThatDoNotFitAreIgnored) {
-  for (const Array& y :
-       {labels({0, 1}), labels({0, -1, 1}), make_array(Dtype::f32, {3}), make_array(Dtype::i64, {3, 10})}) {
+TEST_F(NpzFiles, LabelsThatDoNotFitAreIgnoredWithTheReason) {
+  const std::vector<std::uint64_t> huge{0, 1, std::uint64_t{1} << 63};
+  for (const auto& [y, note] : std::vector<std::pair<Array, const char*>>{
+           {labels({0, 1}), "'y' int64 (2,) (labels are one integer for each of the 3 images)"},
+           {labels({0, -1, 1}), "'y' int64 (3,) (it holds -1; labels are from 0 to 1048575)"},
+           {labels({0, 1, 1 << 20}), "'y' int64 (3,) (it holds 1048576; labels are from 0 to 1048575)"},
+           {make_array({3}, huge), "'y' uint64 (3,) ("},
+           {make_array(Dtype::f32, {3}), "'y' float32 (3,) (labels are integers)"},
+           {make_array(Dtype::f32, {3, 10}),
+            "'y' float32 (3, 10) (labels are one integer per image; of one-hot"},
+           {make_array(Dtype::i64, {3, 10}),
+            "'y' int64 (3, 10) (labels are one integer per image; of one-hot"}}) {
     const auto dataset = open({{"x", images(3)}, {"y", y}});
     EXPECT_TRUE(dataset->factors().empty());
-    EXPECT_TRUE(has_note(*dataset, "ignores 'y'"));
+    EXPECT_TRUE(has_note(*dataset, std::string("ignores ") + note)) << note;
   }
+  EXPECT_TRUE(has_note(*open({{"x", images(3)}, {"y", labels({0, 1, 2})}, {"labels", labels({0, 1, 2})}}),
+                       "'labels' int64 (3,) (several arrays may be the labels), 'y'"));
+}
+
+TEST_F(NpzFiles, TestImagesAreOfTheSameShapeOrTheNoteGivesBoth) {
+  Array column = images(2, 50);
+  column.shape = {2, 1, 2, 1};
+  for (const bool swapped : {false, true}) {
+    const auto dataset =
+        open({{"x_train", swapped ? column : images(3)}, {"x_test", swapped ? images(3) : column}});
+    EXPECT_EQ(dataset->info().test_size, swapped ? 3 : 2);
+    EXPECT_EQ(all_images(*dataset)[swapped ? 0 : 6], 50 / 255.0F);
+  }
+  const auto flat = open({{"x_train", images(3)}, {"x_test", make_array(Dtype::u8, {2, 2})}});
+  EXPECT_EQ(flat->info().test_size, 0);
+  EXPECT_TRUE(has_note(*flat, "ignores 'x_test' uint8 (2, 2) (the images are uint8 (3, 1, 2))"));
+  EXPECT_TRUE(has_note(
+      *open({{"images", images(3)}, {"factors", make_array(Dtype::i64, {3, 2})}, {"x_test", images(2)}}),
+      "'x_test' uint8 (2, 1, 2) (the factors are those of all images)"));
 }
 
 TEST_F(NpzFiles, TestImagesWithoutLabelsTakeThemFromAll) {
@@ -164,6 +193,13 @@ TEST_F(NpzFiles, TestImagesWithoutLabelsTakeThemFromAll) {
   EXPECT_EQ(dataset->info().test_size, 1);
   EXPECT_TRUE(dataset->factors().empty());
   EXPECT_TRUE(has_note(*dataset, "the test images have no labels"));
+  EXPECT_TRUE(has_note(*dataset, "ignores 'y_train' int64 (3,) (the test images have none)"));
+  const auto one_hot = open({{"x_train", images(3)},
+                             {"y_train", labels({0, 1, 2})},
+                             {"x_test", images(1)},
+                             {"y_test", make_array(Dtype::f32, {1, 3})}});
+  EXPECT_TRUE(has_note(*one_hot, "the test images have no usable labels"));
+  EXPECT_TRUE(has_note(*one_hot, "'y_test' float32 (1, 3) (labels are one integer per image; of one-hot"));
 }
 
 TEST_F(NpzFiles, TestSizeIsTheNumberOfImagesAtTheEnd) {
@@ -178,19 +214,28 @@ TEST_F(NpzFiles, TestSizeIsTheNumberOfImagesAtTheEnd) {
 }
 
 TEST_F(NpzFiles, LabelsOfTheValuesOfAFactor) {
+  std::string notes;
   const auto class_labels = [&](const std::vector<std::string>& names) {
     NpzWriter writer(directory_ / "a.npz");
     writer.add("images", images(3));
     writer.add("y", labels({1, 0, 1}));
     writer.add_text("class_labels", names);
     writer.commit();
-    return open_dataset({.name = "npy", .path = directory_ / "a.npz"})->factors()[0].labels;
+    const auto dataset = open_dataset({.name = "npy", .path = directory_ / "a.npz"});
+    notes = fmt::format("{}", fmt::join(dataset->info().notes, "; "));
+    return dataset->factors()[0].labels;
   };
   using Names = std::vector<std::string>;
+  using ::testing::HasSubstr;
   EXPECT_EQ(class_labels({"cat", "dog"}), (Names{"cat", "dog"}));
   EXPECT_EQ(class_labels({"cat", "dog", "owl"}), (Names{"cat", "dog"}));  // owl does not occur
   EXPECT_EQ(class_labels({"cat"}), Names{});                              // dog has no name
-  EXPECT_EQ(class_labels({"dog", "cat", "dog"}), Names{});                // one for each image
+  EXPECT_THAT(notes, HasSubstr("ignores 'class_labels' text (1 name for the values 0 to 1)"));
+  EXPECT_EQ(class_labels({"dog", "cat", "dog"}), Names{});  // one for each image
+  EXPECT_THAT(notes, HasSubstr("ignores 'class_labels' text (two values have the same name)"));
+  EXPECT_TRUE(
+      has_note(*open({{"images", images(3)}, {"y", labels({1, 0, 1})}, {"class_labels", labels({3, 4})}}),
+               "'class_labels' int64 (2,) (names of the values of 'class' are text)"));
 }
 
 TEST_F(NpzFiles, DspritesHasTheNamesOfItsMetadata) {
