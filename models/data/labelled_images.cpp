@@ -74,6 +74,15 @@ std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& o
     pixels.layout = Layout::nhwc;
   auto dataset = std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
                                                 std::move(found.factor_names), found.test_size, pixels);
+  // Floats from 0 to 1 where the model was trained on 0 to 255, or bytes in uint16, are almost black.
+  const DatasetInfo& info = dataset->info();
+  const float highest = std::max(info.highest, -info.lowest);
+  if (constexpr float dark = 0.01F;
+      pixels.scale && pixels.scale_of == scale_of(info.stored) && highest > 0 && highest <= dark)
+    found.notes.push_back(
+        fmt::format("the largest value is {:g}, and the model's data.scale is {:g}: the images are almost "
+                    "black unless data.scale is set for them",
+                    static_cast<double>(highest) * *info.scale, *info.scale));
   for (std::string& note : found.notes) note = one_line(note);  // folders may have any name
   dataset->add_notes(std::move(found.notes));
   for (std::size_t k = 0; k < found.labels.size(); ++k)

@@ -8,11 +8,13 @@
 
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
+#include "engine/io/input_file.hpp"
 #include "models/data/describe.hpp"
 #include "models/data/dsprites.hpp"
 #include "models/data/folder_content.hpp"
 #include "models/data/image_files.hpp"
 #include "models/data/picture_folder.hpp"
+#include "models/data/unsupported_formats.hpp"
 #include "models/data/where.hpp"
 
 namespace cuelbo {
@@ -126,6 +128,8 @@ std::shared_ptr<const Dataset> open_or_name_format(const DataConfig& config) {
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {
+    if (const std::string format = unsupported_format(config.path); !format.empty())
+      fail("{} is {}", input_name(config.path), format);
     throw Error(error.what() + other_format(config));
   }
 }

@@ -10,6 +10,7 @@
 #include "models/data/labelled_images.hpp"
 #include "models/data/picture_array.hpp"
 #include "models/data/picture_list.hpp"
+#include "models/data/unsupported_formats.hpp"
 
 namespace cuelbo {
 namespace {
@@ -23,12 +24,21 @@ std::string class_note(const std::vector<std::string>& names) {
                      names.size() > most ? ", …" : "");
 }
 
+// "; 'a.parquet' is a Parquet table: …", of a folder without pictures.
+std::string what_else(const fs::path& folder, const std::vector<std::string>& notes) {
+  if (!notes.empty()) return "; " + notes.front();
+  for (const fs::path& entry : folder_entries(folder))
+    if (const std::string format = unsupported_format(entry); !format.empty())
+      return fmt::format("; '{}' is {}", entry.filename().string(), format);
+  return "";
+}
+
 LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShape>& model, bool fresh) {
   std::vector<std::string> notes;
   const PictureFolder root = scan_pictures(path, notes);
   if (root.empty())
-    fail("'{}': there is no .png, .jpg or .jpeg file in this folder; it holds {}{}{}", path.string(),
-         folder_content(path), notes.empty() ? "" : "; ", notes.empty() ? "" : notes.front());
+    fail("'{}': there is no .png, .jpg or .jpeg file in this folder; it holds {}{}", path.string(),
+         folder_content(path), what_else(path, notes));
   const PictureList list = list_pictures(root, notes);
   PictureArray pictures(model);
   for (const fs::path& file : list.pictures) pictures.add(file);

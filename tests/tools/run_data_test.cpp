@@ -151,6 +151,26 @@ TEST_F(RunData, TheScaleBelongsToTheRun) {
   EXPECT_EQ(content("a.npz"), content("b.npz"));
 }
 
+TEST_F(RunData, ImagesThatTheScaleMakesBlackAreNoted) {
+  const Array bytes = bars(230, 20);
+  std::vector<float> floats, fractions;
+  for (const std::byte x : bytes.data) {
+    floats.push_back(static_cast<float>(x));
+    fractions.push_back(static_cast<float>(x) / 255);
+  }
+  write_npy(path("images.npy"), make_array({80, 8, 8}, floats));
+  train("model", {"--set", "data.scale=255"});
+  write_npy(path("fractions.npy"), make_array({80, 8, 8}, fractions));
+  const std::string note =
+      "note: the largest value is 0.901961, and the model's data.scale is 255: the images are";
+  EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "a.npz"}).err, HasSubstr(note));
+  EXPECT_THAT(run({"evaluate", "model", "--data", "fractions.npy"}).err, HasSubstr(note));
+  const ::testing::Matcher<std::string> silent = Not(HasSubstr("almost black"));
+  EXPECT_THAT(run({"encode", "model", "-i", "images.npy", "-o", "b.npz"}).err, silent);
+  EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "c.npz", "--set", "data.scale=1"}).err,
+              silent);
+}
+
 TEST_F(RunData, AStatedScaleTakesImagesOutsideOfZeroToOne) {
   std::vector<std::int16_t> values;
   for (const std::byte x : bars(230, 20).data)

@@ -202,11 +202,38 @@ TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
     return error_of(name);
   };
   EXPECT_THAT(error("a.tif", std::string("II*") + '\0' + "tiff"),
-              HasSubstr("is neither PNG nor JPEG but TIFF; convert it"));
-  EXPECT_THAT(error("a.GIF", "GIF89a"), HasSubstr("is neither PNG nor JPEG but GIF; convert it"));
+              HasSubstr("a.tif' is a TIFF: convert it to PNG"));
+  EXPECT_THAT(error("a.GIF", "GIF89a"), HasSubstr("a.GIF' is a GIF: convert it to PNG"));
   EXPECT_THAT(error("a.png", ""), HasSubstr("is neither PNG nor JPEG: it is empty"));
   EXPECT_THAT(error("a.npy.gz", "\x1f\x8b\x08"), HasSubstr("is compressed by gzip"));
   EXPECT_THAT(error("a.npz", "text"), HasSubstr("is not an npz archive"));
+  const std::string tar = std::string(257, 'a') + "ustar";
+  for (const auto& [name, content, right] : std::vector<std::array<std::string, 3>>{
+           {"x", "PAR1...", "is a Parquet table: save its images"},
+           {"train.parquet", "?", "is a Parquet table"},
+           {"x", "\x89HDF\r\n\x1a\n", "is an HDF5 file: save the array with numpy.save"},
+           {"x.mat", "MATLAB 5.0 MAT-file", "is a MATLAB file"},
+           {"x.pt", "\x80\x02\x8a", "is a PyTorch file: save the array with numpy.save"},
+           {"x", "PK\x03\x04 ... archive/data.pkl", "is a PyTorch file"},
+           {"x.pkl", "\x80\x04\x95", "is a pickle"},
+           {"mnist.pkl.gz", "\x1f\x8b\x08", "is a pickle"},
+           {"x", tar, "is a tar archive: unpack it and name the folder"},
+           {"x.tgz", "\x1f\x8b\x08", "is a tar archive"},
+           {"x.tar.gz", "\x1f\x8b\x08", "is a tar archive"},
+           {"x.zip", "PK\x03\x04 ... cat/1.png", "is a zip archive: unpack it and name the folder"},
+           {"x.tfrecord", "abc", "is a TFRecord file"},
+           {"x.webp", "RIFF....WEBPVP8 ", "is a WebP picture: convert it to PNG"},
+           {"x", "GIF89a", "is a GIF"},
+           {"x.bmp", "BM", "is a BMP"},
+           {"x.csv", "1,2", "is a table of text: read it with numpy.loadtxt"},
+           {"x.safetensors", "header {}", "is a safetensors file"}}) {
+    EXPECT_THAT(error(name.c_str(), content), HasSubstr(fmt::format("{}' {}", name, right))) << name;
+    EXPECT_TRUE(fails_with([&] { open_dataset({.name = "images", .path = directory / name}); }, right));
+  }
+  std::filesystem::create_directory(directory / "tables");
+  write_file(directory / "tables/a.parquet", "PAR1");
+  EXPECT_THAT(error_of("tables"),
+              HasSubstr("it holds a.parquet; 'a.parquet' is a Parquet table: save its images"));
   // Arrays have either name, as for numpy.load.
   std::filesystem::copy_file(fixture("vector.npy"), directory / "b.npz");
   std::filesystem::copy_file(fixture("images.npz"), directory / "b.npy");
