@@ -28,41 +28,108 @@ std::optional<double> number(std::string_view text) {
   return value;
 }
 
+// The first of `characters` that is not in quotes. A quotation mark counts at the start of a name or value only.
+std::size_t find_unquoted(std::string_view text, std::string_view characters) {
+  char quote = 0;
+  bool at_start = true;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (at_start && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (characters.find(c) != std::string_view::npos) {
+      return i;
+    }
+    if (c != ' ' && c != '\t') at_start = std::string_view(",|=!<>").find(c) != std::string_view::npos;
+  }
+  if (quote != 0) usage_fail("where: the quotation mark in '{}' is not closed", trimmed(text));
+  return std::string_view::npos;
+}
+
+std::string_view unquoted(std::string_view text) {
+  const bool quoted = text.size() > 2 && (text.front() == '"' || text.front() == '\'') &&
+                      text.find(text.front(), 1) == text.size() - 1;
+  return quoted ? text.substr(1, text.size() - 2) : text;
+}
+
 struct Condition {
   std::size_t factor = 0;
   std::vector<bool> holds;  // for each value of the factor
 };
 
+std::string quoted_if_needed(const std::string& label) {
+  if (label.find_first_of(",|\"'") == std::string::npos) return label;
+  const char mark = label.find('"') == std::string::npos ? '"' : '\'';
+  return fmt::format("{}{}{}", mark, label, mark);
+}
+
 std::string possible_values(const Factor& factor) {
-  if (!factor.labels.empty()) return fmt::format("{}", fmt::join(factor.labels, ", "));
+  if (!factor.labels.empty())
+    return fmt::format("{}", fmt::join(factor.labels | std::views::transform(quoted_if_needed), ", "));
   if (factor.size() <= 10) return fmt::format("{:.4g}", fmt::join(factor.values, ", "));
   return fmt::format("{} values from {:.4g} to {:.4g}", factor.size(), factor.values.front(),
                      factor.values.back());
 }
 
-// A label decides, for it may be a number itself: classes may be called 1, 2 and 3. Else the value is compared.
-std::vector<bool> equal_values(const Factor& factor, std::string_view operand) {
-  std::vector<bool> equal(factor.values.size());
+// Labels that all are numbers, such as the classes 1, 2 and 3, are the values of their factor.
+std::vector<double> numbers(const Factor& factor) {
+  std::vector<double> values;
+  for (const std::string& label : factor.labels)
+    if (const auto value = number(label)) values.push_back(*value);
+  return values.size() == factor.values.size() ? values : factor.values;
+}
+
+bool are_names(const Factor& factor) {
+  return std::ranges::any_of(factor.labels, [](const std::string& label) { return !number(label); });
+}
+
+void add_equal(const Factor& factor, std::string_view operand, std::vector<bool>& equal) {
   const bool is_label = std::ranges::find(factor.labels, operand) != factor.labels.end();
   const auto value = number(operand);
-  for (std::size_t i = 0; i < equal.size(); ++i)
-    equal[i] = is_label ? i < factor.labels.size() && factor.labels[i] == operand
-                        : value && std::abs(factor.values[i] - *value) <= equality_tolerance;
-  if (std::ranges::find(equal, true) == equal.end())
+  const std::vector<double> values = numbers(factor);
+  bool found = false;
+  for (std::size_t i = 0; i < equal.size(); ++i) {
+    const bool is_equal = is_label ? i < factor.labels.size() && factor.labels[i] == operand
+                                   : value && std::abs(values[i] - *value) <= equality_tolerance;
+    equal[i] = equal[i] || is_equal;
+    found |= is_equal;
+  }
+  if (!found)
     usage_fail("where: {} is never '{}'{}; it takes {}", factor.name, operand,
                did_you_mean(operand, factor.labels), possible_values(factor));
-  return equal;
+}
+
+// Values that are one of the operands: "cat|dog". A label may hold a | itself.
+std::vector<bool> equal_values(const Factor& factor, std::string_view operands) {
+  std::vector<bool> equal(factor.values.size());
+  if (std::ranges::find(factor.labels, operands) != factor.labels.end()) {
+    add_equal(factor, operands, equal);
+    return equal;
+  }
+  for (;;) {
+    const auto bar = find_unquoted(operands, "|");
+    const std::string_view operand = trimmed(operands.substr(0, bar));
+    if (operand.empty()) usage_fail("where: there is a value of {} missing beside |", factor.name);
+    add_equal(factor, unquoted(operand), equal);
+    if (bar == std::string_view::npos) return equal;
+    operands.remove_prefix(bar + 1);
+  }
 }
 
 std::vector<bool> compared_values(const Factor& factor, std::string_view comparison,
                                   std::string_view operand) {
+  if (are_names(factor))
+    usage_fail("where: '{}{}{}': the values of {} are names, which only = and != compare; it takes {}",
+               factor.name, comparison, operand, factor.name, possible_values(factor));
   const auto bound = number(operand);
-  if (!bound || !factor.labels.empty())
-    usage_fail("where: '{}{}{}' does not compare numbers; {} takes {}", factor.name, comparison, operand,
-               factor.name, possible_values(factor));
-  std::vector<bool> holds(factor.values.size());
+  if (!bound)
+    usage_fail("where: '{}{}{}' does not compare with a number; {} takes {}", factor.name, comparison,
+               operand, factor.name, possible_values(factor));
+  const std::vector<double> values = numbers(factor);
+  std::vector<bool> holds(values.size());
   for (std::size_t i = 0; i < holds.size(); ++i) {
-    const double value = factor.values[i];
+    const double value = values[i];
     holds[i] = comparison == "<"    ? value < *bound
                : comparison == "<=" ? value <= *bound
                : comparison == ">"  ? value > *bound
@@ -72,11 +139,11 @@ std::vector<bool> compared_values(const Factor& factor, std::string_view compari
 }
 
 Condition parse(std::string_view text, const std::vector<Factor>& factors) {
-  const auto at = text.find_first_of("=!<>");
+  const auto at = find_unquoted(text, "=!<>");
   const auto after = at == std::string_view::npos ? at : text.find_first_not_of("=!<>", at);
   const std::string_view comparison = at == std::string_view::npos ? "" : text.substr(at, after - at);
   constexpr std::array<std::string_view, 7> comparisons{"=", "==", "!=", "<", "<=", ">", ">="};
-  const std::string_view name = trimmed(text.substr(0, at));
+  const std::string_view name = unquoted(trimmed(text.substr(0, at)));
   const std::string_view operand = after == std::string_view::npos ? "" : trimmed(text.substr(after));
   if (std::ranges::find(comparisons, comparison) == comparisons.end() || name.empty() || operand.empty())
     usage_fail("where: '{}' is not of the form factor=value; =, !=, <, <=, > and >= compare", trimmed(text));
@@ -92,7 +159,7 @@ Condition parse(std::string_view text, const std::vector<Factor>& factors) {
     condition.holds = equal_values(*found, operand);
     if (comparison == "!=") condition.holds.flip();
   } else {
-    condition.holds = compared_values(*found, comparison, operand);
+    condition.holds = compared_values(*found, comparison, unquoted(operand));
   }
   return condition;
 }
@@ -102,7 +169,7 @@ Condition parse(std::string_view text, const std::vector<Factor>& factors) {
 std::vector<std::int64_t> select_items(const Dataset& dataset, std::string_view where) {
   std::vector<Condition> conditions;
   for (std::string_view rest = where; !trimmed(rest).empty();) {
-    const auto comma = rest.find(',');
+    const auto comma = find_unquoted(rest, ",");
     conditions.push_back(parse(rest.substr(0, comma), dataset.factors()));
     rest = comma == std::string_view::npos ? "" : rest.substr(comma + 1);
   }

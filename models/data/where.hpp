@@ -11,8 +11,9 @@
 namespace cuelbo {
 
 // The items, ascending, for which every condition holds. A condition is a factor's name, one of = != < <= >
-// >=, and a number, or for = and != a label; = takes a value given to three decimals. UsageError: an unknown
-// factor (with the nearest), a value that = and != cannot match, a malformed condition.
+// >=, and a number, or for = and != values with | between them: labels, or numbers to three decimals. A name or value in
+// quotes may hold anything: class="a, b"|'c|d'. UsageError: an unknown factor (with the nearest), a value that = and
+// != cannot match, a malformed condition.
 std::vector<std::int64_t> select_items(const Dataset& dataset, std::string_view where);
 
 // The data set of those items; the data set itself for an empty text. UsageError also if nothing is selected.

@@ -48,7 +48,32 @@ TEST(Where, ALabelDecidesBeforeAValue) {
   EXPECT_EQ(selected("class=2"), (Items{1}));
   EXPECT_EQ(selected("class=3"), (Items{2, 3}));
   EXPECT_EQ(selected("class!=1"), (Items{1, 2, 3}));
-  EXPECT_EQ(selected("class=0"), (Items{0}));  // no label: the value
+  EXPECT_EQ(selected("class=2.0|3"), (Items{1, 2, 3}));
+  EXPECT_EQ(selected("class>1"), (Items{1, 2, 3}));
+  EXPECT_EQ(selected("class<=2"), (Items{0, 1}));
+  EXPECT_TRUE(fails_with<UsageError>([&] { selected("class=0"); }, "class is never '0'"));  // no index either
+}
+
+TEST(Where, SeveralValuesAndQuotes) {
+  std::vector<std::int64_t> classes{0, 1, 2, 3, 4};
+  ArrayDataset dataset("named", make_array(Dtype::u8, {5, 1, 1}), make_array({5}, classes), {"class"});
+  dataset.name_values(0, {"cat", "Salem, MA", "a|b", "it's", "x=1"});
+  const auto selected = [&](const char* where) { return select_items(dataset, where); };
+  using Items = std::vector<std::int64_t>;
+  EXPECT_EQ(selected("class=\"Salem, MA\""), (Items{1}));
+  EXPECT_EQ(selected("class = 'Salem, MA' | cat , class!=cat"), (Items{1}));
+  EXPECT_EQ(selected("class!=cat|\"a|b\""), (Items{1, 3, 4}));
+  EXPECT_EQ(selected("class=a|b"), (Items{2}));  // a label
+  EXPECT_EQ(selected("class=it's|x=1,'class'!=cat"), (Items{3, 4}));
+  const auto refused = [&](const char* where, const char* message) {
+    return fails_with<UsageError>([&] { selected(where); }, message);
+  };
+  EXPECT_TRUE(refused("class=Salem, MA", "it takes cat, \"Salem, MA\", \"a|b\", \"it's\", x=1"));
+  EXPECT_TRUE(refused("class=\"Salem, MA", "the quotation mark in 'class=\"Salem, MA' is not closed"));
+  for (const char* where : {"class=cat|", "class=|cat", "class=cat||cat"})
+    EXPECT_TRUE(refused(where, "a value of class missing beside |"));
+  EXPECT_TRUE(
+      refused("class>cat", "the values of class are names, which only = and != compare; it takes cat"));
 }
 
 TEST(Where, SelectedItemsSatisfyTheConditions) {
@@ -73,9 +98,10 @@ TEST(Where, SaysWhatIsWrong) {
                       "shape is never 'hart' (did you mean 'heart'?); it takes square, ellipse, heart"));
   EXPECT_TRUE(refused("scale=0.55", "scale is never '0.55'; it takes 0.5, 0.6, 0.7, 0.8, 0.9, 1"));
   EXPECT_TRUE(refused("posX=7", "32 values from 0 to 1"));
-  EXPECT_TRUE(refused("scale>big", "'scale>big' does not compare numbers"));
-  EXPECT_TRUE(refused("scale>nan", "does not compare numbers"));
-  EXPECT_TRUE(refused("shape>1", "does not compare numbers"));
+  EXPECT_TRUE(refused("scale>big", "'scale>big' does not compare with a number; scale takes 0.5"));
+  EXPECT_TRUE(refused("scale>nan", "does not compare with a number"));
+  EXPECT_TRUE(refused("scale>0.6|0.7", "does not compare with a number"));
+  EXPECT_TRUE(refused("shape>1", "the values of shape are names"));
   for (const char* malformed :
        {"shape", "shape=", "=heart", "shape=>heart", "shape=heart,,scale=1", "shape!heart"})
     EXPECT_TRUE(refused(malformed, "is not of the form factor=value")) << malformed;
