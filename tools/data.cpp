@@ -209,7 +209,8 @@ void add_data(CLI::App& app, Run& run) {
                            "The .npz to write: images, and factors with their names; - for standard output");
         command.add_flag("--describe", options.describe,
                          "Print count, shape, scale, range, factors, split and checksum");
-        command.add_option("--where", options.where, "Selection by factors, as in shape=heart|square,scale>0.6");
+        command.add_option("--where", options.where,
+                           "Selection by factors, as in shape=heart|square,scale>0.6");
         add_data_settings(command, options.settings);
         add_accept_changes(command, options.accept_changes);
       },

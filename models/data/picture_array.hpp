@@ -27,7 +27,8 @@ class PictureArray {
   bool is_rgb() const { return color_ > 0 || model_is_rgb_; }
 
   bool model_is_rgb_;
-  std::int64_t count_ = 0, height_ = 0, width_ = 0, grey_ = 0, color_ = 0, from_16_bits_ = 0, animated_ = 0;
+  std::int64_t count_ = 0, height_ = 0, width_ = 0, grey_ = 0, color_ = 0, from_16_bits_ = 0, animated_ = 0,
+               with_further_ = 0;
   std::uint8_t highest_of_16_bits_ = 0;
   std::filesystem::path first_;
   std::vector<std::byte> data_;

@@ -23,7 +23,7 @@ constexpr std::string_view save_array = "save the array with numpy.save",
 struct Format {
   std::string_view name, advice;
   std::string_view extensions;  // " .x .y "
-  std::string_view magic = {};  // at `offset`; none: only the extension tells
+  std::string_view magic;       // at `offset`; none: only the extension tells
   std::size_t offset = 0;
 };
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/io/atomic_file.hpp"
+#include "engine/io/input_file.hpp"
 #include "models/data/open_dataset.hpp"
 #include "tests/support/dataset_content.hpp"
 #include "tests/support/error_checks.hpp"
@@ -55,6 +56,23 @@ TEST(ReducedPictures, AnimationsAndTablesAreNamed) {
   EXPECT_EQ(all_images(*dataset)[0], 7 / 255.0F);
   EXPECT_TRUE(has_note(*dataset, "1 of the pictures are animated: one frame of each is read"));
   EXPECT_TRUE(has_note(*dataset, "labels.csv': classes are taken from folders"));
+}
+
+TEST(ReducedPictures, FurtherPicturesInAJpegAreNoted) {
+  const test::TemporaryDirectory directory;
+  const auto bytes = read_file(test::fixture("rgb.jpg"));
+  const std::string jpeg(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto with = [&](const std::string& name) {  // an APP2 segment of that name, and a second picture
+    const std::string content = name + "II*";
+    return jpeg.substr(0, 2) + "\xff\xe2" + '\0' + static_cast<char>(content.size() + 2) + content +
+           jpeg.substr(2) + jpeg;
+  };
+  write_file(directory / "a.jpg", with(std::string("MPF\0", 4)));
+  write_file(directory / "b.jpg", with("ICC_PROFILE"));
+  write_file(directory / "d.jpg", jpeg.substr(0, 2) + "\xff\xff" + with(std::string("MPF\0", 4)).substr(2));
+  write_file(directory / "c.jpg", jpeg);
+  EXPECT_TRUE(
+      has_note(*open_pictures(directory), "2 of the JPEG files hold several pictures (MPO): the first"));
 }
 
 TEST(ReducedPictures, ALinkToNothingIsSaid) {
