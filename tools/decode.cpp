@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +28,21 @@ struct DecodeOptions {
   std::uint64_t seed = 1;
 };
 
+// Relaxed samples and mixtures of classes are probabilities; the decoder saw nothing else in training.
+void check_probabilities(const Codes::Discrete& group) {
+  constexpr double tolerance = 1e-2;  // of values in half precision, too
+  const auto classes = static_cast<std::size_t>(group.classes);
+  for (std::size_t begin = 0; begin < group.z.size(); begin += classes) {
+    const std::span<const float> row = std::span(group.z).subspan(begin, classes);
+    const double sum = std::accumulate(row.begin(), row.end(), 0.0), lowest = std::ranges::min(row);
+    if (lowest < -tolerance || std::abs(sum - 1) > tolerance)
+      fail(
+          "array 'z_{}' has the lowest value {:.4g} and the sum {:.4g} in row {}; each row holds "
+          "probabilities: none is negative, and their sum is 1",
+          group.name, lowest, sum, begin / classes);
+  }
+}
+
 int run_decode(const DecodeOptions& options) {
   OutputFile output(options.output, ".npy");
   output.refuse_input(options.input);
@@ -35,6 +52,7 @@ int run_decode(const DecodeOptions& options) {
   const Hfvae& model = *run.loaded.model;
   const Codes codes = read_codes(options.input, options.seed);
   const std::vector<float> rows = in_context(fmt::format("'{}'", options.input), [&] {
+    std::ranges::for_each(codes.discrete, check_probabilities);
     return model_codes(codes, model.tree(), CodeValue::sample);
   });
   const ImageShape image = model.image();

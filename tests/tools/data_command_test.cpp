@@ -209,6 +209,27 @@ TEST_F(DataCommand, CodesNameTheirColumns) {
                     "column 1 of the codes is 'r.1', that of the model is 'q.1'"));
 }
 
+TEST_F(DataCommand, DecodeTakesProbabilitiesOnly) {
+  train();
+  ASSERT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "codes.npz"})));
+  const auto codes = read_npz(path("codes.npz"));
+  const auto decoded = [&](const std::vector<float>& row) {
+    auto changed = codes;
+    std::ranges::copy(row, changed.at("z_kind").as<float>().begin() + 2 * 3);
+    write_npz(path("changed.npz"), changed);
+    return run({"decode", "model", "-i", "changed.npz", "-o", "decoded.npy"});
+  };
+  EXPECT_TRUE(succeeds(decoded({0.25F, 0.25F, 0.5F})));
+  EXPECT_TRUE(succeeds(decoded({0.3335F, 0.3335F, 0.3335F})));
+  std::filesystem::remove(path("decoded.npy"));
+  EXPECT_TRUE(fails(decoded({2, 0, 0}), 1,
+                    "'changed.npz': array 'z_kind' has the lowest value 0 and the sum 2 in row 2"));
+  EXPECT_TRUE(
+      fails(decoded({-0.5F, 1, 0.5F}), 1, "array 'z_kind' has the lowest value -0.5 and the sum 1 in row 2"));
+  EXPECT_TRUE(fails(decoded({0, 0, 0}), 1, "the sum 0 in row 2"));
+  EXPECT_FALSE(std::filesystem::exists(path("decoded.npy")));
+}
+
 TEST_F(DataCommand, EncodeTakesWhatTrainingTakes) {
   train();
   const Array images = read_npy(path("images.npy"));
