@@ -37,25 +37,6 @@ void refuse_images_beside_others(const PictureFolder& folder) {
         folder.path.string(), images, fmt::join(others, ", "), images);
 }
 
-// The pictures of the folder itself, else those below the folders in it: one class each.
-PictureList pictures_and_classes(const PictureFolder& folder, std::vector<std::string>& notes) {
-  PictureList list{.pictures = folder.pictures, .classes = {}};
-  if (!list.pictures.empty()) {
-    std::vector<std::string> ignored;
-    for (const PictureFolder& inner : folder.folders) ignored.push_back(inner.name());
-    if (!ignored.empty())
-      notes.push_back(fmt::format("reads the pictures in '{}' itself, not those in its folders {}",
-                                  folder.path.string(), fmt::join(ignored, ", ")));
-    return list;
-  }
-  refuse_images_beside_others(folder);
-  for (const PictureFolder& inner : folder.folders) {
-    add_pictures_below(inner, list.pictures);
-    list.classes.resize(list.pictures.size(), inner.name());
-  }
-  return list;
-}
-
 // Words of a folder's name in lower case: "trainA" and "train_a" have two.
 std::vector<std::string> words_of(const std::string& name) {
   std::vector<std::string> words;
@@ -72,9 +53,9 @@ std::vector<std::string> words_of(const std::string& name) {
   return words;
 }
 
-// Parts of a data set under names that are not read as such, and therefore would be classes: trainA, hold-out, valid_small.
-// "train" alone may be a class, as may be "train_station" and "train_interior".
-void refuse_parts_as_classes(const PictureFolder& folder) {
+// The folders inside that look like parts of a data set: trainA, hold-out, valid_small. those for training first. None if they
+// may be classes, as "train" alone may be, or "train_station" beside "train_interior".
+std::vector<const PictureFolder*> parts_in(const PictureFolder& folder) {
   using Words = std::vector<std::string>;
   const Words train_words{"train", "training"};
   const Words other_words{"test",       "testing", "val",     "valid", "validation", "dev",       "eval",
@@ -84,25 +65,59 @@ void refuse_parts_as_classes(const PictureFolder& folder) {
                               std::ranges::find(with, words.back()) != with.end() ||
                               std::ranges::find(with, fmt::format("{}", fmt::join(words, ""))) != with.end());
   };
-  std::vector<const PictureFolder*> train, numbered, others, parts;
+  std::vector<const PictureFolder*> train, others;
+  int numbered = 0;  // train, train1, trainA
   for (const PictureFolder& inner : folder.folders) {
     const Words words = words_of(inner.name());
-    const bool is_train = begins_or_ends(words, train_words), is_other = begins_or_ends(words, other_words);
-    if (is_train) train.push_back(&inner);
-    if (is_train && (words.size() == 1 || (words.size() == 2 && words.back().size() == 1)))
-      numbered.push_back(&inner);  // train, train1, trainA
-    if (is_other) others.push_back(&inner);
-    if (is_train || is_other) parts.push_back(&inner);
+    const bool is_other = begins_or_ends(words, other_words), is_train = begins_or_ends(words, train_words);
+    if (is_other)
+      others.push_back(&inner);
+    else if (is_train)
+      train.push_back(&inner);
+    if (is_train && (words.size() == 1 || (words.size() == 2 && words.back().size() == 1))) ++numbered;
   }
   const bool all_are_others = others.size() == folder.folders.size() && others.size() > 1;
-  if (!all_are_others && (train.empty() || others.empty()) && numbered.size() < 2) return;
-  std::vector<std::string> names;
-  for (const PictureFolder* part : parts) names.push_back(part->name());
-  fail(
-      "'{}' holds folders that look like parts of a data set ({}): name one by data.path, as in '{}', or "
-      "rename them "
-      "if they are classes",
-      folder.path.string(), fmt::join(names, ", "), (train.empty() ? parts : train).front()->path.string());
+  if (!all_are_others && (train.empty() || others.empty()) && numbered < 2) return {};
+  train.insert(train.end(), others.begin(), others.end());
+  return train;
+}
+
+std::string names_of(const std::vector<const PictureFolder*>& folders) {
+  std::string names;
+  for (const PictureFolder* folder : folders) names += (names.empty() ? "" : ", ") + folder->name();
+  return names;
+}
+
+// The pictures of the folder itself, else those below the folders in it: one class each.
+PictureList pictures_and_classes(const PictureFolder& folder, std::vector<std::string>& notes) {
+  PictureList list{.pictures = folder.pictures, .classes = {}};
+  if (!list.pictures.empty()) {
+    std::vector<std::string> ignored;
+    for (const PictureFolder& inner : folder.folders) ignored.push_back(inner.name());
+    if (!ignored.empty())
+      notes.push_back(fmt::format("reads the pictures in '{}' itself, not those in its folders {}",
+                                  folder.path.string(), fmt::join(ignored, ", ")));
+    return list;
+  }
+  refuse_images_beside_others(folder);
+  if (const auto parts = parts_in(folder); !parts.empty())
+    fail(
+        "'{}' holds folders that look like parts of a data set ({}): name one by data.path, as in '{}', or "
+        "rename them if they are classes",
+        folder.path.string(), names_of(parts), parts.front()->path.string());
+  std::vector<std::string> with_parts;
+  for (const PictureFolder& inner : folder.folders) {
+    if (const auto parts = parts_in(inner); !parts.empty())
+      with_parts.push_back(fmt::format("'{}' ({})", inner.name(), names_of(parts)));
+    add_pictures_below(inner, list.pictures);
+    list.classes.resize(list.pictures.size(), inner.name());
+  }
+  if (!with_parts.empty())
+    notes.push_back(
+        fmt::format("{} of the classes hold folders that look like parts of a data set, as {}: all of their "
+                    "pictures are read alike",
+                    with_parts.size(), with_parts.front()));
+  return list;
 }
 
 // The train, test and validation folders that exist.
@@ -128,13 +143,12 @@ struct SplitFolders {
         others.push_back(inner.name());
       spelled_out |= part != FolderPart::none && part != FolderPart::train && inner.name().size() > 2;
     }
-    if (others.empty() && train != nullptr) return;
+    if (others.empty()) return;
     if (train != nullptr && spelled_out)
       fail(
           "'{}' holds pictures for training in '{}' and other parts of the data, but also pictures in {}: "
           "move those elsewhere, or name one folder by data.path",
           folder.path.string(), train->name(), fmt::join(others, ", "));
-    refuse_parts_as_classes(folder);
     train = nullptr;  // classes, one of which happens to be called so
   }
 
