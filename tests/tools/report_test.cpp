@@ -144,6 +144,24 @@ TEST_F(Report, WithoutTheDataStillHasFiguresAndCurves) {
   EXPECT_EQ(count(html, "<figure class=\"chart"), 7U);
 }
 
+TEST_F(Report, WithoutTheLogStillHasPicturesAndFigures) {
+  train();
+  std::filesystem::remove(path("model/log.jsonl"));
+  const Outcome outcome = run({"report", "model"});
+  EXPECT_TRUE(succeeds(outcome));
+  EXPECT_THAT(outcome.err, HasSubstr("no curves: 'model/log.jsonl': "));
+  const std::string html = content("model/report.html");
+  EXPECT_TRUE(well_formed(html));
+  EXPECT_THAT(html, HasSubstr("No estimates: &#39;model/log.jsonl&#39;: "));
+  EXPECT_THAT(html, HasSubstr("the checkpoint is of step "));
+  EXPECT_THAT(html, Not(HasSubstr("Not finished")));
+  EXPECT_EQ(count(html, "<figure class=\"chart"), 0U);
+  EXPECT_GT(count(html, "<img "), 100U);
+  ASSERT_TRUE(succeeds(run({"evaluate", "model"})));
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_THAT(content("model/report.html"), HasSubstr("Importance bound"));
+}
+
 TEST_F(Report, NamesFromTheConfigAreEscaped) {
   train("a <b> & 'c'");
   ASSERT_TRUE(succeeds(run({"report", "a <b> & 'c'"})));

@@ -15,7 +15,8 @@ namespace cuelbo {
 struct ReportData {
   std::string directory;
   RunConfig config;
-  RunLog log;
+  RunLog log = {};
+  std::string log_missing = {};              // why there is none
   std::optional<nlohmann::json> evaluation;  // evaluation.json, if evaluate has run
   std::optional<Gallery> gallery;
   std::string gallery_missing;  // why there is none

@@ -50,11 +50,16 @@ int run_report(const ReportOptions& options) {
   if (!options.output.empty()) output.check_writable();
   ReportData report{.directory = directory.path(),
                     .config = directory.config(),
-                    .log = RunLog::read(directory.file("log.jsonl")),
                     .evaluation = read_evaluation(directory.file("evaluation.json")),
                     .checkpoint = run.loaded.checkpoint,
                     .checkpoint_step = run.loaded.state.step,
                     .weights_crc32 = weights_checksum(*run.loaded.parameters)};
+  try {
+    report.log = RunLog::read(directory.file("log.jsonl"));
+  } catch (const Error& error) {
+    report.log_missing = error.what();
+    note("no curves: {}", error.what());
+  }
   try {
     report.gallery = make_gallery(run, open_run_data(run));
   } catch (const ChangedError&) {

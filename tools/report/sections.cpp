@@ -128,19 +128,26 @@ std::string validation_figures(const ReportData& report) {
   const bool validated = std::isfinite(log.last("validation", "elbo", at).value);
   const std::string kind = validated ? "validation" : "train";
   const auto value = [&](const char* key) { return html::number(log.last(kind, key, at).value); };
-  const std::string figures = figure("ELBO", value("elbo"), "nats", "log-likelihood − KL, relaxed decoding") +
-                              figure("Log-likelihood", value("log_likelihood"), "nats", "E log p(x|z)") +
-                              figure("KL", value("kl"), "nats", "sum of the four terms");
+  std::string estimates;
+  if (report.log_missing.empty()) {
+    const std::string figures =
+        figure("ELBO", value("elbo"), "nats", "log-likelihood − KL, relaxed decoding") +
+        figure("Log-likelihood", value("log_likelihood"), "nats", "E log p(x|z)") +
+        figure("KL", value("kl"), "nats", "sum of the four terms");
+    estimates = fmt::format(
+        "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Estimates on {} at step {}, estimator <b>{}</b>, "
+        "N "
+        "= {}, B = {}.",
+        figures, validated ? "the validation split" : "a training batch",
+        whole(log.last(kind, "elbo", at).step), html::escape(report.config.objective.estimator),
+        whole(number_in(log.run(), "train_items")), report.config.batch_size);
+  } else {
+    estimates = fmt::format("<p class=\"caveat\">No estimates: {}.", html::escape(report.log_missing));
+  }
   return fmt::format(
-      "<dl class=\"figures\">{}</dl>\n<p class=\"caveat\">Estimates on {} at step {}, estimator <b>{}</b>, N "
-      "= {}, B = {}. Run "
-      "<code>cuelbo evaluate {}</code> and the report again for exact figures on the test split, an "
-      "importance-weighted bound and "
-      "active units.</p>\n{}",
-      figures, validated ? "the validation split" : "a training batch",
-      whole(log.last(kind, "elbo", at).step), html::escape(report.config.objective.estimator),
-      whole(number_in(log.run(), "train_items")), report.config.batch_size,
-      html::escape(shell_quoted(report.directory)),
+      "{} Run <code>cuelbo evaluate {}</code> and the report again for exact figures on the test split, an "
+      "importance-weighted bound and active units.</p>\n{}",
+      estimates, html::escape(shell_quoted(report.directory)),
       report.evaluation ? fmt::format("<p class=\"caveat\">evaluation.json, of step {}, is not known to be "
                                       "of this model; run cuelbo "
                                       "evaluate again.</p>\n",
@@ -167,10 +174,14 @@ std::string description(const ReportData& report) {
   const std::int64_t steps = last_step(report.log);
   const double train_items = number_in(report.log.run(), "train_items");
   const double epochs = static_cast<double>(steps * config.batch_size) / train_items;
-  std::string text = fmt::format("{}: {}. Trained for {} of {} {}",
-                                 plural(std::ssize(config.latents), "latent group", "latent groups"),
-                                 latent_list(config.latents), plural(steps, "step", "steps"),
-                                 config.batch_size, config.batch_size == 1 ? "image" : "images");
+  std::string text =
+      fmt::format("{}: {}. ", plural(std::ssize(config.latents), "latent group", "latent groups"),
+                  latent_list(config.latents));
+  const std::string images = plural(config.batch_size, "image", "images");
+  if (!report.log_missing.empty())
+    return text + fmt::format("Trained with steps of {}, seed {}; the checkpoint is of step {}.", images,
+                              config.seed, html::count(report.checkpoint_step));
+  text += fmt::format("Trained for {} of {}", plural(steps, "step", "steps"), images);
   if (std::isfinite(epochs)) text += fmt::format(", {:.{}f} epochs", epochs, epochs < 10 ? 1 : 0);
   const double seconds = training_seconds(report);
   if (seconds > 0) text += ", in " + duration(seconds);
@@ -190,6 +201,9 @@ std::string key_figures(const ReportData& report) {
 }
 
 std::string curves(const ReportData& report) {
+  if (!report.log_missing.empty())
+    return fmt::format("<section><h2>Terms of the ELBO</h2><p>None: {}.</p></section>\n",
+                       html::escape(report.log_missing));
   const ObjectiveConfig& objective = report.config.objective;
   const auto last = static_cast<double>(last_step(report.log));
   std::string charts;
