@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
@@ -15,26 +16,52 @@
 namespace cuelbo {
 
 AppendFile::AppendFile(std::string path) : path_(std::move(path)) {
+  try {
+    open_path();
+  } catch (...) {
+    close_file();
+    throw;
+  }
+}
+
+AppendFile::~AppendFile() { close_file(); }
+
+void AppendFile::close_file() {
+  if (descriptor_ >= 0) close(std::exchange(descriptor_, -1));
+}
+
+void AppendFile::open_path() {
   open_and_lock();
   // A backup by hard links must not change with its original.
   struct stat status = {};
   if (fstat(descriptor_, &status) == 0 && status.st_nlink > 1) {
     write_file(path_, content());
-    close(descriptor_);
     open_and_lock();
   }
 }
 
 void AppendFile::open_and_lock() {
+  close_file();
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_with(errno);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    close(descriptor_);
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     fail("cannot write '{}': another process is writing it", path_);
-  }
 }
 
-AppendFile::~AppendFile() { close(descriptor_); }
+bool AppendFile::follow(std::string path) {
+  path_ = std::move(path);
+  struct stat mine = {}, there = {};
+  if (fstat(descriptor_, &mine) == 0 && stat(path_.c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
+      mine.st_ino == there.st_ino)
+    return false;
+  open_path();
+  return true;
+}
+
+bool AppendFile::is_empty() const {
+  struct stat status = {};
+  return fstat(descriptor_, &status) == 0 && status.st_size == 0;
+}
 
 void AppendFile::fail_with(int error) const { fail("cannot write '{}': {}", path_, std::strerror(error)); }
 

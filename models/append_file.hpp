@@ -16,13 +16,20 @@ class AppendFile {
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
 
+  // `path` is where the file should be, as after its directory was renamed. If another file is there, or none, because
+  // this one was removed, renamed or replaced, goes on with the file there, as the constructor does. Returns whether it did.
+  bool follow(std::string path);
+
   const std::string& path() const { return path_; }
+  bool is_empty() const;
   std::string content() const;
   void cut_back(std::size_t bytes);
   void append(std::string_view record);
   void sync();  // on the disk when it returns
 
  private:
+  void close_file();
+  void open_path();
   void open_and_lock();
   [[noreturn]] void fail_with(int error) const;
   std::string path_;

@@ -115,13 +115,25 @@ std::uint32_t crc32c(std::string_view bytes) {
 }
 
 EventFile::EventFile(const std::string& directory, std::int64_t step) : file_(newest_event_file(directory)) {
+  continue_after(step);
+}
+
+bool EventFile::follow(const std::string& directory, std::int64_t step) {
+  if (!file_.follow(std::filesystem::path(directory) / std::filesystem::path(path()).filename()))
+    return false;
+  continue_after(step);
+  return true;
+}
+
+void EventFile::continue_after(std::int64_t step) {
   const std::string content = file_.content();
   std::string_view rest = content;
   std::size_t kept = 0;
   for (auto data = take_record(rest); data && event_step(*data) <= step; data = take_record(rest))
     kept = content.size() - rest.size();
   file_.cut_back(kept);
-  if (kept == 0) file_.append(record(event(now(), 0) + field(3, Wire::bytes, "brain.Event:2")));
+  is_new_ = kept == 0;
+  if (is_new_) file_.append(record(event(now(), 0) + field(3, Wire::bytes, "brain.Event:2")));
 }
 
 void EventFile::write(std::int64_t step, double wall_time, const Scalars& scalars) {

@@ -23,13 +23,19 @@ class EventFile {
  public:
   // Goes on with the newest event file of a directory, cut back to events of at most `step`, or begins one.
   EventFile(const std::string& directory, std::int64_t step);
+  // As AppendFile::follow: the file of this name in `directory`, continued after `step`.
+  bool follow(const std::string& directory, std::int64_t step);
 
   void write(std::int64_t step, double wall_time, const Scalars& scalars);  // seconds since 1970
   void sync() { file_.sync(); }
   const std::string& path() const { return file_.path(); }
+  bool is_new() const { return is_new_; }  // held no events when it was opened
 
  private:
+  void continue_after(std::int64_t step);
+
   AppendFile file_;
+  bool is_new_ = true;
 };
 
 }  // namespace cuelbo

@@ -25,11 +25,12 @@ constexpr std::array<std::string_view, 6> written_names{config_name,       "log.
                                                         "evaluation.json", "report.html", "pictures"};
 constexpr std::size_t kept_checkpoints = 2;
 
-// Not its parents: those of a run that was removed must not come back.
-void create_directory(const std::string& path) {
+// Not its parents: those of a run that was removed must not come back. Returns whether it was missing.
+bool create_directory(const std::string& path) {
   std::error_code error;
-  fs::create_directory(path, error);
+  const bool made = fs::create_directory(path, error);
   if (error) fail("cannot create directory '{}': {}", path, error.message());
+  return made;
 }
 
 // No entries if the directory does not exist. An unreadable one is an error: training would start over in it.
@@ -87,6 +88,11 @@ RunDirectory RunDirectory::create(const std::string& path, const RunConfig& conf
   run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::create);
   run.check_unused();  // by now another process may have trained in it
   run.config_is_written_ = false;
+  run.is_new_ = !run.is_marked();
+  if (run.is_new_) return run;
+  run.earlier_files_.emplace();
+  for (const char* name : {"evaluation.json", "report.html", "pictures"})
+    if (std::error_code error; fs::exists(run.file(name), error)) run.earlier_files_->emplace_back(name);
   return run;
 }
 
@@ -119,9 +125,36 @@ void RunDirectory::mark() {
 
 void RunDirectory::begin() {
   mark();
-  create_directory(file(folder));
+  made_folder_ = create_directory(file(folder));
   if (!config_is_written_) write_file(file(config_name), to_toml(config_));
   config_is_written_ = true;
+}
+
+bool RunDirectory::follow() {
+  if (lock_ != nullptr) path_ = lock_->directory();
+  std::error_code error;
+  if (fs::status(file(config_name), error).type() != fs::file_type::not_found) return false;
+  write_file(file(config_name), to_toml(config_));
+  return true;
+}
+
+bool RunDirectory::discard() {
+  if (!is_new_ || !lock_->keeps()) return false;
+  try {
+    path_ = lock_->directory();
+  } catch (const Error&) {  // the user has removed it
+    return false;
+  }
+  std::error_code error;
+  if (!fs::is_empty(file(folder), error) && !error) return false;
+  if (made_folder_) fs::remove(file(folder), error);
+  // None of these was there before: create() would have refused the directory.
+  for (const auto& entry : fs::directory_iterator(path_, error))
+    if (const std::string name = entry.path().filename();
+        name == config_name || name == "log.jsonl" || name.starts_with("events.out.tfevents."))
+      fs::remove(entry.path(), error);
+  lock_->forget();
+  return true;
 }
 
 bool RunDirectory::is_marked() const { return RunLock::is_kept(path_); }
@@ -138,8 +171,9 @@ void RunDirectory::check_is_run() const {
     fail("there is no run directory or exported model '{}'{}", path_, near);
   else if (!fs::is_directory(status))
     fail("'{}' is not a run directory but a file{}", path_, near);
-  if (!fs::exists(status_of(file(config_name))))
-    fail("'{}' is not a run directory: it holds no config.toml{}", path_, near);
+  if (fs::exists(status_of(file(config_name)))) return;
+  if (has_checkpoint()) fail("'{}' holds checkpoints but no config.toml: restore that file", path_);
+  fail("'{}' is not a run directory: it holds no config.toml{}", path_, near);
 }
 
 // A run that ended before its first checkpoint is replaced; files that are not a run's are not.
@@ -206,6 +240,13 @@ void RunDirectory::write_checkpoints(ParameterSet& parameters, const CheckpointI
   // Without a validation in this training there is no best checkpoint: an older one was measured on other data.
   std::error_code error;
   if (!info.state.has_validation) fs::remove(directory + best_name, error);
+}
+
+std::string RunDirectory::best_file() const { return file(folder) + "/" + best_name; }
+
+bool RunDirectory::lacks_best(const TrainingState& state) const {
+  std::error_code error;
+  return state.has_validation && fs::status(best_file(), error).type() == fs::file_type::not_found;
 }
 
 std::string RunDirectory::checkpoint_file(Which which) const {

@@ -33,6 +33,15 @@ class RunDirectory {
   void mark();
   // Training starts: takes the lock if open() did not, and writes config.toml where it is new.
   void begin();
+  // While it trains: path() becomes the current one of a directory that was renamed since it was locked, and config.toml
+  // is written again if it is missing, which is returned. Error: the directory was removed.
+  bool follow();
+  // After a training that failed: if create() made this run and it has no checkpoint, removes what was written, which is
+  // returned. The directory goes with the lock.
+  bool discard();
+  // What create() found of a run that ended before its first checkpoint, and that is not replaced: "evaluation.json".
+  // None: there was no such run.
+  const std::optional<std::vector<std::string>>& earlier_files() const { return earlier_files_; }
   // False where the file system has no locks, so that nothing keeps a second process away.
   bool has_lock() const { return lock_ != nullptr && lock_->supported(); }
 
@@ -49,6 +58,9 @@ class RunDirectory {
   enum class Which { newest, best };  // best falls to newest when nothing has been validated yet
   bool has_checkpoint() const { return !checkpoints().empty(); }
   std::string checkpoint_file(Which which) const;  // "checkpoint/best.safetensors"; Error when there is none
+  std::string best_file() const;
+  // Whether the best checkpoint of a training in this state is missing.
+  bool lacks_best(const TrainingState& state) const;
   // A newest checkpoint that is truncated or damaged is an Error that names it and the next older one.
   Checkpoint load_checkpoint(Which which) const;
 
@@ -63,6 +75,8 @@ class RunDirectory {
   std::string path_;
   RunConfig config_;
   bool config_is_written_ = true;
+  bool is_new_ = false, made_folder_ = false;  // by create() and begin()
+  std::optional<std::vector<std::string>> earlier_files_;
   std::shared_ptr<RunLock> lock_;
 };
 

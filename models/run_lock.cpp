@@ -55,9 +55,10 @@ RunLock::RunLock(std::string directory, Missing missing) : directory_(std::move(
   try {
     // Another process may remove the directory it made between any two of these calls.
     constexpr int attempts = 100;
+    std::string reason;
     for (int i = 0; i < attempts; ++i)
-      if (try_lock(missing) == Attempt::locked) return;
-    fail("cannot create directory '{}': {}", directory_, std::strerror(ENOENT));
+      if ((reason = try_lock(missing)).empty()) return;
+    fail("{}", reason);
   } catch (...) {
     release();
     throw;
@@ -95,13 +96,17 @@ void RunLock::make_directories() {
   }
 }
 
-RunLock::Attempt RunLock::try_lock(Missing missing) {
+std::string RunLock::try_lock(Missing missing) {
   for (int* descriptor : {&lock_descriptor_, &directory_descriptor_})
     if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
   if (missing == Missing::create) make_directories();
+  const std::string path = fs::path(directory_) / file_name;
+  const std::string replaced =
+      fmt::format("cannot lock '{}': the file is removed or replaced again and again", path);
   const auto fail_or_again = [&](int error) {
-    if (error == ENOENT && missing == Missing::create) return Attempt::again;
-    fail("cannot write '{}': {}", (fs::path(directory_) / file_name).string(), std::strerror(error));
+    if (error == ENOENT && missing == Missing::create)
+      return fmt::format("cannot create directory '{}': {}", directory_, std::strerror(error));
+    fail("cannot write '{}': {}", path, std::strerror(error));
   };
   directory_descriptor_ = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_descriptor_ < 0) return fail_or_again(errno);
@@ -112,13 +117,13 @@ RunLock::Attempt RunLock::try_lock(Missing missing) {
   if (lock_descriptor_ < 0 && errno == EEXIST) {
     made_lock_ = !made_.empty();
     lock_descriptor_ = openat(directory_descriptor_, file_name, flags);
-    if (lock_descriptor_ < 0 && errno == ENOENT) return Attempt::again;
+    if (lock_descriptor_ < 0 && errno == ENOENT) return replaced;
   }
   if (lock_descriptor_ < 0) return fail_or_again(errno);
 
   if (flock(lock_descriptor_, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
-    if (error == EINTR) return Attempt::again;
+    if (error == EINTR) return fmt::format("cannot lock '{}': {}", path, std::strerror(error));
     if (error == EWOULDBLOCK || error == EACCES) {
       const std::string content = read_all(lock_descriptor_), owner = content.substr(0, content.find('\n'));
       fail("'{}' is in use: {} is training in it", directory_, owner.empty() ? "another process" : owner);
@@ -128,17 +133,21 @@ RunLock::Attempt RunLock::try_lock(Missing missing) {
   }
   // The lock counts only if its file is still the one that others would open.
   struct stat mine = {}, there = {};
-  const std::string path = fs::path(directory_) / file_name;
   if (fstat(lock_descriptor_, &mine) != 0 || stat(path.c_str(), &there) != 0 || !same_file(mine, there))
-    return Attempt::again;
+    return replaced;
   was_kept_ = has_mark(read_all(lock_descriptor_));
   write_owner(lock_descriptor_, was_kept_);
-  return Attempt::locked;
+  return {};
 }
 
 void RunLock::keep() {
   keep_ = true;
   if (!std::exchange(was_kept_, true)) write_owner(lock_descriptor_, true);
+}
+
+void RunLock::forget() {
+  keep_ = was_kept_ = false;
+  write_owner(lock_descriptor_, false);
 }
 
 bool RunLock::is_kept(const std::string& directory) {

@@ -24,6 +24,9 @@ class RunLock {
 
   // Marks the directory as a run's; the lock file stays after the lock is released.
   void keep();
+  // Takes that back: the destructor removes what it would have removed before.
+  void forget();
+  bool keeps() const { return keep_; }
 
   // Whether keep() was called for this directory, by any process. A lock file alone may be one that a process left behind
   // when it was killed before it began.
@@ -36,8 +39,8 @@ class RunLock {
   std::string directory() const;
 
  private:
-  enum class Attempt { locked, again };
-  Attempt try_lock(Missing missing);
+  // Empty when it is locked; otherwise the error unless another attempt succeeds.
+  std::string try_lock(Missing missing);
   void make_directories();
   void release();
 

@@ -5,15 +5,16 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.hpp"
 #include "kernels/runtime/floating_point.hpp"
 #include "models/data/describe.hpp"
 #include "models/data/loader.hpp"
-#include "models/programs.hpp"
 #include "models/run_data.hpp"
 #include "models/training_log.hpp"
+#include "models/validator.hpp"
 #include "models/version.hpp"
 
 namespace cuelbo {
@@ -24,8 +25,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto working_interval = std::chrono::milliseconds(500);
 constexpr auto checkpoint_interval = std::chrono::minutes(5);
-constexpr std::uint64_t validation_noise =
-    0x76616c6964617465;  // keeps the noise of validation apart from that of training
+
+// The log of such a run shows what led to it.
+class NonFiniteError : public Error {
+ public:
+  using Error::Error;
+};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -34,78 +39,6 @@ double seconds_since(Clock::time_point start) {
 ImageShape image_shape(const Dataset& dataset) {
   return {dataset.height(), dataset.width(), dataset.channels()};
 }
-
-// ELBO terms of a batch, read from a program after its replay.
-struct BatchTerms {
-  double log_likelihood = 0;
-  TermValues terms;
-
-  double elbo() const {
-    double sum = log_likelihood;
-    for (const double value : terms.values) sum -= value;
-    return sum;
-  }
-};
-
-BatchTerms read_terms(TrainingProgram& step, const Hfvae& model) {
-  const std::vector<float> values = step.program.read(step.objective.terms);
-  return {
-      .log_likelihood = step.program.read_scalar(step.log_likelihood),
-      .terms = {
-          .terms = &model.terms().terms(), .tree = &model.tree(), .values = {values.begin(), values.end()}}};
-}
-
-void write_images(TrainingProgram& step, const Batch& batch) {
-  step.program.write(step.images, {batch.images, static_cast<std::size_t>(step.images.size())});
-}
-
-// Means of the ELBO terms over a fixed part of the validation split, with fixed noise.
-class Validator {
- public:
-  Validator(Device& device, ParameterSet& parameters, const Hfvae& model,
-            std::shared_ptr<const Dataset> dataset, const Split& split)
-      : model_(&model), dataset_(std::move(dataset)) {
-    const RunConfig& config = model.config();
-    const std::int64_t items = std::min(std::ssize(split.validation), config.training.validation_items);
-    const std::int64_t batch = std::min(config.batch_size, items);
-    if (batch < std::min<std::int64_t>(2, config.batch_size)) return;  // nothing to validate with
-    items_.assign(split.validation.begin(), split.validation.begin() + items / batch * batch);
-    step_ = std::make_unique<TrainingProgram>(device, parameters, model, batch, std::ssize(split.train),
-                                              Program::Options{.gradients = false});
-  }
-
-  bool has_items() const { return step_ != nullptr; }
-  std::int64_t items() const { return std::ssize(items_); }
-  Program& program() { return step_->program; }
-
-  BatchTerms run() {
-    const RunConfig& config = model_->config();
-    Loader loader(dataset_, items_,
-                  {.batch_size = step_->images.dim(0), .seed = config.seed, .shuffle = false});
-    BatchTerms mean;
-    const std::int64_t batches = loader.batches_per_epoch();
-    for (std::int64_t i = 0; i < batches; ++i) {
-      write_images(*step_, loader.next());
-      step_->program.set_step(config.seed ^ validation_noise, static_cast<std::uint64_t>(i));
-      step_->program.replay();
-      const BatchTerms one = read_terms(*step_, *model_);
-      if (!std::isfinite(one.elbo())) return one;  // the program keeps this batch
-      mean.terms.terms = one.terms.terms;
-      mean.terms.tree = one.terms.tree;
-      mean.terms.values.resize(one.terms.values.size());
-      mean.log_likelihood += one.log_likelihood / static_cast<double>(batches);
-      for (std::size_t t = 0; t < one.terms.values.size(); ++t)
-        mean.terms.values[t] += one.terms.values[t] / static_cast<double>(batches);
-    }
-    return mean;
-  }
-
- private:
-  const Hfvae* model_;
-  std::shared_ptr<const Dataset> dataset_;
-  std::vector<std::int64_t> items_;
-  std::unique_ptr<TrainingProgram> step_;
-};
 
 class Trainer {
  public:
@@ -128,8 +61,13 @@ class Trainer {
         loader_(dataset_, split_.train, {.batch_size = config_.batch_size, .seed = config_.seed},
                 state_.step) {
     run_.begin();
-    if (!resumed_) log_.run(description());
+    const std::vector<std::string> new_files = log_.new_files();
+    if (log_.is_empty()) log_.run(description());
     announce();
+    if (resumed_)
+      for (const std::string& file : new_files)
+        say(fmt::format("note: '{}' holds no records up to step {}: it begins anew", file, state_.step));
+    check_best();
   }
 
   TrainingOutcome run(const std::atomic<bool>& stop) {
@@ -137,6 +75,7 @@ class Trainer {
     if (state_.step < config_.training.steps) fetch_batch();
     while (state_.step < config_.training.steps) {
       if (stop) {
+        follow_files();
         if (state_.step != saved_step_) save(false);
         return TrainingOutcome::interrupted;
       }
@@ -221,10 +160,11 @@ class Trainer {
             {"parameters", parameters_.parameter_count()}};
   }
 
+  void say(const std::string& line) const {
+    if (events_.note) events_.note(line);
+  }
+
   void announce() const {
-    const auto say = [&](const std::string& line) {
-      if (events_.started) events_.started(line);
-    };
     say(fmt::format("device: {}", device_->description()));
     say(fmt::format("data: {}: {}, {}{}", dataset_->name(), image_text(*dataset_), scale_text(*dataset_),
                     binarize_text(config_.data.binarize)));
@@ -237,6 +177,11 @@ class Trainer {
     if (!run_.has_lock())
       say(fmt::format("note: the file system of '{}' has no locks: do not start a second training there",
                       run_.path()));
+    if (const auto& earlier = run_.earlier_files())
+      say(fmt::format("note: this run replaces one without checkpoints{}",
+                      earlier->empty()
+                          ? ""
+                          : fmt::format("; of that one there is still: {}", fmt::join(*earlier, ", "))));
     if (!resumed_) return;
     say(fmt::format("continuing after step {}", state_.step));
     for (const std::string& changes : accepted_)
@@ -278,10 +223,10 @@ class Trainer {
                                   ? "no checkpoint was written before it"
                                   : fmt::format("the last good checkpoint is '{}'",
                                                 run_.file(run_.checkpoint_file(RunDirectory::Which::newest)));
-    fail(
+    throw NonFiniteError(fmt::format(
         "{}: NaN or Inf, first in {}; {}; a lower optimizer.adam.learning_rate or optimizer.gradient_clip "
         "may help",
-        when, operation.empty() ? "the loss" : operation, saved);
+        when, operation.empty() ? "the loss" : operation, saved));
   }
 
   TrainingRecord record_of(const BatchTerms& batch) const {
@@ -300,7 +245,20 @@ class Trainer {
             .seconds_left = left * seconds / steps};
   }
 
+  // Before anything is written: the run is where its directory is now, and its files are those at their paths.
+  void follow_files() {
+    if (run_.follow())
+      say(fmt::format("note: '{}' was removed while training; it is written again",
+                      run_.file("config.toml")));
+    for (const std::string& file : log_.follow(run_.path(), state_.step))
+      say(fmt::format(
+          "note: '{}' was removed, renamed or replaced; records from step {} on are in the file there now",
+          file, state_.step));
+    if (log_.is_empty()) log_.run(description());
+  }
+
   void log_step() {
+    follow_files();
     const BatchTerms batch = read_terms(step_, model_);
     const TrainingRecord record = record_of(batch);
     log_.train(record, batch.terms);
@@ -309,8 +267,17 @@ class Trainer {
     interval_step_ = state_.step;
   }
 
+  // A best checkpoint that is missing is replaced by one that the next validation chooses.
+  void check_best() {
+    if (!run_.lacks_best(state_)) return;
+    say(fmt::format("note: '{}' is missing: the next validation chooses the best anew", run_.best_file()));
+    state_ = {.step = state_.step};
+  }
+
   // Returns whether this is the best so far.
   bool validate() {
+    follow_files();
+    check_best();
     const BatchTerms mean = validator_.run();
     if (!std::isfinite(mean.elbo()))
       stop_non_finite(fmt::format("validation after step {}", state_.step), validator_.program());
@@ -327,6 +294,7 @@ class Trainer {
   }
 
   void save(bool best) {
+    follow_files();
     log_.sync();
     run_.save_checkpoint(parameters_, {state_, model_.image(), arithmetic_name(*device_), fingerprint_},
                          best);
@@ -366,7 +334,14 @@ TrainingOutcome train(RunDirectory& run, const DeviceOptions& device, const std:
                       const TrainerEvents& events, bool accept_changes) {
   const kernels::DefaultFloatingPoint
       mode;  // not only kernels compute: rates, coefficients and means do, too
-  return Trainer(run, device, events, accept_changes).run(stop);
+  try {
+    return Trainer(run, device, events, accept_changes).run(stop);
+  } catch (const NonFiniteError&) {
+    throw;
+  } catch (const Error& error) {
+    if (!run.discard()) throw;
+    fail("{}; the run is removed, since it has no checkpoint", error.what());
+  }
 }
 
 }  // namespace cuelbo

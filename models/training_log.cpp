@@ -25,6 +25,8 @@ std::size_t kept_bytes(std::string_view content, std::int64_t step) {
   return begin;
 }
 
+std::string log_path(const std::string& directory) { return directory + "/log.jsonl"; }
+
 std::string tag(const ObjectiveTerm& term, const GroupTree& tree) {
   return term.dim < 0 ? term.name : fmt::format("dimension_kl/{}", dimension_name(tree, term.dim));
 }
@@ -49,8 +51,27 @@ Json term_record(const char* kind, const Record& record, const TermValues& terms
 
 TrainingLog::TrainingLog(const std::string& directory, std::int64_t step,
                          std::function<void(const std::string& line)> logged)
-    : lines_(directory + "/log.jsonl"), events_(directory, step), logged_(std::move(logged)) {
-  lines_.cut_back(kept_bytes(lines_.content(), step));
+    : lines_(log_path(directory)), events_(directory, step), logged_(std::move(logged)) {
+  continue_after(step);
+}
+
+void TrainingLog::continue_after(std::int64_t step) { lines_.cut_back(kept_bytes(lines_.content(), step)); }
+
+std::vector<std::string> TrainingLog::follow(const std::string& directory, std::int64_t step) {
+  std::vector<std::string> reopened;
+  if (lines_.follow(log_path(directory))) {
+    continue_after(step);
+    reopened.push_back(lines_.path());
+  }
+  if (events_.follow(directory, step)) reopened.push_back(events_.path());
+  return reopened;
+}
+
+std::vector<std::string> TrainingLog::new_files() const {
+  std::vector<std::string> files;
+  if (is_empty()) files.push_back(lines_.path());
+  if (events_.is_new()) files.push_back(events_.path());
+  return files;
 }
 
 void TrainingLog::run(const Json& description) {

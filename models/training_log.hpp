@@ -37,12 +37,21 @@ class TrainingLog {
   TrainingLog(const std::string& directory, std::int64_t step,
               std::function<void(const std::string& line)> logged = {});
 
+  // For a directory that may have been renamed, and files that may have been removed, renamed or replaced since they
+  // were opened: goes on with the files that are in `directory` now, after `step`. Returns the paths of those that are
+  // not the ones that were open.
+  std::vector<std::string> follow(const std::string& directory, std::int64_t step);
+
+  std::vector<std::string> new_files() const;  // paths of those that held no records when they were opened
+  bool is_empty() const { return lines_.is_empty(); }  // log.jsonl
+
   void run(const nlohmann::ordered_json& description);
   void train(const TrainingRecord& record, const TermValues& terms);
   void validation(const ValidationRecord& record, const TermValues& terms);
   void sync();
 
  private:
+  void continue_after(std::int64_t step);
   void write_line(const nlohmann::ordered_json& record);
   void write(std::int64_t step, const nlohmann::ordered_json& record, const TermValues& terms);
 

@@ -70,6 +70,9 @@ OpenRun open_run(const RunOptions& options) {
   RunDirectory directory = RunDirectory::open(options.directory);
   LoadedModel loaded = load_model(directory, options.device);
   check_config(directory, loaded.fingerprint, options.accept_changes);
+  if (directory.lacks_best(loaded.state))
+    note("note: '{}' is missing: the newest checkpoint, of step {}, is used", directory.best_file(),
+         loaded.state.step);
   note_device(*loaded.device);
   return {.directory = std::move(directory),
           .loaded = std::move(loaded),

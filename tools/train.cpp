@@ -73,7 +73,7 @@ int train_in(RunDirectory& run, const TrainOptions& options) {
                              .precision = run.config().precision};
   const StopSignal signal;
   ProgressPrinter printer;
-  TrainerEvents events{.started = [&](const std::string& line) { print_note(line); },
+  TrainerEvents events{.note = [&](const std::string& line) { print_note(line); },
                        .working = [&](const TrainingRecord& record) { printer.working(record); },
                        .progress = [&](const TrainingRecord& record) { printer.progress(record); },
                        .validated = [&](const ValidationRecord& record) { printer.validated(record); },

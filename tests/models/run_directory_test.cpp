@@ -137,6 +137,13 @@ TEST(RunDirectory, SaysWhatIsMissing) {
       fails_with([&] { load_model(RunDirectory::open(directory.path()), {}); }, "holds no checkpoint yet"));
 }
 
+TEST_F(RunOnDisk, WithoutItsConfigItIsStillARun) {
+  std::filesystem::remove(path_ + "/config.toml");
+  const std::string message = "'" + path_ + "' holds checkpoints but no config.toml: restore that file";
+  EXPECT_TRUE(fails_with([&] { RunDirectory::open(path_); }, message));
+  EXPECT_TRUE(fails_with([&] { RunDirectory::resume(path_); }, message));
+}
+
 TEST_F(RunOnDisk, NamesTheRunForAPathInOrAroundIt) {
   const std::string hint = "; did you mean the run '" + path_ + "'?";
   for (const std::string inside :

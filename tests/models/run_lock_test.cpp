@@ -191,6 +191,44 @@ TEST_F(OwnedRun, OneThatEndedBeforeItsFirstCheckpointIsBegunAnew) {
   EXPECT_TRUE(fails_with([&] { RunDirectory::create(path(), config(3)); }, "holds a run already"));
 }
 
+// A full disk, first for config.toml and then for the first checkpoint; the user's files stay.
+TEST_F(OwnedRun, NothingIsLeftOfARunWhoseFirstCheckpointCannotBeWritten) {
+  for (const rlim_t bytes : {500, 5000}) {
+    const test::FileSizeLimit limit(bytes);
+    EXPECT_TRUE(fails_with([&] { train_quietly(RunDirectory::create(path("a/run"), config())); },
+                           "the run is removed, since it has no checkpoint"));
+    EXPECT_FALSE(fs::exists(path("a")));
+    fs::create_directory(path("mine"));
+    write_file(path("mine/slurm.out"), "");
+    EXPECT_TRUE(
+        fails_with([&] { train_quietly(RunDirectory::create(path("mine"), config())); }, "File too large"));
+    EXPECT_THAT(directory_content(path("mine")), testing::ElementsAre("slurm.out"));
+    fs::remove_all(path("mine"));
+  }
+  // Not of one that holds a checkpoint.
+  train_until(RunDirectory::create(path(), config()), 3);
+  const test::FileSizeLimit limit(5000);
+  EXPECT_TRUE(fails_with([&] { train_quietly(RunDirectory::resume(path())); }, "File too large"));
+  EXPECT_TRUE(RunDirectory::open(path()).has_checkpoint());
+}
+
+TEST_F(OwnedRun, WhatIsLeftOfAnEarlierRunIsNoted) {
+  std::vector<std::string> notes;
+  const TrainerEvents events{.note = [&](const std::string& line) { notes.push_back(line); }};
+  train_quietly(RunDirectory::create(path(), config()), 1, events);
+  EXPECT_THAT(notes, testing::Not(testing::Contains(testing::HasSubstr("this run replaces"))));
+  fs::remove_all(path() / "checkpoint");
+  train_quietly(RunDirectory::create(path(), config()), 1, events);
+  EXPECT_THAT(notes, testing::Contains("note: this run replaces one without checkpoints"));
+  fs::remove_all(path() / "checkpoint");
+  write_file(path() / "evaluation.json", "{}");
+  write_file(path() / "report.html", "");
+  train_quietly(RunDirectory::create(path(), config()), 1, events);
+  EXPECT_THAT(
+      notes, testing::Contains("note: this run replaces one without checkpoints; of that one there is still: "
+                               "evaluation.json, report.html"));
+}
+
 TEST_F(OwnedRun, AFurtherGoalIsStoredWhenTrainingBegins) {
   train_until(RunDirectory::create(path(), config()), 6);
   const std::string before = read_text(path() / "config.toml");
@@ -268,6 +306,11 @@ TEST_F(OwnedRun, CheckpointsThatWereRemovedDoNotEndIt) {
   }};
   EXPECT_EQ(train_quietly(RunDirectory::create(path(), config()), 1, events), TrainingOutcome::finished);
   EXPECT_TRUE(RunDirectory::open(path()).has_checkpoint());
+}
+
+TEST_F(OwnedRun, ADirectoryThatCannotBeMadeIsNamed) {
+  EXPECT_TRUE(fails_with([&] { RunDirectory::create("/proc/nothing/run", config()); },
+                         "cannot create directory '/proc/nothing/run': No such file or directory"));
 }
 
 TEST_F(OwnedRun, ALinkToADirectoryIsThatDirectory) {

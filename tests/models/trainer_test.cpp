@@ -236,5 +236,152 @@ TEST_F(Trainer, SaysWhatDoesNotFit) {
   EXPECT_EQ(train_quietly(start("a")), TrainingOutcome::finished);
 }
 
+// What happens to the files of a run while it trains.
+class TrainerFiles : public Trainer {
+ protected:
+  // Trains into `name`, with `change` between two validations, after step 8; gives the notes.
+  std::vector<std::string> train_with(const std::string& name, const std::function<void()>& change,
+                                      const std::vector<std::string>& overrides = {}) const {
+    std::vector<std::string> notes;
+    const TrainerEvents events{.note =
+                                   [&](const std::string& line) {
+                                     if (line.starts_with("note: ")) notes.push_back(line);
+                                   },
+                               .progress =
+                                   [&](const TrainingRecord& record) {
+                                     if (record.step == 8) change();
+                                   }};
+    EXPECT_EQ(train_quietly(start(name, overrides), 1, events), TrainingOutcome::finished);
+    return notes;
+  }
+  // log.jsonl and TensorBoard's file
+  std::vector<std::filesystem::path> logs(const std::string& name) const {
+    std::vector<std::filesystem::path> paths{directory_ / name / "log.jsonl"};
+    for (const std::string& file : test::directory_content(directory_ / name))
+      if (file.starts_with("events.")) paths.push_back(directory_ / name / file);
+    return paths;
+  }
+  static auto are_two_notes() {
+    return testing::ElementsAre(
+        testing::HasSubstr(
+            "/log.jsonl' was removed, renamed or replaced; records from step 10 on are in the"),
+        testing::HasSubstr(".cuelbo' was removed, renamed or replaced; records from step 10 on are in the"));
+  }
+  // The run record, then those after step 8.
+  void expect_log_from_step_10(const std::string& name) const {
+    const std::vector<json> records = log(name), all = log("whole");
+    ASSERT_EQ(records.size(), all.size() - 5);  // without the steps 2, 4, 5, 6 and 8
+    EXPECT_EQ(records[0], all[0]);
+    EXPECT_EQ(records[1]["step"], 10);
+    EXPECT_EQ(records.back(), all.back());
+  }
+};
+
+TEST_F(TrainerFiles, LogsThatAreRemovedBeginAnew) {
+  whole();
+  EXPECT_THAT(train_with("removed",
+                         [&] {
+                           for (const auto& file : logs("removed")) std::filesystem::remove(file);
+                         }),
+              are_two_notes());
+  expect_log_from_step_10("removed");
+  EXPECT_TRUE(outcome(directory_ / "removed")["events"].find("brain.Event:2") != std::string::npos);
+}
+
+TEST_F(TrainerFiles, LogsThatAreRotatedBeginAnew) {
+  whole();
+  EXPECT_THAT(train_with("rotated",
+                         [&] {
+                           for (const auto& file : logs("rotated"))
+                             std::filesystem::rename(file, file.string() + ".1");
+                         }),
+              are_two_notes());
+  expect_log_from_step_10("rotated");
+  const std::vector<json> all = log("whole");
+  EXPECT_THAT(read_text(directory_ / "rotated/log.jsonl.1"), testing::HasSubstr(R"("step":8,)"));
+}
+
+// As `sed -i` does.
+TEST_F(TrainerFiles, LogsThatAreReplacedGoOn) {
+  const auto expected = whole();
+  EXPECT_THAT(train_with("replaced",
+                         [&] {
+                           for (const auto& file : logs("replaced")) {
+                             std::filesystem::copy_file(file, directory_ / "copy");
+                             std::filesystem::rename(directory_ / "copy", file);
+                           }
+                         }),
+              are_two_notes());
+  EXPECT_EQ(outcome(directory_ / "replaced"), expected);
+}
+
+TEST_F(TrainerFiles, LogsOfARenamedDirectoryGoOn) {
+  const auto expected = whole();
+  EXPECT_THAT(train_with("old", [&] { std::filesystem::rename(directory_ / "old", directory_ / "new"); }),
+              testing::IsEmpty());
+  EXPECT_EQ(outcome(directory_ / "new"), expected);
+}
+
+TEST_F(TrainerFiles, AConfigThatIsRemovedIsWrittenAgain) {
+  const std::filesystem::path config = directory_ / "run/config.toml";
+  std::string before;
+  EXPECT_THAT(train_with("run",
+                         [&] {
+                           before = read_text(config);
+                           std::filesystem::remove(config);
+                         }),
+              testing::ElementsAre(
+                  testing::HasSubstr("/config.toml' was removed while training; it is written again")));
+  EXPECT_EQ(read_text(config), before);
+  EXPECT_THAT(
+      train_with("edited",
+                 [&] { std::ofstream(directory_ / "edited/config.toml", std::ios::app) << "# mine\n"; }),
+      testing::IsEmpty());
+  EXPECT_THAT(read_text(directory_ / "edited/config.toml"), testing::EndsWith("# mine\n"));
+}
+
+TEST_F(TrainerFiles, ABestCheckpointThatIsRemovedIsChosenAnew) {
+  const auto is_note = testing::HasSubstr(
+      "/checkpoint/best.safetensors' is missing: the next validation chooses the best anew");
+  // No later validation is better than the first.
+  const std::vector<std::string> worse{"optimizer.adam.learning_rate={from=1e-2,to=0.5,steps=8}"};
+  const auto best_steps = [&](const std::string& name) {
+    std::vector<std::int64_t> steps;
+    for (const json& record : log(name))
+      if (record.value("best", false)) steps.push_back(record["step"]);
+    return steps;
+  };
+  whole(worse);
+  ASSERT_THAT(best_steps("whole"), testing::ElementsAre(5));
+  const auto best = [&](const std::string& name) {
+    return directory_ / name / "checkpoint/best.safetensors";
+  };
+  EXPECT_THAT(
+      train_with("run", [&] { std::filesystem::remove(best("run")); }, worse), testing::ElementsAre(is_note));
+  EXPECT_THAT(best_steps("run"), testing::Contains(10));
+  EXPECT_TRUE(std::filesystem::exists(best("run")));
+  // Between two trainings.
+  train_until(start("resumed", worse), 8);
+  std::filesystem::remove(best("resumed"));
+  std::vector<std::string> notes;
+  train_quietly(reopen("resumed"), 1, {.note = [&](const std::string& line) { notes.push_back(line); }});
+  EXPECT_THAT(notes, testing::Contains(is_note));
+  EXPECT_EQ(best_steps("resumed"), best_steps("run"));
+  EXPECT_TRUE(std::filesystem::exists(best("resumed")));
+}
+
+TEST_F(TrainerFiles, ALogThatIsMissingOnResumingIsNoted) {
+  whole();
+  train_until(start("run"), 8);
+  for (const auto& file : logs("run")) std::filesystem::remove(file);
+  std::vector<std::string> notes;
+  const TrainerEvents events{.note = [&](const std::string& line) { notes.push_back(line); }};
+  train_quietly(reopen("run"), 1, events);
+  EXPECT_THAT(notes, testing::IsSupersetOf(
+                         {testing::HasSubstr("/log.jsonl' holds no records up to step 8: it begins anew"),
+                          testing::HasSubstr(".cuelbo' holds no records up to step 8: it begins anew")}));
+  expect_log_from_step_10("run");
+}
+
 }  // namespace
 }  // namespace cuelbo

@@ -13,6 +13,7 @@ namespace cuelbo::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using RunChanges = TinyTest;
 
 void replace_in(const std::filesystem::path& path, const std::string& from, const std::string& to) {
@@ -141,6 +142,21 @@ TEST_F(RunChanges, AfterAChangeTheOldBestIsGoneWithoutAValidation) {
   EXPECT_EQ(resumed.wait().code, 130);
   EXPECT_FALSE(std::filesystem::exists(path("model/checkpoint/best.safetensors")));
   EXPECT_TRUE(succeeds(run({"evaluate", "model"})));
+}
+
+TEST_F(RunChanges, AMissingBestCheckpointIsNoted) {
+  train();
+  EXPECT_THAT(run({"evaluate", "model"}).err, Not(HasSubstr("missing")));
+  std::filesystem::remove(path("model/checkpoint/best.safetensors"));
+  const std::string missing = "note: 'model/checkpoint/best.safetensors' is missing: the ";
+  for (const auto& reader : readers)
+    if (reader[0] == "evaluate" || reader[0] == "traverse" || reader[0] == "report") {
+      EXPECT_THAT(run(reader).err, HasSubstr(missing + "newest checkpoint, of step 40, is used"))
+          << reader[0];
+    }
+  const Outcome resumed = run({"train", "--resume", "model", "--steps", "60"});
+  EXPECT_THAT(resumed.err, HasSubstr(missing + "next validation chooses the best anew"));
+  EXPECT_THAT(run({"evaluate", "model"}).err, Not(HasSubstr("missing")));
 }
 
 TEST_F(RunChanges, AMovedDataFileMayBeNamedAnew) {
