@@ -20,9 +20,10 @@ namespace {
 constexpr const char* folder = "checkpoint";
 constexpr const char* best_name = "best.safetensors";
 constexpr const char* config_name = "config.toml";
+constexpr const char* pictures_name = "pictures";
 // The entries that a run and its commands write, besides events.out.tfevents.*
 constexpr std::array<std::string_view, 6> written_names{config_name,       "log.jsonl",   folder,
-                                                        "evaluation.json", "report.html", "pictures"};
+                                                        "evaluation.json", "report.html", pictures_name};
 constexpr std::size_t kept_checkpoints = 2;
 
 // Not its parents: those of a run that was removed must not come back. Returns whether it was missing.
@@ -56,8 +57,13 @@ std::string shown_as(const fs::path& absolute, const std::string& written) {
 
 bool is_run(const fs::path& path) {
   std::error_code error;
-  return fs::exists(path / config_name, error) &&
-         (fs::exists(path / RunLock::file_name, error) || fs::is_directory(path / folder, error));
+  return RunLock::is_kept(path) ||
+         (fs::exists(path / config_name, error) && fs::is_directory(path / folder, error));
+}
+
+bool is_written_name(const std::string& name) {
+  return std::ranges::find(written_names, name) != written_names.end() ||
+         name.starts_with("events.out.tfevents.");
 }
 
 }  // namespace
@@ -80,8 +86,23 @@ std::string run_nearby(const std::string& path) {
                      runs.size() > 1 ? " or another one in it" : "");
 }
 
+std::string owning_run(const std::string& file) {
+  std::error_code error;
+  const fs::path path = fs::weakly_canonical(fs::absolute(file, error), error),
+                 directory = path.parent_path();
+  if (is_written_name(path.filename()) && is_run(directory)) return directory;
+  const fs::path name = directory.filename();
+  if ((name == folder || name == pictures_name) && is_run(directory.parent_path()))
+    return directory.parent_path();
+  return {};
+}
+
 RunDirectory RunDirectory::create(const std::string& path, const RunConfig& config) {
   RunDirectory run(path, config);
+  std::error_code error;
+  if (const std::string owner = owning_run(run.file(config_name));
+      !owner.empty() && !fs::equivalent(owner, path, error))
+    fail("'{}' belongs to the run '{}': choose another --output", path, owner);
   // The run may be used from another folder. Its ".." stay: after a link they lead elsewhere than the text says.
   if (!config.data.path.empty()) run.config_.data.path = fs::absolute(config.data.path).string();
   run.check_unused();
@@ -91,8 +112,8 @@ RunDirectory RunDirectory::create(const std::string& path, const RunConfig& conf
   run.is_new_ = !run.is_marked();
   if (run.is_new_) return run;
   run.earlier_files_.emplace();
-  for (const char* name : {"evaluation.json", "report.html", "pictures"})
-    if (std::error_code error; fs::exists(run.file(name), error)) run.earlier_files_->emplace_back(name);
+  for (const char* name : {"evaluation.json", "report.html", pictures_name})
+    if (fs::exists(run.file(name), error)) run.earlier_files_->emplace_back(name);
   return run;
 }
 
@@ -185,8 +206,7 @@ void RunDirectory::check_unused() const {
     const std::string name = entry.path().filename();
     std::error_code ignored;
     if (entry.is_directory(ignored) && fs::is_empty(entry.path(), ignored)) continue;
-    if (std::ranges::find(written_names, name) != written_names.end() ||
-        name.starts_with("events.out.tfevents."))
+    if (is_written_name(name))
       fail("'{}' holds '{}', which is not a run's and would be replaced: choose another --output", path_,
            name);
   }

@@ -84,6 +84,10 @@ class RunDirectory {
 // with runs in it. Empty otherwise.
 std::string run_nearby(const std::string& path);
 
+// The run that `file` belongs to, whether that exists or not: config.toml, log.jsonl, TensorBoard's events,
+// evaluation.json, report.html, and everything in checkpoint/ and pictures/. Links are followed. Empty: none.
+std::string owning_run(const std::string& file);
+
 struct LoadedModel {
   std::unique_ptr<Device> device;
   std::unique_ptr<ParameterSet> parameters;

@@ -97,9 +97,10 @@ int run_evaluate(const EvaluateOptions& options) {
   // The run's own evaluation is that of its own data.
   std::optional<OutputFile> output;
   if (!options.output.empty())
-    output.emplace(options.output, ".json");
+    output.emplace(options.output, ".json",
+                   run.directory && options.data.empty() ? &*run.directory : nullptr);
   else if (run.directory && options.data.empty())
-    output.emplace(run.directory->file("evaluation.json"), ".json");
+    output.emplace(run.directory->file("evaluation.json"), ".json", &*run.directory);
   if (output) refuse_inputs(*output, run);
   if (!options.output.empty()) output->check_writable();
   const RunData data = open_data(run, options.data);

@@ -26,7 +26,7 @@ std::string lower(std::string text) {
 // The folder of the file that will be written: a link's target, which may not exist yet.
 fs::path real_folder(const fs::path& output) {
   std::error_code error;
-  return fs::weakly_canonical(output, error).parent_path();
+  return fs::weakly_canonical(fs::absolute(output, error), error).parent_path();
 }
 
 bool is_same(const fs::path& a, const fs::path& b) {
@@ -36,12 +36,13 @@ bool is_same(const fs::path& a, const fs::path& b) {
 
 }  // namespace
 
-OutputFile::OutputFile(std::string name, std::string_view suffix) : name_(std::move(name)), path_(name_) {
+OutputFile::OutputFile(std::string name, std::string_view suffix, const RunDirectory* run)
+    : name_(std::move(name)), path_(name_) {
   if (name_ != "-") {
     // Writing reports a folder as such.
     if (std::error_code error; !fs::is_directory(name_, error) && !lower(name_).ends_with(suffix))
       usage_fail("-o '{}': the name must end in {}, the format that is written", name_, suffix);
-    refuse_checkpoints();
+    refuse_files_of_runs(run);
     return;
   }
   if (suffix != ".json" && suffix != ".html" && isatty(STDOUT_FILENO) == 1)
@@ -51,10 +52,10 @@ OutputFile::OutputFile(std::string name, std::string_view suffix) : name_(std::m
   path_ = *directory_ / ("output" + std::string(suffix));
 }
 
-void OutputFile::refuse_checkpoints() const {
-  const fs::path folder = real_folder(name_), run = folder.parent_path();
-  if (std::error_code error; folder.filename() == "checkpoint" && fs::exists(run / "config.toml", error))
-    usage_fail("-o '{}' is among the checkpoints of the run '{}': name another place", name_, run.string());
+void OutputFile::refuse_files_of_runs(const RunDirectory* own) const {
+  const std::string run = owning_run(name_);
+  if (run.empty() || (own != nullptr && is_same(real_folder(name_), own->path()))) return;
+  usage_fail("-o '{}' belongs to the run '{}': name another place", name_, run);
 }
 
 void OutputFile::check_writable() const { const AtomicFile attempt(path_); }

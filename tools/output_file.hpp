@@ -16,8 +16,9 @@ namespace cuelbo {
 class OutputFile {
  public:
   // `suffix` is the format that is written, as in ".npz". "-" means standard output. Throws UsageError for another
-  // suffix, for a place among the checkpoints of any run, and for standard output that is a terminal or holds JSON.
-  OutputFile(std::string name, std::string_view suffix);
+  // suffix, for a file of any run (owning_run) other than `run`'s own of this format, and for standard output that is a
+  // terminal or holds JSON.
+  OutputFile(std::string name, std::string_view suffix, const RunDirectory* run = nullptr);
 
   // Throws Error if the file cannot be written. Call it before a long computation.
   void check_writable() const;
@@ -33,7 +34,7 @@ class OutputFile {
   void report(const std::string& what, Fields fields) const;
 
  private:
-  void refuse_checkpoints() const;
+  void refuse_files_of_runs(const RunDirectory* own) const;
 
   std::string name_, path_;
   std::optional<TemporaryDirectory> directory_;

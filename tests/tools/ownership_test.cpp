@@ -116,15 +116,15 @@ TEST_F(Ownership, AnOutputIsNoInput) {
   refuses({"decode", "model", "-i", "codes.npz", "-o", "codes.npz"}, "must end in .npy");
   // A run's checkpoints, and what would be taken for one of them.
   refuses({"export", "model", "-o", "model/checkpoint/best.safetensors"},
-          "is among the checkpoints of the run '");
-  refuses({"export", "model", "-o", "model/checkpoint/step-00000099.safetensors"}, "among the checkpoints");
+          "-o 'model/checkpoint/best.safetensors' belongs to the run '");
+  refuses({"export", "model", "-o", "model/checkpoint/step-00000099.safetensors"}, "' belongs to the run '");
   refuses({"export", "model", "-o", "here/model/checkpoint/step-00000040.safetensors"},
-          "among the checkpoints");
+          "' belongs to the run '");
   write_npz(path("call.npz"), {{"a", make_array({4}, std::vector<float>(4))}});
   refuses({"kernels", "run", "add", "--device", "cpu", "--shape", "count=4", "--random", "-i", "call.npz",
            "-o", "here/call.npz"},
           "is the input 'call.npz'");
-  refuses({"export", "model", "-o", "copy/checkpoint/best.safetensors"}, "among the checkpoints");
+  refuses({"export", "model", "-o", "copy/checkpoint/best.safetensors"}, "' belongs to the run '");
   // Its data.
   fs::copy_file(path("images.npy"), path("other.npy"));
   refuses({"decode", "model", "-i", "codes.npz", "-o", "here/images.npy"}, "is the input '");
@@ -136,8 +136,49 @@ TEST_F(Ownership, AnOutputIsNoInput) {
   train("wide", {"--set", "data.name=images", "--set", "data.path=photos", "--set", "data.test_fraction=0",
                  "--set", "data.validation_fraction=0", "--set", "data.batch_size=2"});
   refuses({"traverse", "wide", "-o", "photos/b.png"}, "is inside the input '");
+  EXPECT_TRUE(
+      fails(cuelbo({"traverse", "../wide", "-o", "b.png"}, path("photos")), 2, "is inside the input '"));
   refuses({"traverse", "wide", "-o", "here/photos/a.png"}, "is inside the input '");
   EXPECT_EQ(cuelbo({"encode", "../wide", "-i", ".", "-o", "codes.npz"}, path("photos")).code, 0);
+}
+
+// Results of one run do not replace those of another.
+TEST_F(Ownership, AnOutputIsNoFileOfAnotherRun) {
+  train();
+  train("other");
+  for (const char* name : {"model", "other"}) {
+    ASSERT_TRUE(succeeds(run({"evaluate", name})));
+    ASSERT_TRUE(succeeds(run({"report", name})));
+  }
+  ASSERT_TRUE(succeeds(run({"export", "model", "-o", "model.safetensors"})));
+  fs::create_symlink("other/evaluation.json", path("link.json"));
+  fs::create_directory_symlink("other", path("here"));
+  const std::string message =
+      "' belongs to the run '" + fs::canonical(path("other")).string() + "': name another";
+  for (const char* output :
+       {"other/evaluation.json", "here/evaluation.json", "link.json", "other/pictures/x.json"})
+    refuses({"evaluate", "model", "-o", output}, "-o '" + std::string(output) + message);
+  refuses({"evaluate", "model.safetensors", "--data", "images.npy", "-o", "other/evaluation.json"}, message);
+  refuses({"report", "model", "-o", "other/report.html"}, message);
+  refuses({"traverse", "model", "-o", "other/pictures/samples.png"}, message);
+  refuses({"kernels", "report", "add", "-o", "other/report.html"}, message);
+  for (const char* folder : {"other", "here/", "other/pictures", "other/checkpoint"})
+    refuses({"kernels", "report", "add", "-o", folder}, message);
+  refuses({"train", "tiny.toml", "--output", "other/pictures"}, "' belongs to the run '", 1);
+  refuses({"train", "tiny.toml", "--output", "here/checkpoint"}, "' belongs to the run '", 1);
+  // Its own evaluation is of its own data.
+  refuses({"evaluate", "model", "--data", "images.npy", "-o", "model/evaluation.json"},
+          "' belongs to the run '");
+  // Where it has not been evaluated or reported, and from inside.
+  fs::remove(path("other/report.html"));
+  fs::remove(path("other/evaluation.json"));
+  EXPECT_TRUE(fails(cuelbo({"evaluate", "../model", "-o", "evaluation.json"}, path("other")), 2, message));
+  EXPECT_TRUE(fails(cuelbo({"report", "../model", "-o", "report.html"}, path("other")), 2, message));
+  // Its own files, and other names.
+  EXPECT_TRUE(succeeds(run({"evaluate", "model", "-o", "model/evaluation.json"})));
+  EXPECT_TRUE(succeeds(run({"report", "model", "-o", "model/report.html"})));
+  EXPECT_TRUE(succeeds(run({"evaluate", "model", "-o", "other/of-model.json"})));
+  EXPECT_TRUE(succeeds(run({"encode", "model", "-i", "images.npy", "-o", "other/codes.npz"})));
 }
 
 TEST_F(Ownership, TheSuffixIsTheFormat) {

@@ -69,7 +69,10 @@ int run_report(const ReportOptions& options) {
   const bool html = output.extension() == ".html";
   if (output == "-" || (!html && output.has_extension() && !fs::is_directory(output)))
     usage_fail("-o '{}': name a file that ends in .html, or a folder", output.string());
-  if (html) OutputFile(options.output, ".html").check_writable();
+  if (html)
+    OutputFile(options.output, ".html").check_writable();
+  else if (const std::string run = owning_run(output / "report.html"); !run.empty())
+    usage_fail("-o '{}' belongs to the run '{}': name another folder", output.string(), run);
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const std::unique_ptr<Device> device = open_device({.name = "simt-checked"});
   const DeviceModule& module = load_device_module("simt-checked");

@@ -45,7 +45,8 @@ struct ReportOptions {
 int run_report(const ReportOptions& options) {
   OpenRun run = open_run(options.run);
   const RunDirectory& directory = directory_of(run, "a report shows what is");
-  OutputFile output(options.output.empty() ? directory.file("report.html") : options.output, ".html");
+  OutputFile output(options.output.empty() ? directory.file("report.html") : options.output, ".html",
+                    &directory);
   output.refuse_inputs_of(directory);
   if (!options.output.empty()) output.check_writable();
   ReportData report{.directory = directory.path(),
