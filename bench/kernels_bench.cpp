@@ -91,7 +91,7 @@ std::string name_of(const Contract& contract, const Shape& shape) {
   Shape different;
   for (const auto& [name, value] : shape)
     if (usual.at(name) != value) different[name] = value;
-  return contract.name() + "/" + (different.empty() ? "usual" : lab::to_string(different));
+  return std::string(contract.name()) + "/" + (different.empty() ? "usual" : lab::to_string(different));
 }
 
 void add(const Contract& contract, const Shape& shape, Precision precision) {

@@ -30,7 +30,7 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 // How unlike the names are: the edit distance; little if one is the beginning of the other ("softmax" and
-// "softmax_forward"); none if they share little: two of five characters differ, leading dashes not counted.
+// "softmax_forward"); none if they share little: more than two of five characters differ, leading dashes not counted.
 inline std::optional<std::size_t> unlikeness(std::string_view name, std::string_view candidate) {
   const auto without_dashes = [](std::string_view text) {
     return text.substr(std::min(text.find_first_not_of('-'), text.size()));
@@ -38,7 +38,8 @@ inline std::optional<std::size_t> unlikeness(std::string_view name, std::string_
   const std::string_view a = without_dashes(name), b = without_dashes(candidate);
   if (a.size() >= 2 && b.starts_with(a)) return 1;
   const std::size_t distance = edit_distance(a, b);
-  if (5 * distance > 2 * std::max(a.size(), b.size())) return {};
+  const std::size_t length = std::max(a.size(), b.size());
+  if (distance == 1 ? length < 2 : 5 * distance > 2 * length) return {};
   return distance;
 }
 

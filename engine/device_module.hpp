@@ -26,7 +26,7 @@ struct KernelVariant {
 };
 
 struct DeviceModule {
-  std::uint32_t interface_version;
+  std::uint64_t interface_version;
   std::unique_ptr<Device> (*open)(int index, const DeviceOptions& options);  // throws Error
   DeviceReport (*report)();
   std::vector<KernelVariant> (*variants)();  // in the order of each kernel's ladder
@@ -44,8 +44,9 @@ struct DeviceModule {
   const char* left_out;  // variants that were not built, and why, in one line; null: none
 };
 
-// Changes with DeviceModule, Device, DeviceOptions and every kernel contract.
-inline constexpr std::uint32_t device_module_interface = 7;
+// Increased when DeviceModule, Device, DeviceOptions or the meaning of a contract's arguments changes; the names and sizes of
+// the contracts are part of the version.
+inline constexpr std::uint64_t device_module_interface = kernels::contracts_version(8);
 inline constexpr const char* device_module_symbol = "cuelbo_device_module";
 using DeviceModuleFunction = const DeviceModule* (*)();
 

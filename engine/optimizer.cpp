@@ -15,26 +15,23 @@ Tensor record_adam(Program& program, const AdamOptions& options) {
   const Tensor gradient = program.parameter_gradients();
   if (!gradient) fail("the optimizer needs gradients: record backward first");
   const Tensor square_sum = program.tensor("gradient square sum", {1});
-  program.launch("sum_of_squares", program.kernels().sum_of_squares, {gradient}, {square_sum},
-                 [=](const Addresses& at) {
-                   return kernels::SumOfSquares{
-                       .count = gradient.size(), .x = at.read(gradient), .y = at.write(square_sum)};
-                 });
+  program.launch({gradient}, {square_sum}, [=](const Addresses& at) {
+    return kernels::SumOfSquares{.count = gradient.size(), .x = at.read(gradient), .y = at.write(square_sum)};
+  });
   ParameterSet& parameters = program.parameters();
-  program.launch("adam", program.kernels().adam, {gradient, square_sum}, {},
-                 [=, &parameters](const Addresses& at) {
-                   return kernels::Adam{.count = parameters.trained_count(),
-                                        .beta1 = options.beta1,
-                                        .beta2 = options.beta2,
-                                        .epsilon = static_cast<float>(options.epsilon),
-                                        .clip = static_cast<float>(options.gradient_clip),
-                                        .step = at.adam_step(),
-                                        .gradient_square_sum = at.read(square_sum),
-                                        .gradient = at.read(gradient),
-                                        .parameter = parameters.trained(),
-                                        .first = parameters.first_moment(),
-                                        .second = parameters.second_moment()};
-                 });
+  program.launch({gradient, square_sum}, {}, [=, &parameters](const Addresses& at) {
+    return kernels::Adam{.count = parameters.trained_count(),
+                         .beta1 = options.beta1,
+                         .beta2 = options.beta2,
+                         .epsilon = static_cast<float>(options.epsilon),
+                         .clip = static_cast<float>(options.gradient_clip),
+                         .step = at.adam_step(),
+                         .gradient_square_sum = at.read(square_sum),
+                         .gradient = at.read(gradient),
+                         .parameter = parameters.trained(),
+                         .first = parameters.first_moment(),
+                         .second = parameters.second_moment()};
+  });
   return square_sum;
 }
 

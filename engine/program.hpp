@@ -91,12 +91,14 @@ class Program {
   // y's producer applied `activation` last: a consumer may multiply y's gradient by its derivative (Gradients).
   void set_activation(Tensor y, kernels::Activation activation);
 
-  // Appends one launch. make(addresses) builds the kernel's arguments. `in_place` names (input, output) pairs that may
-  // share memory. A kernel that can prepare its `weight` does so once if that is a constant parameter.
-  template <class Args, class Make>
-  void launch(std::string_view name, const kernels::Kernel<Args>& kernel, const std::vector<Tensor>& inputs,
-              const std::vector<Tensor>& outputs, const Make& make,
+  // Appends one launch, of the kernel whose arguments make(addresses) builds. `in_place` names (input, output) pairs that
+  // may share memory. A kernel that can prepare its `weight` does so once if that is a constant parameter.
+  template <class Make>
+  void launch(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, const Make& make,
               const std::vector<std::pair<Tensor, Tensor>>& in_place = {}, Tensor weight = {}) {
+    using Args = std::invoke_result_t<Make, const Addresses&>;
+    constexpr std::string_view name = kernels::contract_name<Args>;
+    const kernels::Kernel<Args>& kernel = device_->kernels().*kernels::kernel_of<Args>;
     Args shape = make(Addresses{});
     Tensor prepared;
     if constexpr (requires { shape.prepared; }) {

@@ -97,9 +97,10 @@ class Candidates {
  public:
   explicit Candidates(std::string prefix) : prefix_(std::move(prefix)) {}
 
-  void add(const std::string& candidate, std::string_view description = "") {
+  void add(std::string_view candidate, std::string_view description = "") {
     if (!candidate.starts_with(prefix_)) return;
-    text_ += description.empty() ? candidate + "\n" : fmt::format("{}\t{}\n", candidate, description);
+    text_ += description.empty() ? fmt::format("{}\n", candidate)
+                                 : fmt::format("{}\t{}\n", candidate, description);
   }
   void add(const std::vector<std::string>& candidates) {
     for (const std::string& candidate : candidates) add(candidate);
@@ -136,7 +137,7 @@ void add_values(Candidates& candidates, const CLI::Option& option) {
   if (kind == "DEVICE") candidates.add({"auto", "cpu", "cuda", "simt", "simt-checked"});
   if (kind == "KEY=VALUE") add_config_keys(candidates);
   if (kind == "CONFIG" || kind == "PRESET")
-    for (const Preset& preset : presets()) candidates.add(std::string(preset.name), preset.description);
+    for (const Preset& preset : presets()) candidates.add(preset.name, preset.description);
   if (kind == "KERNEL")
     for (const auto& contract : lab::contracts()) candidates.add(contract->name());
 }

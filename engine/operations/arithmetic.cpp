@@ -9,7 +9,7 @@ Tensor add(Tensor a, Tensor b) {
   require_same_size("add", a, b);
   Program& program = a.program();
   const Tensor y = program.tensor("sum", a.shape());
-  program.launch("add", program.kernels().add, {a, b}, {y},
+  program.launch({a, b}, {y},
                  [=](const Addresses& at) {
                    return kernels::Add{.count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
                  },
@@ -27,7 +27,7 @@ namespace {
 // Without a gradient: the product itself is also what its backward needs.
 Tensor product(Tensor a, Tensor b, Tensor y) {
   Program& program = a.program();
-  program.launch("multiply", program.kernels().multiply, {a, b}, {y},
+  program.launch({a, b}, {y},
                  [=](const Addresses& at) {
                    return kernels::Multiply{
                        .count = y.size(), .a = at.read(a), .b = at.read(b), .y = at.write(y)};
@@ -39,7 +39,7 @@ Tensor product(Tensor a, Tensor b, Tensor y) {
 Tensor launch_affine(Tensor x, float factor, float offset, Tensor y) {
   Program& program = x.program();
   program.launch(
-      "affine", program.kernels().affine, {x}, {y},
+      {x}, {y},
       [=](const Addresses& at) {
         return kernels::Affine{
             .count = y.size(), .factor = factor, .offset = offset, .x = at.read(x), .y = at.write(y)};
@@ -73,7 +73,7 @@ Tensor exp(Tensor x) {
   Program& program = x.program();
   const Tensor y = program.tensor("exp", x.shape());
   program.launch(
-      "exp", program.kernels().exp, {x}, {y},
+      {x}, {y},
       [=](const Addresses& at) { return kernels::Exp{.count = y.size(), .x = at.read(x), .y = at.write(y)}; },
       {{x, y}});
   program.operation("exp", {x}, {y}, [=](Gradients& gradients) {
@@ -86,14 +86,14 @@ Tensor sum_rows(Tensor x, float factor) {
   Program& program = x.program();
   const std::int64_t rows = x.rows(), columns = x.columns();
   const Tensor y = program.tensor("row sum", {columns});
-  program.launch("sum_rows", program.kernels().sum_rows, {x}, {y}, [=](const Addresses& at) {
+  program.launch({x}, {y}, [=](const Addresses& at) {
     return kernels::SumRows{
         .rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
   });
   program.operation("sum_rows", {x}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const Tensor dy = gradients.of(y), dx = gradients.target(x);
-    p.launch("broadcast_rows", p.kernels().broadcast_rows, {dy}, {dx}, [=](const Addresses& at) {
+    p.launch({dy}, {dx}, [=](const Addresses& at) {
       return kernels::BroadcastRows{
           .rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy), .dx = at.write(dx)};
     });
@@ -106,14 +106,14 @@ Tensor sum_columns(Tensor x, float factor) {
   Program& program = x.program();
   const std::int64_t rows = x.rows(), columns = x.columns();
   const Tensor y = program.tensor("column sum", {rows});
-  program.launch("sum_columns", program.kernels().sum_columns, {x}, {y}, [=](const Addresses& at) {
+  program.launch({x}, {y}, [=](const Addresses& at) {
     return kernels::SumColumns{
         .rows = rows, .columns = columns, .factor = factor, .x = at.read(x), .y = at.write(y)};
   });
   program.operation("sum_columns", {x}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const Tensor dy = gradients.of(y), dx = gradients.target(x);
-    p.launch("broadcast_columns", p.kernels().broadcast_columns, {dy}, {dx}, [=](const Addresses& at) {
+    p.launch({dy}, {dx}, [=](const Addresses& at) {
       return kernels::BroadcastColumns{
           .rows = rows, .columns = columns, .factor = factor, .dy = at.read(dy), .dx = at.write(dx)};
     });
@@ -134,7 +134,7 @@ Tensor fill(Program& program, const Shape& shape, float value) {
 
 void fill_into(Tensor y, float value) {
   Program& program = y.program();
-  program.launch("fill", program.kernels().fill, {}, {y}, [=](const Addresses& at) {
+  program.launch({}, {y}, [=](const Addresses& at) {
     return kernels::Fill{.count = y.size(), .value = value, .y = at.write(y)};
   });
 }

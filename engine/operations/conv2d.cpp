@@ -24,7 +24,7 @@ void launch_forward(const Conv2dShape& shape, Tensor large, Tensor weight, const
                     Tensor small) {
   Program& p = small.program();
   p.launch(
-      "conv2d_forward", p.kernels().conv2d_forward, {large, weight, epilogue.bias, epilogue.saved}, {small},
+      {large, weight, epilogue.bias, epilogue.saved}, {small},
       [=](const Addresses& at) {
         return Conv2dForward{.shape = shape,
                              .large = at.read(large),
@@ -42,7 +42,6 @@ void launch_backward_data(const Conv2dShape& shape, Tensor small, Tensor weight,
                           Tensor large) {
   Program& p = large.program();
   p.launch(
-      "conv2d_backward_data", p.kernels().conv2d_backward_data,
       {small, weight, epilogue.bias, epilogue.saved}, {large},
       [=](const Addresses& at) {
         return Conv2dBackwardData{.shape = shape,
@@ -59,17 +58,15 @@ void launch_backward_data(const Conv2dShape& shape, Tensor small, Tensor weight,
 
 void launch_backward_weight(const Conv2dShape& shape, Tensor large, Tensor small, Tensor dweight) {
   Program& p = dweight.program();
-  p.launch(
-      "conv2d_backward_weight", p.kernels().conv2d_backward_weight, {large, small}, {dweight},
-      [=](const Addresses& at) {
-        return Conv2dBackwardWeight{
-            .shape = shape, .large = at.read(large), .small = at.read(small), .dweight = at.write(dweight)};
-      });
+  p.launch({large, small}, {dweight}, [=](const Addresses& at) {
+    return Conv2dBackwardWeight{
+        .shape = shape, .large = at.read(large), .small = at.read(small), .dweight = at.write(dweight)};
+  });
 }
 
 void launch_bias_backward(Tensor dy, Tensor dbias) {
   Program& p = dbias.program();
-  p.launch("bias_backward", p.kernels().bias_backward, {dy}, {dbias}, [=](const Addresses& at) {
+  p.launch({dy}, {dbias}, [=](const Addresses& at) {
     return BiasBackward{
         .rows = dy.rows(), .channels = dy.columns(), .dy = at.read(dy), .dbias = at.write(dbias)};
   });

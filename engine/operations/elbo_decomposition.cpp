@@ -73,8 +73,7 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
   const Tensor log_q = program.tensor("log q", {shape.rows, shape.block_count});
   const std::int64_t saved = saved_columns(shape);
   const Tensor class_sums = saved > 0 ? program.tensor("log class sums", {shape.rows, saved}) : Tensor{};
-  program.launch("elbo_decomposition_forward", program.kernels().elbo_decomposition_forward,
-                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own},
+  program.launch({in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own},
                  {log_q, class_sums}, [=](const Addresses& at) {
                    static_cast<void>(table);
                    return ElboDecompositionForward{.shape = shape,
@@ -96,8 +95,7 @@ Tensor elbo_decomposition(const ElboDecompositionInputs& in, std::vector<Density
         const Tensor dmean = gradients.target(in.mean), dlogvar = gradients.target(in.logvar);
         const auto target = [&](Tensor x) { return x ? gradients.target(x) : Tensor{}; };
         const Tensor drow = target(in.row_probabilities), dprobabilities = target(in.probabilities);
-        p.launch("elbo_decomposition_backward", p.kernels().elbo_decomposition_backward,
-                 {in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own, log_q, class_sums,
+        p.launch({in.z, in.mean, in.logvar, in.row_probabilities, in.probabilities, in.own, log_q, class_sums,
                   dlog_q},
                  {dz, dmean, dlogvar, drow, dprobabilities}, [=](const Addresses& at) {
                    static_cast<void>(table);

@@ -16,7 +16,7 @@ using kernels::SoftmaxForward;
 Tensor activation_backward(Tensor y, Tensor dy, Activation activation) {
   Program& program = y.program();
   const Tensor dx = program.tensor("d before " + y.name(), y.shape());
-  program.launch("activation_backward", program.kernels().activation_backward, {y, dy}, {dx},
+  program.launch({y, dy}, {dx},
                  [=](const Addresses& at) {
                    return ActivationBackward{.count = y.size(),
                                              .activation = activation,
@@ -31,11 +31,9 @@ Tensor activation_backward(Tensor y, Tensor dy, Activation activation) {
 Tensor activate(Tensor x, Activation activation) {
   Program& program = x.program();
   const Tensor y = program.tensor("activation", x.shape());
-  program.launch("activation_forward", program.kernels().activation_forward, {x}, {y},
-                 [=](const Addresses& at) {
-                   return ActivationForward{
-                       .count = x.size(), .activation = activation, .x = at.read(x), .y = at.write(y)};
-                 });
+  program.launch({x}, {y}, [=](const Addresses& at) {
+    return ActivationForward{.count = x.size(), .activation = activation, .x = at.read(x), .y = at.write(y)};
+  });
   program.set_activation(y, activation);
   program.operation("activate", {x}, {y},
                     [=](Gradients& gradients) { gradients.add(x, gradients.before_activation(y)); });
@@ -49,29 +47,27 @@ Tensor softmax_operation(Tensor logits, bool logarithm) {
   const std::int64_t rows = logits.rows(), classes = logits.columns();
   const Tensor p = program.tensor("softmax", logits.shape());
   const Tensor log_p = logarithm ? program.tensor("log_softmax", logits.shape()) : Tensor{};
-  program.launch("softmax_forward", program.kernels().softmax_forward, {logits}, {p, log_p},
-                 [=](const Addresses& at) {
-                   return SoftmaxForward{.rows = rows,
-                                         .classes = classes,
-                                         .logits = at.read(logits),
-                                         .probabilities = at.write(p),
-                                         .log_probabilities = at.write(log_p)};
-                 });
+  program.launch({logits}, {p, log_p}, [=](const Addresses& at) {
+    return SoftmaxForward{.rows = rows,
+                          .classes = classes,
+                          .logits = at.read(logits),
+                          .probabilities = at.write(p),
+                          .log_probabilities = at.write(log_p)};
+  });
   const Tensor y = logarithm ? log_p : p;
   program.operation("softmax", {logits}, {y}, [=](Gradients& gradients) {
     const Tensor dy = gradients.of(y);
     const Tensor dp = logarithm ? Tensor{} : dy, dlog_p = logarithm ? dy : Tensor{};
     const Tensor dlogits = gradients.target(logits);
     Program& sweep = y.program();
-    sweep.launch("softmax_backward", sweep.kernels().softmax_backward, {p, dy}, {dlogits},
-                 [=](const Addresses& at) {
-                   return SoftmaxBackward{.rows = rows,
-                                          .classes = classes,
-                                          .probabilities = at.read(p),
-                                          .dprobabilities = at.read(dp),
-                                          .dlog_probabilities = at.read(dlog_p),
-                                          .dlogits = at.write(dlogits)};
-                 });
+    sweep.launch({p, dy}, {dlogits}, [=](const Addresses& at) {
+      return SoftmaxBackward{.rows = rows,
+                             .classes = classes,
+                             .probabilities = at.read(p),
+                             .dprobabilities = at.read(dp),
+                             .dlog_probabilities = at.read(dlog_p),
+                             .dlogits = at.write(dlogits)};
+    });
     gradients.add(logits, dlogits);
   });
   return y;
@@ -92,8 +88,7 @@ Tensor batch_norm(Tensor x, const BatchNormParameters& parameters, bool training
   program.set_activation(y, activation);
 
   if (!training) {
-    program.launch("batch_norm_inference", program.kernels().batch_norm_inference,
-                   {x, scale, shift, running_mean, running_variance}, {y},
+    program.launch({x, scale, shift, running_mean, running_variance}, {y},
                    [=, scale = scale, shift = shift, mean = running_mean,
                     variance = running_variance](const Addresses& at) {
                      return BatchNormInference{.rows = rows,
@@ -114,8 +109,7 @@ Tensor batch_norm(Tensor x, const BatchNormParameters& parameters, bool training
     fail("batch_norm: '{}' {} has {} row: training needs at least 2", x.name(), to_string(x.shape()), rows);
   const Tensor mean = program.tensor("batch mean", {channels});
   const Tensor inverse_deviation = program.tensor("batch inverse deviation", {channels});
-  program.launch("batch_norm_forward", program.kernels().batch_norm_forward, {x, scale, shift},
-                 {mean, inverse_deviation, y, running_mean, running_variance},
+  program.launch({x, scale, shift}, {mean, inverse_deviation, y, running_mean, running_variance},
                  [=, scale = scale, shift = shift, running_mean = running_mean,
                   running_variance = running_variance](const Addresses& at) {
                    return BatchNormForward{.rows = rows,
@@ -136,8 +130,7 @@ Tensor batch_norm(Tensor x, const BatchNormParameters& parameters, bool training
                       const Tensor dy = gradients.before_activation(y);
                       const Tensor dx = gradients.target(x), dscale = gradients.target(scale),
                                    dshift = gradients.target(shift);
-                      p.launch("batch_norm_backward", p.kernels().batch_norm_backward,
-                               {x, scale, mean, inverse_deviation, dy}, {dx, dscale, dshift},
+                      p.launch({x, scale, mean, inverse_deviation, dy}, {dx, dscale, dshift},
                                [=](const Addresses& at) {
                                  return BatchNormBackward{.rows = rows,
                                                           .channels = channels,

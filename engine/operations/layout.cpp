@@ -10,7 +10,7 @@ namespace {
 // Columns [x_begin, x_begin + count) of x become columns [y_begin, …) of y.
 void copy_columns(Tensor x, std::int64_t x_begin, Tensor y, std::int64_t y_begin, std::int64_t count) {
   Program& program = y.program();
-  program.launch("copy_columns", program.kernels().copy_columns, {x}, {y}, [=](const Addresses& at) {
+  program.launch({x}, {y}, [=](const Addresses& at) {
     return kernels::CopyColumns{.rows = x.rows(),
                                 .columns = count,
                                 .x_stride = x.columns(),
@@ -26,7 +26,7 @@ void copy_into(Tensor x, Tensor y) {
   require_same_size("copy", x, y);
   Program& program = y.program();
   const std::int64_t count = x.size();
-  program.launch("copy_columns", program.kernels().copy_columns, {x}, {y}, [=](const Addresses& at) {
+  program.launch({x}, {y}, [=](const Addresses& at) {
     return kernels::CopyColumns{
         .rows = 1, .columns = count, .x_stride = count, .y_stride = count, .x = at.read(x), .y = at.write(y)};
   });

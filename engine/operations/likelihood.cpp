@@ -18,7 +18,7 @@ void record_slope_backward(Gradients& gradients, Tensor x, Tensor slope, Tensor 
   const Tensor dy = gradients.of(log_likelihood);
   const Tensor dx = gradients.target(x);
   const std::int64_t rows = dy.size();
-  program.launch("scale_rows", program.kernels().scale_rows, {slope, dy}, {dx},
+  program.launch({slope, dy}, {dx},
                  [=](const Addresses& at) {
                    return ScaleRows{.rows = rows,
                                     .columns = x.size() / rows,
@@ -40,7 +40,7 @@ Tensor bernoulli_log_likelihood(Tensor logits, Tensor target) {
   const Tensor y = program.tensor("log likelihood", {rows});
   const Tensor slope =
       logits.requires_gradient() ? program.tensor("likelihood slope", logits.shape()) : Tensor{};
-  program.launch("bernoulli_forward", program.kernels().bernoulli_forward, {logits, target}, {y, slope},
+  program.launch({logits, target}, {y, slope},
                  [=](const Addresses& at) {
                    return BernoulliForward{.rows = rows,
                                            .pixels = pixels,
@@ -63,8 +63,7 @@ Tensor gaussian_log_likelihood(Tensor mean, Tensor target, float deviation) {
   const std::int64_t rows = mean.dim(0), pixels = mean.size() / rows;
   const Tensor y = program.tensor("log likelihood", {rows});
   const Tensor slope = mean.requires_gradient() ? program.tensor("likelihood slope", mean.shape()) : Tensor{};
-  program.launch("gaussian_likelihood_forward", program.kernels().gaussian_likelihood_forward, {mean, target},
-                 {y, slope},
+  program.launch({mean, target}, {y, slope},
                  [=](const Addresses& at) {
                    return GaussianLikelihoodForward{.rows = rows,
                                                     .pixels = pixels,
@@ -86,29 +85,27 @@ Tensor gaussian_log_density(Tensor z, Tensor mean, Tensor logvar) {
   if (logvar) require_same_size("gaussian_log_density", z, logvar);
   Program& program = z.program();
   const Tensor y = program.tensor("log density", z.shape());
-  program.launch("gaussian_density_forward", program.kernels().gaussian_density_forward, {z, mean, logvar},
-                 {y}, [=](const Addresses& at) {
-                   return GaussianDensityForward{.count = z.size(),
-                                                 .z = at.read(z),
-                                                 .mean = at.read(mean),
-                                                 .logvar = at.read(logvar),
-                                                 .log_density = at.write(y)};
-                 });
+  program.launch({z, mean, logvar}, {y}, [=](const Addresses& at) {
+    return GaussianDensityForward{.count = z.size(),
+                                  .z = at.read(z),
+                                  .mean = at.read(mean),
+                                  .logvar = at.read(logvar),
+                                  .log_density = at.write(y)};
+  });
   program.operation("gaussian_log_density", {z, mean, logvar}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const auto target = [&](Tensor x) { return gradients.wanted(x) ? gradients.target(x) : Tensor{}; };
     const Tensor dy = gradients.of(y), dz = target(z), dmean = target(mean), dlogvar = target(logvar);
-    p.launch("gaussian_density_backward", p.kernels().gaussian_density_backward, {z, mean, logvar, dy},
-             {dz, dmean, dlogvar}, [=](const Addresses& at) {
-               return GaussianDensityBackward{.count = z.size(),
-                                              .z = at.read(z),
-                                              .mean = at.read(mean),
-                                              .logvar = at.read(logvar),
-                                              .dlog_density = at.read(dy),
-                                              .dz = at.write(dz),
-                                              .dmean = at.write(dmean),
-                                              .dlogvar = at.write(dlogvar)};
-             });
+    p.launch({z, mean, logvar, dy}, {dz, dmean, dlogvar}, [=](const Addresses& at) {
+      return GaussianDensityBackward{.count = z.size(),
+                                     .z = at.read(z),
+                                     .mean = at.read(mean),
+                                     .logvar = at.read(logvar),
+                                     .dlog_density = at.read(dy),
+                                     .dz = at.write(dz),
+                                     .dmean = at.write(dmean),
+                                     .dlogvar = at.write(dlogvar)};
+    });
     if (dz) gradients.add(z, dz);
     if (dmean) gradients.add(mean, dmean);
     if (dlogvar) gradients.add(logvar, dlogvar);

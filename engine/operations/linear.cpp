@@ -17,7 +17,7 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
   Program& program = x.program();
   const Tensor y = program.tensor("linear", {rows, out});
   program.launch(
-      "linear_forward", program.kernels().linear_forward, {x, weight, bias}, {y},
+      {x, weight, bias}, {y},
       [=](const Addresses& at) {
         return LinearForward{.rows = rows,
                              .in = in,
@@ -37,16 +37,15 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
     if (gradients.wanted(weight) || gradients.wanted(bias)) {
       const Tensor dweight = gradients.target(weight);
       const Tensor dbias = bias ? gradients.target(bias) : Tensor{};
-      p.launch("linear_backward_weight", p.kernels().linear_backward_weight, {x, dy}, {dweight, dbias},
-               [=](const Addresses& at) {
-                 return LinearBackwardWeight{.rows = rows,
-                                             .in = in,
-                                             .out = out,
-                                             .x = at.read(x),
-                                             .dy = at.read(dy),
-                                             .dweight = at.write(dweight),
-                                             .dbias = at.write(dbias)};
-               });
+      p.launch({x, dy}, {dweight, dbias}, [=](const Addresses& at) {
+        return LinearBackwardWeight{.rows = rows,
+                                    .in = in,
+                                    .out = out,
+                                    .x = at.read(x),
+                                    .dy = at.read(dy),
+                                    .dweight = at.write(dweight),
+                                    .dbias = at.write(dbias)};
+      });
       gradients.add(weight, dweight);
       if (bias) gradients.add(bias, dbias);
     }
@@ -54,17 +53,16 @@ Tensor linear(Tensor x, Tensor weight, Tensor bias, Activation activation) {
       const Activation fused = gradients.fuse_activation(x);
       const Tensor saved = fused == Activation::identity ? Tensor{} : x;
       const Tensor dx = gradients.target(x);
-      p.launch("linear_backward_data", p.kernels().linear_backward_data, {dy, weight, saved}, {dx},
-               [=](const Addresses& at) {
-                 return LinearBackwardData{.rows = rows,
-                                           .in = in,
-                                           .out = out,
-                                           .dy = at.read(dy),
-                                           .weight = at.read(weight),
-                                           .activation = fused,
-                                           .x = at.read(saved),
-                                           .dx = at.write(dx)};
-               });
+      p.launch({dy, weight, saved}, {dx}, [=](const Addresses& at) {
+        return LinearBackwardData{.rows = rows,
+                                  .in = in,
+                                  .out = out,
+                                  .dy = at.read(dy),
+                                  .weight = at.read(weight),
+                                  .activation = fused,
+                                  .x = at.read(saved),
+                                  .dx = at.write(dx)};
+      });
       gradients.add(x, dx);
     }
   });

@@ -17,33 +17,31 @@ Tensor reparameterize(Tensor mean, Tensor logvar) {
   const std::int64_t rows = mean.rows(), dims = mean.columns();
   const std::uint32_t noise = program.next_noise_operation();
   const Tensor z = program.tensor("z", mean.shape());
-  program.launch("reparameterize_forward", program.kernels().reparameterize_forward, {mean, logvar}, {z},
-                 [=](const Addresses& at) {
-                   return ReparameterizeForward{.rows = rows,
-                                                .dims = dims,
-                                                .stride = dims,
-                                                .mean = at.read(mean),
-                                                .logvar = at.read(logvar),
-                                                .counter = at.step_counter(),
-                                                .operation = noise,
-                                                .z = at.write(z)};
-                 });
+  program.launch({mean, logvar}, {z}, [=](const Addresses& at) {
+    return ReparameterizeForward{.rows = rows,
+                                 .dims = dims,
+                                 .stride = dims,
+                                 .mean = at.read(mean),
+                                 .logvar = at.read(logvar),
+                                 .counter = at.step_counter(),
+                                 .operation = noise,
+                                 .z = at.write(z)};
+  });
   program.operation("reparameterize", {mean, logvar}, {z}, [=](Gradients& gradients) {
     Program& p = z.program();
     const Tensor dz = gradients.of(z);
     const Tensor dmean = gradients.target(mean), dlogvar = gradients.target(logvar);
-    p.launch("reparameterize_backward", p.kernels().reparameterize_backward, {logvar, dz}, {dmean, dlogvar},
-             [=](const Addresses& at) {
-               return ReparameterizeBackward{.rows = rows,
-                                             .dims = dims,
-                                             .stride = dims,
-                                             .logvar = at.read(logvar),
-                                             .counter = at.step_counter(),
-                                             .operation = noise,
-                                             .dz = at.read(dz),
-                                             .dmean = at.write(dmean),
-                                             .dlogvar = at.write(dlogvar)};
-             });
+    p.launch({logvar, dz}, {dmean, dlogvar}, [=](const Addresses& at) {
+      return ReparameterizeBackward{.rows = rows,
+                                    .dims = dims,
+                                    .stride = dims,
+                                    .logvar = at.read(logvar),
+                                    .counter = at.step_counter(),
+                                    .operation = noise,
+                                    .dz = at.read(dz),
+                                    .dmean = at.write(dmean),
+                                    .dlogvar = at.write(dlogvar)};
+    });
     gradients.add(mean, dmean);
     gradients.add(logvar, dlogvar);
   });
@@ -57,20 +55,19 @@ Tensor concrete(Tensor logits, float temperature) {
   const std::int64_t rows = logits.rows(), classes = logits.columns();
   const std::uint32_t noise = program.next_noise_operation();
   const Tensor y = program.tensor("concrete", logits.shape());
-  program.launch("concrete_forward", program.kernels().concrete_forward, {logits}, {y},
-                 [=](const Addresses& at) {
-                   return ConcreteForward{.rows = rows,
-                                          .classes = classes,
-                                          .temperature = temperature,
-                                          .logits = at.read(logits),
-                                          .counter = at.step_counter(),
-                                          .operation = noise,
-                                          .y = at.write(y)};
-                 });
+  program.launch({logits}, {y}, [=](const Addresses& at) {
+    return ConcreteForward{.rows = rows,
+                           .classes = classes,
+                           .temperature = temperature,
+                           .logits = at.read(logits),
+                           .counter = at.step_counter(),
+                           .operation = noise,
+                           .y = at.write(y)};
+  });
   program.operation("concrete", {logits}, {y}, [=](Gradients& gradients) {
     Program& p = y.program();
     const Tensor dy = gradients.of(y), dlogits = gradients.target(logits);
-    p.launch("concrete_backward", p.kernels().concrete_backward, {y, dy}, {dlogits},
+    p.launch({y, dy}, {dlogits},
              [=](const Addresses& at) {
                return ConcreteBackward{.rows = rows,
                                        .classes = classes,

@@ -5,7 +5,7 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-void activation_forward(const ActivationForward& args, Stream stream) {
+void launch_activation_forward(const ActivationForward& args, Stream stream) {
   const float* x = args.x;
   float* y = args.y;
   dispatch_activation(args.activation, [&](auto activation) {
@@ -15,7 +15,7 @@ void activation_forward(const ActivationForward& args, Stream stream) {
   });
 }
 
-void activation_backward(const ActivationBackward& args, Stream stream) {
+void launch_activation_backward(const ActivationBackward& args, Stream stream) {
   const float *y = args.y, *dy = args.dy;
   float* dx = args.dx;
   dispatch_activation(args.activation, [&](auto activation) {
@@ -24,5 +24,8 @@ void activation_backward(const ActivationBackward& args, Stream stream) {
     });
   });
 }
+
+Kernel<ActivationForward> activation_forward(Precision) { return {launch_activation_forward}; }
+Kernel<ActivationBackward> activation_backward(Precision) { return {launch_activation_backward}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -11,7 +11,7 @@ static float clip_factor(const Adam& args) {
   return factor > 1 ? 1 : factor;
 }
 
-void adam(const Adam& args, Stream stream) {
+void launch_adam(const Adam& args, Stream stream) {
   if (args.gradient_square_sum != nullptr && !__builtin_isfinite(*args.gradient_square_sum)) return;
   const vfloat clip = broadcast(clip_factor(args));
   const vfloat beta1 = broadcast(static_cast<float>(args.beta1)),
@@ -31,5 +31,7 @@ void adam(const Adam& args, Stream stream) {
     store(args.parameter + i, load(args.parameter + i, n) - change, n);
   });
 }
+
+Kernel<Adam> adam(Precision) { return {launch_adam}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

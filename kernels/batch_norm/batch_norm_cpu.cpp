@@ -49,7 +49,7 @@ std::size_t batch_norm_forward_workspace(const BatchNormForward& args) {
 
 // One pass over memory for the statistics: the mean of a chunk, then, from cache, the squares about that mean; chunks are
 // combined as in Chan, Golub & LeVeque 1983.
-void batch_norm_forward(const BatchNormForward& args, Stream stream) {
+void launch_batch_norm_forward(const BatchNormForward& args, Stream stream) {
   const std::int64_t rows = args.rows, channels = args.channels, chunks = row_chunks(rows);
   const float* x = args.x;
   float* means = static_cast<float*>(args.workspace);  // (chunks, channels)
@@ -106,7 +106,7 @@ void batch_norm_forward(const BatchNormForward& args, Stream stream) {
       [&](std::int64_t c, auto n) { return load(args.scale + c, n) * load(args.inverse_deviation + c, n); });
 }
 
-void batch_norm_inference(const BatchNormInference& args, Stream stream) {
+void launch_batch_norm_inference(const BatchNormInference& args, Stream stream) {
   normalise(stream, args.rows, args.channels, args.x, args.running_mean, args.shift, args.activation, args.y,
             [&](std::int64_t c, auto n) {
               return load(args.scale + c, n) / sqrt(load(args.running_variance + c, n) + batch_norm_epsilon);
@@ -117,7 +117,7 @@ std::size_t batch_norm_backward_workspace(const BatchNormBackward& args) {
   return statistics_bytes(args.rows, args.channels);
 }
 
-void batch_norm_backward(const BatchNormBackward& args, Stream stream) {
+void launch_batch_norm_backward(const BatchNormBackward& args, Stream stream) {
   const std::int64_t rows = args.rows, channels = args.channels, chunks = row_chunks(rows);
   const float *x = args.x, *dy = args.dy, *mean = args.mean, *inverse_deviation = args.inverse_deviation;
   float* scales = static_cast<float*>(args.workspace);  // (chunks, channels): Σ dy · normalised x
@@ -151,6 +151,14 @@ void batch_norm_backward(const BatchNormBackward& args, Stream stream) {
       store(dx + c, load(args.scale + c, n) * inverse * (load(gradient + c, n) - common), n);
     });
   });
+}
+
+Kernel<BatchNormForward> batch_norm_forward(Precision) {
+  return {launch_batch_norm_forward, batch_norm_forward_workspace};
+}
+Kernel<BatchNormInference> batch_norm_inference(Precision) { return {launch_batch_norm_inference}; }
+Kernel<BatchNormBackward> batch_norm_backward(Precision) {
+  return {launch_batch_norm_backward, batch_norm_backward_workspace};
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

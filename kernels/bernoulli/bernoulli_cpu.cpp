@@ -36,7 +36,7 @@ CUELBO_INLINE Pixel evaluate(vfloat logit, vfloat target) {
 
 }  // namespace
 
-void bernoulli_forward(const BernoulliForward& args, Stream stream) {
+void launch_bernoulli_forward(const BernoulliForward& args, Stream stream) {
   parallel_rows(stream, args.rows, args.pixels, [&](std::int64_t row) {
     const float *logits = args.logits + row * args.pixels, *target = args.target + row * args.pixels;
     float* dlogits = args.dlogits != nullptr ? args.dlogits + row * args.pixels : nullptr;
@@ -48,5 +48,7 @@ void bernoulli_forward(const BernoulliForward& args, Stream stream) {
     args.log_likelihood[row] = static_cast<float>(sum);
   });
 }
+
+Kernel<BernoulliForward> bernoulli_forward(Precision) { return {launch_bernoulli_forward}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -47,7 +47,7 @@ std::size_t bias_backward_workspace(const BiasBackward& a) {
   return static_cast<std::size_t>(plan.parts * plan.columns) * sizeof(float);
 }
 
-void bias_backward(const BiasBackward& a, Stream stream) {
+void launch_bias_backward(const BiasBackward& a, Stream stream) {
   const Plan plan = make_plan(a);
   auto* const sums = static_cast<float*>(a.workspace);
   parallel_for(stream, plan.parts, [&](std::int64_t part) {
@@ -62,5 +62,7 @@ void bias_backward(const BiasBackward& a, Stream stream) {
     a.dbias[c] = sum;
   }
 }
+
+Kernel<BiasBackward> bias_backward(Precision) { return {launch_bias_backward, bias_backward_workspace}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

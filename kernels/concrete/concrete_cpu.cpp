@@ -5,7 +5,7 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-void concrete_forward(const ConcreteForward& args, Stream stream) {
+void launch_concrete_forward(const ConcreteForward& args, Stream stream) {
   constexpr std::int64_t piece = 1024;
   const NoiseSource source = noise_source(*args.counter, args.operation);
   const std::int64_t classes = args.classes;
@@ -28,12 +28,15 @@ void concrete_forward(const ConcreteForward& args, Stream stream) {
   });
 }
 
-void concrete_backward(const ConcreteBackward& args, Stream stream) {
+void launch_concrete_backward(const ConcreteBackward& args, Stream stream) {
   parallel_rows(stream, args.rows, args.classes, [&](std::int64_t row) {
     const std::int64_t begin = row * args.classes;
     softmax_row_backward(args.y + begin, args.dy + begin, 1 / args.temperature, args.dlogits + begin,
                          args.classes);
   });
 }
+
+Kernel<ConcreteForward> concrete_forward(Precision) { return {launch_concrete_forward}; }
+Kernel<ConcreteBackward> concrete_backward(Precision) { return {launch_concrete_backward}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -65,7 +65,7 @@ std::size_t elbo_decomposition_backward_workspace(const ElboDecompositionBackwar
   return take_backward_memory(args.shape, measure_block_plan(args.shape), nullptr).bytes;
 }
 
-void elbo_decomposition_backward(const ElboDecompositionBackward& args, Stream stream) {
+void launch_elbo_decomposition_backward(const ElboDecompositionBackward& args, Stream stream) {
   const BlockPlan plan = build_block_plan(args.shape, args.workspace);
   const BackwardMemory memory = take_backward_memory(args.shape, plan, args.workspace);
   const Backward backward{args, plan, memory, largest_exponent(args.shape)};
@@ -95,6 +95,10 @@ void elbo_decomposition_backward(const ElboDecompositionBackward& args, Stream s
     });
   }
   parallel_for(stream, tiles, [&](std::int64_t q) { finish_columns(backward, q); });
+}
+
+Kernel<ElboDecompositionBackward> elbo_decomposition_backward(Precision) {
+  return {launch_elbo_decomposition_backward, elbo_decomposition_backward_workspace};
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

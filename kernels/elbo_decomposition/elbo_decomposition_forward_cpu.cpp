@@ -7,7 +7,7 @@ std::size_t elbo_decomposition_forward_workspace(const ElboDecompositionForward&
   return take_forward_memory(args.shape, measure_block_plan(args.shape), nullptr).bytes;
 }
 
-void elbo_decomposition_forward(const ElboDecompositionForward& args, Stream stream) {
+void launch_elbo_decomposition_forward(const ElboDecompositionForward& args, Stream stream) {
   const ElboDecompositionShape& shape = args.shape;
   const BlockPlan plan = build_block_plan(shape, args.workspace);
   const ForwardMemory memory = take_forward_memory(shape, plan, args.workspace);
@@ -32,6 +32,10 @@ void elbo_decomposition_forward(const ElboDecompositionForward& args, Stream str
     }
     restore_subnormals(state);
   });
+}
+
+Kernel<ElboDecompositionForward> elbo_decomposition_forward(Precision) {
+  return {launch_elbo_decomposition_forward, elbo_decomposition_forward_workspace};
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -12,7 +12,7 @@ constexpr double log_two_pi = 1.8378770664093454836;
 
 }  // namespace
 
-void gaussian_likelihood_forward(const GaussianLikelihoodForward& args, Stream stream) {
+void launch_gaussian_likelihood_forward(const GaussianLikelihoodForward& args, Stream stream) {
   const double deviation = static_cast<double>(args.deviation);
   const double precision = 1 / (deviation * deviation);
   const double constant = static_cast<double>(args.pixels) * (::log(deviation) + log_two_pi / 2);
@@ -46,7 +46,7 @@ CUELBO_INLINE const float* offset(const float* p, std::int64_t i) { return p == 
 
 }  // namespace
 
-void gaussian_density_forward(const GaussianDensityForward& args, Stream stream) {
+void launch_gaussian_density_forward(const GaussianDensityForward& args, Stream stream) {
   parallel_vectors(stream, args.count, [&](std::int64_t i, auto n) {
     const vfloat value = standardise(args.z + i, offset(args.mean, i), offset(args.logvar, i), n).value;
     const vfloat logvar = args.mean == nullptr ? broadcast(0) : load(args.logvar + i, n);
@@ -55,7 +55,7 @@ void gaussian_density_forward(const GaussianDensityForward& args, Stream stream)
   });
 }
 
-void gaussian_density_backward(const GaussianDensityBackward& args, Stream stream) {
+void launch_gaussian_density_backward(const GaussianDensityBackward& args, Stream stream) {
   parallel_vectors(stream, args.count, [&](std::int64_t i, auto n) {
     const Standardised s = standardise(args.z + i, offset(args.mean, i), offset(args.logvar, i), n);
     const vfloat gradient = load(args.dlog_density + i, n);
@@ -66,6 +66,16 @@ void gaussian_density_backward(const GaussianDensityBackward& args, Stream strea
       store(args.dlogvar + i, broadcast(0.5F) * gradient * fma(s.value, s.value, broadcast(-1)), n);
     }
   });
+}
+
+Kernel<GaussianLikelihoodForward> gaussian_likelihood_forward(Precision) {
+  return {launch_gaussian_likelihood_forward};
+}
+Kernel<GaussianDensityForward> gaussian_density_forward(Precision) {
+  return {launch_gaussian_density_forward};
+}
+Kernel<GaussianDensityBackward> gaussian_density_backward(Precision) {
+  return {launch_gaussian_density_backward};
 }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

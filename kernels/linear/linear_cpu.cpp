@@ -10,7 +10,7 @@
 
 namespace cuelbo::kernels::CUELBO_ISA {
 
-void bias_backward(const BiasBackward&, Stream);
+void launch_bias_backward(const BiasBackward&, Stream);
 std::size_t bias_backward_workspace(const BiasBackward&);
 
 namespace {
@@ -236,8 +236,8 @@ template <class Operand>
 void backward_weight(const LinearBackwardWeight& a, Stream stream) {
   const Stream used = parallel_if_worthwhile(stream, cost(a).flops);
   if (a.dbias != nullptr)
-    bias_backward({.rows = a.rows, .channels = a.out, .dy = a.dy, .dbias = a.dbias, .workspace = a.workspace},
-                  used);
+    launch_bias_backward(
+        {.rows = a.rows, .channels = a.out, .dy = a.dy, .dbias = a.dbias, .workspace = a.workspace}, used);
   const std::int64_t depth = lanes_of<Operand>(a.rows);
   auto* const packed = static_cast<float*>(a.workspace);
   const PackedRows dy{.depth = depth, .rows = a.out, .data = packed + packed_size(depth, a.in)};

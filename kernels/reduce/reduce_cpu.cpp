@@ -29,7 +29,7 @@ std::size_t sum_rows_workspace(const SumRows& args) {
   return sizeof(float) * static_cast<std::size_t>(row_chunks(args.rows) * args.columns);
 }
 
-void sum_rows(const SumRows& args, Stream stream) {
+void launch_sum_rows(const SumRows& args, Stream stream) {
   const float* x = args.x;
   const std::int64_t columns = args.columns;
   const double factor = static_cast<double>(args.factor);
@@ -56,7 +56,7 @@ void sum_rows(const SumRows& args, Stream stream) {
   }
 }
 
-void broadcast_rows(const BroadcastRows& args, Stream stream) {
+void launch_broadcast_rows(const BroadcastRows& args, Stream stream) {
   const vfloat factor = broadcast(args.factor);
   parallel_rows(stream, args.rows, args.columns, [&](std::int64_t row) {
     const float* dy = args.dy;
@@ -65,7 +65,7 @@ void broadcast_rows(const BroadcastRows& args, Stream stream) {
   });
 }
 
-void sum_columns(const SumColumns& args, Stream stream) {
+void launch_sum_columns(const SumColumns& args, Stream stream) {
   const double factor = static_cast<double>(args.factor);
   parallel_rows(stream, args.rows, args.columns, [&](std::int64_t row) {
     const float* x = args.x + row * args.columns;
@@ -74,7 +74,7 @@ void sum_columns(const SumColumns& args, Stream stream) {
   });
 }
 
-void broadcast_columns(const BroadcastColumns& args, Stream stream) {
+void launch_broadcast_columns(const BroadcastColumns& args, Stream stream) {
   parallel_rows(stream, args.rows, args.columns, [&](std::int64_t row) {
     const vfloat value = broadcast(args.factor * args.dy[row]);
     float* dx = args.dx + row * args.columns;
@@ -84,7 +84,7 @@ void broadcast_columns(const BroadcastColumns& args, Stream stream) {
 
 std::size_t sum_of_squares_workspace(const SumOfSquares& args) { return range_sums_workspace(args.count); }
 
-void sum_of_squares(const SumOfSquares& args, Stream stream) {
+void launch_sum_of_squares(const SumOfSquares& args, Stream stream) {
   const float* x = args.x;
   const double sum = sum_ranges(stream, args.count, args.workspace, [=](std::int64_t i, auto n) {
     const vfloat value = load(x + i, n);
@@ -92,5 +92,11 @@ void sum_of_squares(const SumOfSquares& args, Stream stream) {
   });
   *args.y = static_cast<float>(sum);
 }
+
+Kernel<SumRows> sum_rows(Precision) { return {launch_sum_rows, sum_rows_workspace}; }
+Kernel<BroadcastRows> broadcast_rows(Precision) { return {launch_broadcast_rows}; }
+Kernel<SumColumns> sum_columns(Precision) { return {launch_sum_columns}; }
+Kernel<BroadcastColumns> broadcast_columns(Precision) { return {launch_broadcast_columns}; }
+Kernel<SumOfSquares> sum_of_squares(Precision) { return {launch_sum_of_squares, sum_of_squares_workspace}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

@@ -41,7 +41,7 @@ CUELBO_INLINE void for_noise(Stream stream, const StepCounter& counter, std::uin
 
 }  // namespace
 
-void reparameterize_forward(const ReparameterizeForward& args, Stream stream) {
+void launch_reparameterize_forward(const ReparameterizeForward& args, Stream stream) {
   for_noise(stream, *args.counter, args.operation, args.rows, args.dims, args.stride,
             [&](Position at, const float* noise, std::int64_t count) {
               const float *mean = args.mean + at.wide, *logvar = args.logvar + at.wide;
@@ -53,7 +53,7 @@ void reparameterize_forward(const ReparameterizeForward& args, Stream stream) {
             });
 }
 
-void reparameterize_backward(const ReparameterizeBackward& args, Stream stream) {
+void launch_reparameterize_backward(const ReparameterizeBackward& args, Stream stream) {
   for_noise(stream, *args.counter, args.operation, args.rows, args.dims, args.stride,
             [&](Position at, const float* noise, std::int64_t count) {
               const float *logvar = args.logvar + at.wide, *dz = args.dz + at.narrow;
@@ -66,5 +66,8 @@ void reparameterize_backward(const ReparameterizeBackward& args, Stream stream) 
               });
             });
 }
+
+Kernel<ReparameterizeForward> reparameterize_forward(Precision) { return {launch_reparameterize_forward}; }
+Kernel<ReparameterizeBackward> reparameterize_backward(Precision) { return {launch_reparameterize_backward}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

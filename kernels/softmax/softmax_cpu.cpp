@@ -18,7 +18,7 @@ static void log_softmax_row(const float* x, float* probabilities, float* log_pro
   });
 }
 
-void softmax_forward(const SoftmaxForward& args, Stream stream) {
+void launch_softmax_forward(const SoftmaxForward& args, Stream stream) {
   parallel_rows(stream, args.rows, args.classes, [&](std::int64_t row) {
     const std::int64_t begin = row * args.classes;
     const float* x = args.logits + begin;
@@ -45,7 +45,7 @@ static void softmax_both_row_backward(const float* p, const float* dp, const flo
   });
 }
 
-void softmax_backward(const SoftmaxBackward& args, Stream stream) {
+void launch_softmax_backward(const SoftmaxBackward& args, Stream stream) {
   parallel_rows(stream, args.rows, args.classes, [&](std::int64_t row) {
     const std::int64_t begin = row * args.classes;
     const float* p = args.probabilities + begin;
@@ -60,5 +60,8 @@ void softmax_backward(const SoftmaxBackward& args, Stream stream) {
     }
   });
 }
+
+Kernel<SoftmaxForward> softmax_forward(Precision) { return {launch_softmax_forward}; }
+Kernel<SoftmaxBackward> softmax_backward(Precision) { return {launch_softmax_backward}; }
 
 }  // namespace cuelbo::kernels::CUELBO_ISA

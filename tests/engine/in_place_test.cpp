@@ -6,7 +6,7 @@ namespace {
 
 // y = x + 1 from `from` to `to`, allowed in place.
 void increment(Program& program, Tensor from, Tensor to) {
-  program.launch("increment", program.kernels().affine, {from}, {to},
+  program.launch({from}, {to},
                  [=](const Addresses& at) {
                    return kernels::Affine{
                        .count = to.size(), .factor = 1, .offset = 1, .x = at.read(from), .y = at.write(to)};
@@ -78,8 +78,7 @@ TEST_F(InPlace, OneInputServesOneOutput) {
     return kernels::GaussianDensityBackward{
         .count = 64, .z = at.read(x), .dlog_density = at.read(a), .dz = at.write(b), .dmean = at.write(c)};
   };
-  program.launch("two outputs", program.kernels().gaussian_density_backward, {x, a}, {b, c}, make,
-                 {{a, b}, {a, c}});
+  program.launch({x, a}, {b, c}, make, {{a, b}, {a, c}});
   EXPECT_TRUE(shares("b"));
   EXPECT_FALSE(shares("c"));
 }

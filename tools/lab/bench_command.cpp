@@ -57,7 +57,7 @@ std::vector<Plan> make_plans(const std::vector<KernelVariant>& variants, const s
 std::vector<KernelVariant> cpu_variants() {
   std::vector<KernelVariant> variants;
   for (const auto& contract : lab::contracts())
-    variants.push_back({.kernel = contract->name(), .name = "cpu", .trained = true});
+    variants.push_back({.kernel = std::string(contract->name()), .name = "cpu", .trained = true});
   return variants;
 }
 

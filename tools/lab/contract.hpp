@@ -145,7 +145,7 @@ class Contract {
  public:
   virtual ~Contract() = default;
 
-  virtual const std::string& name() const = 0;
+  virtual std::string_view name() const = 0;
   virtual const std::vector<Shape>& checked_shapes() const = 0;
   // |actual − reference| ≤ tolerance · (1 + |reference|) for fp32.
   virtual double tolerance() const = 0;

@@ -58,7 +58,7 @@ std::vector<Shape> measured_shapes(const Contract& contract) {
 }
 
 std::string counted_shape(const Contract& contract) {
-  const std::string& kernel = contract.name();
+  const std::string_view kernel = contract.name();
   if (kernel.starts_with("linear")) return "rows=256,in=256,out=256";
   if (kernel.starts_with("conv2d"))
     return "batch=4,large_height=32,large_width=32,large_channels=32,small_channels=32";

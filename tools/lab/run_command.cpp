@@ -44,7 +44,8 @@ Chosen choose(const std::string& name, const Device& device) {
     if (name != kernel && name != kernel + "/cpu")
       usage_fail("'{}': --device cpu has one implementation, '{}/cpu'", name, kernel);
     std::vector<KernelVariant> cpu;
-    for (const auto& contract : lab::contracts()) cpu.push_back({.kernel = contract->name(), .name = "cpu"});
+    for (const auto& contract : lab::contracts())
+      cpu.push_back({.kernel = std::string(contract->name()), .name = "cpu"});
     lab::select(cpu, kernel);  // says what is wrong
     return {kernel + "/cpu", &lab::find_contract(kernel), &device.kernels()};
   }

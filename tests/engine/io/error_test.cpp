@@ -46,6 +46,7 @@ TEST(Closest, FindsTheNearestOrNothing) {
   EXPECT_EQ(closest("quux", names), std::nullopt);
   EXPECT_EQ(closest("x", std::vector<std::string>{}), std::nullopt);
   EXPECT_EQ(closest("learn", names), "learning_rate");
+  EXPECT_EQ(closest("kk", std::vector<std::string>{"k"}), "k");
   EXPECT_EQ(closest("tcsh", std::vector<std::string>{"bash", "zsh"}), std::nullopt);
   EXPECT_EQ(closest("--lr", std::vector<std::string>{"--help"}), std::nullopt);
   EXPECT_EQ(closest("--out", std::vector<std::string>{"--set", "--output"}), "--output");

@@ -43,11 +43,11 @@ std::vector<Shape> shapes() {
 
 }  // namespace
 
-void add_activation(ContractList& list) {
-  add<Forward>(list, "activation_forward", &KernelTable::activation_forward, shapes(),
-               {.non_finite = NonFinite::exact});
-  add<Backward>(list, "activation_backward", &KernelTable::activation_backward, shapes(),
-                {.non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_activation_forward() {
+  return described<Forward>(shapes(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_activation_backward() {
+  return described<Backward>(shapes(), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -42,8 +42,8 @@ std::vector<Shape> shapes() {
 
 }  // namespace
 
-void add_adam(ContractList& list) {
-  add<AdamContract>(list, "adam", &KernelTable::adam, shapes(), {.non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_adam() {
+  return described<AdamContract>(shapes(), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -79,14 +79,14 @@ std::vector<Shape> shapes() {
 
 }  // namespace
 
-void add_batch_norm(ContractList& list) {
-  using T = KernelTable;
-  add<Forward>(list, "batch_norm_forward", &T::batch_norm_forward, shapes(),
-               {.tolerance = 3e-5, .non_finite = NonFinite::spreads});
-  add<Inference>(list, "batch_norm_inference", &T::batch_norm_inference, shapes(),
-                 {.non_finite = NonFinite::exact});
-  add<Backward>(list, "batch_norm_backward", &T::batch_norm_backward, shapes(),
-                {.tolerance = 3e-5, .non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_batch_norm_forward() {
+  return described<Forward>(shapes(), {.tolerance = 3e-5, .non_finite = NonFinite::spreads});
+}
+std::unique_ptr<Contract> describe_batch_norm_inference() {
+  return described<Inference>(shapes(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_batch_norm_backward() {
+  return described<Backward>(shapes(), {.tolerance = 3e-5, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

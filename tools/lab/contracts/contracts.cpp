@@ -5,17 +5,9 @@ namespace cuelbo::lab {
 const std::vector<std::unique_ptr<Contract>>& contracts() {
   static const std::vector<std::unique_ptr<Contract>> all = [] {
     std::vector<std::unique_ptr<Contract>> list;
-    add_linear(list);
-    add_conv2d(list);
-    add_activation(list);
-    add_softmax(list);
-    add_batch_norm(list);
-    add_likelihood(list);
-    add_sampling(list);
-    add_elbo_decomposition(list);
-    add_reduce(list);
-    add_elementwise(list);
-    add_adam(list);
+#define CUELBO_DESCRIBE(name, Args) list.push_back(describe_##name());
+    CUELBO_CONTRACTS(CUELBO_DESCRIBE)
+#undef CUELBO_DESCRIBE
     return list;
   }();
   return all;

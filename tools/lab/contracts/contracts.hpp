@@ -16,19 +16,10 @@
 
 namespace cuelbo::lab {
 
-using ContractList = std::vector<std::unique_ptr<Contract>>;
-
-void add_linear(ContractList& list);
-void add_conv2d(ContractList& list);
-void add_activation(ContractList& list);
-void add_softmax(ContractList& list);
-void add_batch_norm(ContractList& list);
-void add_likelihood(ContractList& list);
-void add_sampling(ContractList& list);
-void add_elbo_decomposition(ContractList& list);
-void add_reduce(ContractList& list);
-void add_elementwise(ContractList& list);
-void add_adam(ContractList& list);
+// Each is defined beside its description, which is in the file of the operation's folder.
+#define CUELBO_DECLARE(name, Args) std::unique_ptr<Contract> describe_##name();
+CUELBO_CONTRACTS(CUELBO_DECLARE)
+#undef CUELBO_DECLARE
 
 struct ContractOptions {
   double tolerance = 1e-5;
@@ -36,21 +27,23 @@ struct ContractOptions {
   NonFinite non_finite = NonFinite::unspecified;
 };
 
-template <class Description, class Args>
+template <class Description>
 class DescribedContract final : public Contract {
- public:
-  DescribedContract(std::string name, kernels::Kernel<Args> kernels::KernelTable::* member,
-                    std::vector<Shape> shapes, ContractOptions options)
-      : name_(std::move(name)), member_(member), shapes_(std::move(shapes)), options_(options) {}
+  using Args = decltype(Description::args);
+  static constexpr auto kernel_ = kernels::kernel_of<Args>;
 
-  const std::string& name() const override { return name_; }
+ public:
+  DescribedContract(std::vector<Shape> shapes, ContractOptions options)
+      : shapes_(std::move(shapes)), options_(options) {}
+
+  std::string_view name() const override { return kernels::contract_name<Args>; }
   const std::vector<Shape>& checked_shapes() const override { return shapes_; }
   double tolerance() const override { return options_.tolerance; }
   bool exact_on_integers() const override { return options_.exact_on_integers; }
   NonFinite non_finite() const override { return options_.non_finite; }
 
   Shape complete(const Shape& shape) const override {
-    return in_context(name_, [&] {
+    return in_context(name(), [&] {
       Description d;
       const Visit visit = describe(d, shape);
       std::vector<std::string> names;
@@ -80,12 +73,12 @@ class DescribedContract final : public Contract {
   std::size_t workspace(const kernels::KernelTable& table, const Shape& shape) const override {
     Description d;
     describe(d, shape);
-    const auto& kernel = table.*member_;
+    const auto& kernel = table.*kernel_;
     return kernel.workspace == nullptr ? 0 : kernel.workspace(d.args);
   }
   std::optional<std::int64_t> moved_bytes(const kernels::KernelTable& table,
                                           const Shape& shape) const override {
-    const auto& kernel = table.*member_;
+    const auto& kernel = table.*kernel_;
     if (kernel.moved_bytes == nullptr) return {};
     std::map<std::string, void*> addresses;  // that there are: nothing is accessed
     alignas(64) static std::byte anywhere[64];
@@ -100,7 +93,7 @@ class DescribedContract final : public Contract {
     const auto d = std::make_shared<Description>();  // arguments may point into it
     describe(*d, shape, &addresses);
     if constexpr (requires { d->args.workspace; }) d->args.workspace = workspace;
-    return [d, launch = (table.*member_).launch](kernels::Stream stream) { launch(d->args, stream); };
+    return [d, launch = (table.*kernel_).launch](kernels::Stream stream) { launch(d->args, stream); };
   }
   void prepare(const Shape& shape, Doubles& values) const override {
     Description d;
@@ -127,17 +120,13 @@ class DescribedContract final : public Contract {
     return visit;
   }
 
-  std::string name_;
-  kernels::Kernel<Args> kernels::KernelTable::* member_;
   std::vector<Shape> shapes_;
   ContractOptions options_;
 };
 
-template <class Description, class Args>
-void add(ContractList& list, const char* name, kernels::Kernel<Args> kernels::KernelTable::* member,
-         std::vector<Shape> shapes, ContractOptions options = {}) {
-  list.push_back(
-      std::make_unique<DescribedContract<Description, Args>>(name, member, std::move(shapes), options));
+template <class Description>
+std::unique_ptr<Contract> described(std::vector<Shape> shapes, ContractOptions options = {}) {
+  return std::make_unique<DescribedContract<Description>>(std::move(shapes), options);
 }
 
 // Around the sizes of blocks and vectors, primes, and a model's own.

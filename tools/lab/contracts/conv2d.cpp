@@ -126,16 +126,19 @@ std::vector<Shape> shapes(bool epilogue) {
   return list;
 }
 
+constexpr ContractOptions exact{.exact_on_integers = true};
+
 }  // namespace
 
-void add_conv2d(ContractList& list) {
-  using T = KernelTable;
-  constexpr ContractOptions exact{.exact_on_integers = true};
-  add<Forward>(list, "conv2d_forward", &T::conv2d_forward, shapes(true), exact);
-  add<BackwardData>(list, "conv2d_backward_data", &T::conv2d_backward_data, shapes(true), exact);
-  add<BackwardWeight>(list, "conv2d_backward_weight", &T::conv2d_backward_weight, shapes(false), exact);
-  add<Bias>(list, "bias_backward", &T::bias_backward, matrices("channels"),
-            {.exact_on_integers = true, .non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_conv2d_forward() { return described<Forward>(shapes(true), exact); }
+std::unique_ptr<Contract> describe_conv2d_backward_data() {
+  return described<BackwardData>(shapes(true), exact);
+}
+std::unique_ptr<Contract> describe_conv2d_backward_weight() {
+  return described<BackwardWeight>(shapes(false), exact);
+}
+std::unique_ptr<Contract> describe_bias_backward() {
+  return described<Bias>(matrices("channels"), {.exact_on_integers = true, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

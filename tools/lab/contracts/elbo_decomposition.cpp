@@ -165,11 +165,10 @@ std::vector<Shape> shapes(bool backward) {
 
 }  // namespace
 
-void add_elbo_decomposition(ContractList& list) {
-  add<Forward>(list, "elbo_decomposition_forward", &KernelTable::elbo_decomposition_forward, shapes(false));
-  // A log_q of some hundred nats has an error of 3e-5 in fp32, and every share of the mixture has it too.
-  add<Backward>(list, "elbo_decomposition_backward", &KernelTable::elbo_decomposition_backward, shapes(true),
-                {.tolerance = 2e-4});
+std::unique_ptr<Contract> describe_elbo_decomposition_forward() { return described<Forward>(shapes(false)); }
+// A log_q of some hundred nats has an error of 3e-5 in fp32, and every share of the mixture has it too.
+std::unique_ptr<Contract> describe_elbo_decomposition_backward() {
+  return described<Backward>(shapes(true), {.tolerance = 2e-4});
 }
 
 }  // namespace cuelbo::lab

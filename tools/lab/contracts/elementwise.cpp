@@ -84,18 +84,26 @@ struct CopyColumnsContract {
   }
 };
 
+constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
+
 }  // namespace
 
-void add_elementwise(ContractList& list) {
-  using T = KernelTable;
-  constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
-  add<Binary<Add, &reference::add<double>>>(list, "add", &T::add, counts(), exact);
-  add<Binary<Multiply, &reference::multiply<double>>>(list, "multiply", &T::multiply, counts(), exact);
-  add<AffineContract>(list, "affine", &T::affine, counts(), exact);
-  add<ExpContract>(list, "exp", &T::exp, counts(), {.non_finite = NonFinite::exact});
-  add<ScaleRowsContract>(list, "scale_rows", &T::scale_rows, all_matrices("columns"), exact);
-  add<FillContract>(list, "fill", &T::fill, counts(), exact);
-  add<CopyColumnsContract>(list, "copy_columns", &T::copy_columns, all_matrices("columns"), exact);
+std::unique_ptr<Contract> describe_add() {
+  return described<Binary<Add, &reference::add<double>>>(counts(), exact);
+}
+std::unique_ptr<Contract> describe_multiply() {
+  return described<Binary<Multiply, &reference::multiply<double>>>(counts(), exact);
+}
+std::unique_ptr<Contract> describe_affine() { return described<AffineContract>(counts(), exact); }
+std::unique_ptr<Contract> describe_exp() {
+  return described<ExpContract>(counts(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_scale_rows() {
+  return described<ScaleRowsContract>(all_matrices("columns"), exact);
+}
+std::unique_ptr<Contract> describe_fill() { return described<FillContract>(counts(), exact); }
+std::unique_ptr<Contract> describe_copy_columns() {
+  return described<CopyColumnsContract>(all_matrices("columns"), exact);
 }
 
 }  // namespace cuelbo::lab

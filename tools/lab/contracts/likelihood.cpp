@@ -91,16 +91,17 @@ std::vector<Shape> with_and_without_parameters() {
 
 }  // namespace
 
-void add_likelihood(ContractList& list) {
-  using T = KernelTable;
-  add<Bernoulli>(list, "bernoulli_forward", &T::bernoulli_forward, all_matrices("pixels"),
-                 {.non_finite = NonFinite::spreads});
-  add<Likelihood>(list, "gaussian_likelihood_forward", &T::gaussian_likelihood_forward,
-                  all_matrices("pixels"), {.non_finite = NonFinite::exact});
-  add<Density>(list, "gaussian_density_forward", &T::gaussian_density_forward, with_and_without_parameters(),
-               {.non_finite = NonFinite::exact});
-  add<DensityGradient>(list, "gaussian_density_backward", &T::gaussian_density_backward,
-                       with_and_without_parameters(), {.non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_bernoulli_forward() {
+  return described<Bernoulli>(all_matrices("pixels"), {.non_finite = NonFinite::spreads});
+}
+std::unique_ptr<Contract> describe_gaussian_likelihood_forward() {
+  return described<Likelihood>(all_matrices("pixels"), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_gaussian_density_forward() {
+  return described<Density>(with_and_without_parameters(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_gaussian_density_backward() {
+  return described<DensityGradient>(with_and_without_parameters(), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -88,14 +88,15 @@ std::vector<Shape> shapes(bool activations) {
 
 }  // namespace
 
-void add_linear(ContractList& list) {
-  using T = KernelTable;
-  add<Forward>(list, "linear_forward", &T::linear_forward, shapes(true),
-               {.exact_on_integers = true, .non_finite = NonFinite::exact});
-  add<BackwardData>(list, "linear_backward_data", &T::linear_backward_data, shapes(true),
-                    {.exact_on_integers = true, .non_finite = NonFinite::exact});
-  add<BackwardWeight>(list, "linear_backward_weight", &T::linear_backward_weight, shapes(false),
-                      {.exact_on_integers = true, .non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_linear_forward() {
+  return described<Forward>(shapes(true), {.exact_on_integers = true, .non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_linear_backward_data() {
+  return described<BackwardData>(shapes(true), {.exact_on_integers = true, .non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_linear_backward_weight() {
+  return described<BackwardWeight>(shapes(false),
+                                   {.exact_on_integers = true, .non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -72,16 +72,20 @@ struct Squares {
   void reference(Doubles& d) const { reference::sum_of_squares(args.count, d("x"), d("y")); }
 };
 
+constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
+
 }  // namespace
 
-void add_reduce(ContractList& list) {
-  using T = KernelTable;
-  constexpr ContractOptions exact{.exact_on_integers = true, .non_finite = NonFinite::exact};
-  add<Rows>(list, "sum_rows", &T::sum_rows, all_matrices("columns"), exact);
-  add<RowsGradient>(list, "broadcast_rows", &T::broadcast_rows, all_matrices("columns"), exact);
-  add<Columns>(list, "sum_columns", &T::sum_columns, all_matrices("columns"), exact);
-  add<ColumnsGradient>(list, "broadcast_columns", &T::broadcast_columns, all_matrices("columns"), exact);
-  add<Squares>(list, "sum_of_squares", &T::sum_of_squares, counts(), exact);
+std::unique_ptr<Contract> describe_sum_rows() { return described<Rows>(all_matrices("columns"), exact); }
+std::unique_ptr<Contract> describe_broadcast_rows() {
+  return described<RowsGradient>(all_matrices("columns"), exact);
 }
+std::unique_ptr<Contract> describe_sum_columns() {
+  return described<Columns>(all_matrices("columns"), exact);
+}
+std::unique_ptr<Contract> describe_broadcast_columns() {
+  return described<ColumnsGradient>(all_matrices("columns"), exact);
+}
+std::unique_ptr<Contract> describe_sum_of_squares() { return described<Squares>(counts(), exact); }
 
 }  // namespace cuelbo::lab

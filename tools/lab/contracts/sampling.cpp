@@ -105,16 +105,17 @@ std::vector<Shape> latents() {
 
 }  // namespace
 
-void add_sampling(ContractList& list) {
-  using T = KernelTable;
-  add<Reparameterize>(list, "reparameterize_forward", &T::reparameterize_forward, latents(),
-                      {.non_finite = NonFinite::exact});
-  add<ReparameterizeGradient>(list, "reparameterize_backward", &T::reparameterize_backward, latents(),
-                              {.non_finite = NonFinite::exact});
-  add<Concrete>(list, "concrete_forward", &T::concrete_forward, matrices("classes"),
-                {.non_finite = NonFinite::exact});
-  add<ConcreteGradient>(list, "concrete_backward", &T::concrete_backward, matrices("classes"),
-                        {.non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_reparameterize_forward() {
+  return described<Reparameterize>(latents(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_reparameterize_backward() {
+  return described<ReparameterizeGradient>(latents(), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_concrete_forward() {
+  return described<Concrete>(matrices("classes"), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_concrete_backward() {
+  return described<ConcreteGradient>(matrices("classes"), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab

@@ -45,11 +45,11 @@ struct Backward {
 
 }  // namespace
 
-void add_softmax(ContractList& list) {
-  add<Forward>(list, "softmax_forward", &KernelTable::softmax_forward, matrices("classes"),
-               {.non_finite = NonFinite::exact});
-  add<Backward>(list, "softmax_backward", &KernelTable::softmax_backward, matrices("classes"),
-                {.non_finite = NonFinite::exact});
+std::unique_ptr<Contract> describe_softmax_forward() {
+  return described<Forward>(matrices("classes"), {.non_finite = NonFinite::exact});
+}
+std::unique_ptr<Contract> describe_softmax_backward() {
+  return described<Backward>(matrices("classes"), {.non_finite = NonFinite::exact});
 }
 
 }  // namespace cuelbo::lab
