@@ -229,6 +229,9 @@ std::vector<std::string> RunDirectory::checkpoints() const {
   std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
     return std::pair(a.size(), std::string_view(a)) > std::pair(b.size(), std::string_view(b));
   });
+  // After a full disk, or when the user removed the others.
+  std::error_code error;
+  if (names.empty() && fs::exists(best_file(), error)) names.emplace_back(best_name);
   return names;
 }
 
@@ -285,9 +288,8 @@ Checkpoint RunDirectory::load_checkpoint(Which which) const {
   } catch (const Error& error) {
     if (access(file(name).c_str(), R_OK) != 0) throw;  // it may be whole
     const std::vector<std::string> names = checkpoints();
-    const auto older = std::find_if(names.begin(), names.end(), [&](const std::string& n) {
-      return which == Which::best || fs::path(name).filename() != n;
-    });
+    const auto older = std::find_if(names.begin(), names.end(),
+                                    [&](const std::string& n) { return fs::path(name).filename() != n; });
     if (older == names.end()) fail("{}; there is no other checkpoint: start a new training", error.what());
     fail("{}; remove it to use {}/{}", error.what(), folder, *older);
   }

@@ -66,7 +66,8 @@ class RunDirectory {
 
  private:
   RunDirectory(std::string path, RunConfig config) : path_(std::move(path)), config_(std::move(config)) {}
-  std::vector<std::string> checkpoints() const;  // file names, newest first, best left out
+  std::vector<std::string> checkpoints()
+      const;  // file names, newest first; the best only if there is no other
   void write_checkpoints(ParameterSet& parameters, const CheckpointInfo& info, bool best) const;
   bool is_marked() const;  // a run was started here, or is being started
   void check_is_run() const;

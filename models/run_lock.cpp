@@ -56,8 +56,10 @@ RunLock::RunLock(std::string directory, Missing missing) : directory_(std::move(
     // Another process may remove the directory it made between any two of these calls.
     constexpr int attempts = 100;
     std::string reason;
-    for (int i = 0; i < attempts; ++i)
-      if ((reason = try_lock(missing)).empty()) return;
+    for (int i = 0; i < attempts; ++i) {
+      reason = try_lock(missing);
+      if (reason.empty()) return;
+    }
     fail("{}", reason);
   } catch (...) {
     release();
@@ -101,8 +103,9 @@ std::string RunLock::try_lock(Missing missing) {
     if (*descriptor >= 0) close(std::exchange(*descriptor, -1));
   if (missing == Missing::create) make_directories();
   const std::string path = fs::path(directory_) / file_name;
-  const std::string replaced =
-      fmt::format("cannot lock '{}': the file is removed or replaced again and again", path);
+  const auto replaced = [&] {
+    return fmt::format("cannot lock '{}': the file is removed or replaced again and again", path);
+  };
   const auto fail_or_again = [&](int error) {
     if (error == ENOENT && missing == Missing::create)
       return fmt::format("cannot create directory '{}': {}", directory_, std::strerror(error));
@@ -117,7 +120,7 @@ std::string RunLock::try_lock(Missing missing) {
   if (lock_descriptor_ < 0 && errno == EEXIST) {
     made_lock_ = !made_.empty();
     lock_descriptor_ = openat(directory_descriptor_, file_name, flags);
-    if (lock_descriptor_ < 0 && errno == ENOENT) return replaced;
+    if (lock_descriptor_ < 0 && errno == ENOENT) return replaced();
   }
   if (lock_descriptor_ < 0) return fail_or_again(errno);
 
@@ -134,7 +137,7 @@ std::string RunLock::try_lock(Missing missing) {
   // The lock counts only if its file is still the one that others would open.
   struct stat mine = {}, there = {};
   if (fstat(lock_descriptor_, &mine) != 0 || stat(path.c_str(), &there) != 0 || !same_file(mine, there))
-    return replaced;
+    return replaced();
   was_kept_ = has_mark(read_all(lock_descriptor_));
   write_owner(lock_descriptor_, was_kept_);
   return {};

@@ -137,6 +137,22 @@ TEST(RunDirectory, SaysWhatIsMissing) {
       fails_with([&] { load_model(RunDirectory::open(directory.path()), {}); }, "holds no checkpoint yet"));
 }
 
+TEST_F(RunOnDisk, ABestCheckpointAloneIsContinued) {
+  std::filesystem::remove(checkpoint("step-00000010.safetensors"));
+  std::filesystem::remove(checkpoint("step-00000012.safetensors"));
+  const std::int64_t step = run().load_checkpoint(Which::best).info.state.step;
+  EXPECT_EQ(run().load_checkpoint(Which::newest).info.state.step, step);
+  EXPECT_TRUE(fails_with([&] { RunDirectory::create(path_, config_); }, "holds a run already"));
+  test::train_quietly(RunDirectory::resume(path_));
+  test::train_quietly(RunDirectory::create(directory_ / "whole", config_));
+  EXPECT_EQ(test::outcome(path_), test::outcome(directory_ / "whole"));
+  for (const char* name : {"step-00000020.safetensors", "step-00000023.safetensors"})
+    std::filesystem::remove(checkpoint(name));
+  write_file(checkpoint("best.safetensors"), "");
+  for (const Which which : {Which::best, Which::newest})
+    EXPECT_TRUE(fails_with([&] { run().load_checkpoint(which); }, "there is no other checkpoint"));
+}
+
 TEST_F(RunOnDisk, WithoutItsConfigItIsStillARun) {
   std::filesystem::remove(path_ + "/config.toml");
   const std::string message = "'" + path_ + "' holds checkpoints but no config.toml: restore that file";

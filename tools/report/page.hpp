@@ -16,7 +16,7 @@ struct ReportData {
   std::string directory;
   RunConfig config;
   RunLog log = {};
-  std::string log_missing = {};              // why there is none
+  std::string log_missing;                   // why there is none
   std::optional<nlohmann::json> evaluation;  // evaluation.json, if evaluate has run
   std::optional<Gallery> gallery;
   std::string gallery_missing;  // why there is none
