@@ -27,7 +27,10 @@ struct Codes {
 
 // codes.npz: mean, logvar, optionally z (else drawn from `seed`), logits_<group>, z_<group>, and names of the columns.
 // Error: missing or misshapen arrays, NaN or Inf, naming file, array and row.
-Codes read_codes(const std::string& path, std::uint64_t seed);
+// For `samples` alone, mean and logvar may be missing where z is there, and logits_<group> where z_<group> is; they are
+// not read then.
+enum class CodesNeeded { all, samples };
+Codes read_codes(const std::string& path, std::uint64_t seed, CodesNeeded needed = CodesNeeded::all);
 void write_codes(const std::string& path, const Codes& codes);
 
 // The codes of some items of a data set, in their order; samples from `seed`.

@@ -1,5 +1,6 @@
 // codes.npz: mean, logvar, z, the names of their columns, and logits_<group>, z_<group> of discrete groups.
 #include <cmath>
+#include <set>
 
 #include "engine/error.hpp"
 #include "engine/io/npz.hpp"
@@ -10,7 +11,7 @@ namespace cuelbo {
 
 namespace {
 
-constexpr std::string_view logits_prefix = "logits_", names_array = "names";
+constexpr std::string_view logits_prefix = "logits_", z_prefix = "z_", names_array = "names";
 
 std::vector<float> read_matrix(const NpzReader& archive, const std::string& path, const std::string& name,
                                std::int64_t rows, std::int64_t columns) {
@@ -63,20 +64,37 @@ void check_rounding(const NpzReader& archive, const std::string& path, const std
            path, name, values[i], i / columns, i % columns, advice);
 }
 
+// Sorted, as the arrays are. A z_<group> alone counts only where samples suffice.
+std::set<std::string> discrete_groups(const NpzReader& archive, bool samples_suffice) {
+  std::set<std::string> groups;
+  for (const std::string& name : archive.names())
+    if (name.starts_with(logits_prefix))
+      groups.insert(name.substr(logits_prefix.size()));
+    else if (samples_suffice && name.starts_with(z_prefix))
+      groups.insert(name.substr(z_prefix.size()));
+  return groups;
+}
+
 }  // namespace
 
-Codes read_codes(const std::string& path, std::uint64_t seed) {
+Codes read_codes(const std::string& path, std::uint64_t seed, CodesNeeded needed) {
   const NpzReader archive(path);
-  for (const char* name : {"mean", "logvar"})
+  const bool samples_suffice = needed == CodesNeeded::samples;
+  const bool only_z = samples_suffice && archive.contains("z");
+  const std::string first = only_z ? "z" : "mean";
+  for (const std::string& name : {first, std::string(only_z ? "z" : "logvar")})
     if (!archive.contains(name))
-      fail("'{}': array '{}' is missing: codes need mean and logvar, (n, D) each", path, name);
-  const NpyHeader header = archive.header("mean");
+      fail("'{}': array '{}' is missing: codes need {}mean and logvar, (n, D) each", path, name,
+           samples_suffice ? "z, or " : "");
+  const NpyHeader header = archive.header(first);
   if (header.shape.size() != 2)
-    fail("'{}': array 'mean' has shape {}, expected (n, D)", path, shape_text(header.shape));
+    fail("'{}': array '{}' has shape {}, expected (n, D)", path, first, shape_text(header.shape));
   Codes codes{.items = header.shape[0], .dims = header.shape[1]};
-  codes.mean = read_matrix(archive, path, "mean", codes.items, codes.dims);
-  codes.logvar = read_matrix(archive, path, "logvar", codes.items, codes.dims);
-  check_variances(path, codes);
+  if (!only_z) {
+    codes.mean = read_matrix(archive, path, "mean", codes.items, codes.dims);
+    codes.logvar = read_matrix(archive, path, "logvar", codes.items, codes.dims);
+    check_variances(path, codes);
+  }
   if (archive.contains("z")) {
     codes.z = read_matrix(archive, path, "z", codes.items, codes.dims);
   } else {
@@ -84,19 +102,25 @@ Codes read_codes(const std::string& path, std::uint64_t seed) {
     for (std::size_t i = 0; i < codes.z.size(); ++i)
       codes.z[i] = codes.mean[i] + std::exp(codes.logvar[i] / 2) * codes.z[i];
   }
-  for (const char* name : {"mean", "z"})
-    check_rounding(archive, path, name, "its deviation is too small",
-                   [&](std::size_t i) { return std::exp(static_cast<double>(codes.logvar[i]) / 2); });
+  if (!only_z)
+    for (const char* name : {"mean", "z"})
+      check_rounding(archive, path, name, "its deviation is too small",
+                     [&](std::size_t i) { return std::exp(static_cast<double>(codes.logvar[i]) / 2); });
   if (archive.contains(names_array)) codes.names = read_names(archive, path, codes.dims);
-  for (const std::string& name : archive.names()) {
-    if (!name.starts_with(logits_prefix)) continue;
-    Codes::Discrete group{.name = name.substr(logits_prefix.size())};
-    group.logits = read_matrix(archive, path, name, codes.items, -1);
-    check_rounding(archive, path, name, "subtract the maximum of each row", [](std::size_t) { return 1.0; });
-    group.classes = std::ssize(group.logits) / codes.items;
-    if (archive.contains("z_" + group.name))
-      group.z = read_matrix(archive, path, "z_" + group.name, codes.items, group.classes);
-    codes.discrete.push_back(std::move(group));
+  for (const std::string& group : discrete_groups(archive, samples_suffice)) {
+    codes.discrete.push_back({.name = group});
+    Codes::Discrete& found = codes.discrete.back();
+    const std::string logits = fmt::format("{}{}", logits_prefix, group),
+                      z = fmt::format("{}{}", z_prefix, group);
+    if (archive.contains(z)) {
+      found.z = read_matrix(archive, path, z, codes.items, -1);
+      found.classes = std::ssize(found.z) / codes.items;
+    }
+    if (samples_suffice && !found.z.empty()) continue;
+    found.logits = read_matrix(archive, path, logits, codes.items, found.z.empty() ? -1 : found.classes);
+    found.classes = std::ssize(found.logits) / codes.items;
+    check_rounding(archive, path, logits, "subtract the maximum of each row",
+                   [](std::size_t) { return 1.0; });
   }
   return codes;
 }

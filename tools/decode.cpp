@@ -50,7 +50,7 @@ int run_decode(const DecodeOptions& options) {
   refuse_inputs(output, run);
   output.check_writable();
   const Hfvae& model = *run.loaded.model;
-  const Codes codes = read_codes(options.input, options.seed);
+  const Codes codes = read_codes(options.input, options.seed, CodesNeeded::samples);
   const std::vector<float> rows = in_context(fmt::format("'{}'", options.input), [&] {
     std::ranges::for_each(codes.discrete, check_probabilities);
     return model_codes(codes, model.tree(), CodeValue::sample);
@@ -86,7 +86,7 @@ void add_decode(CLI::App& app, Run& run) {
         add_run_options(command, options.run);
         command
             .add_option("-i,--input", options.input,
-                        "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded")
+                        "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded and suffice")
             ->required();
         command
             .add_option(

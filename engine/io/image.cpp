@@ -40,7 +40,8 @@ void check_format(std::span<const std::byte> start) {
 
 void check_sides(std::int64_t height, std::int64_t width) {
   if (height < 1 || width < 1 || height > max_image_side || width > max_image_side)
-    fail("a picture of {}x{} pixels; each side may have 1 to {}", width, height, max_image_side);
+    fail("a picture of {}×{} pixels (height × width); each side may have 1 to {}", height, width,
+         max_image_side);
 }
 
 Image decode_image(std::span<const std::byte> file) {
@@ -55,7 +56,8 @@ ReducedImage read_reduced_image(const std::filesystem::path& path) {
     const std::vector<std::byte> bytes = file.read_all();
     return {.image = decode_image(bytes),
             .from_16_bits = is_png(bytes) && png_bit_depth(bytes) == 16,
-            .is_first_frame = is_png(bytes) && png_is_animated(bytes)};
+            .is_first_frame = is_png(bytes) && png_is_animated(bytes),
+            .has_further = is_jpeg(bytes) && jpeg_lists_further_pictures(bytes)};
   });
 }
 

@@ -28,6 +28,7 @@ struct ReducedImage {
   Image image;
   bool from_16_bits = false;    // of which the upper 8 are kept
   bool is_first_frame = false;  // of an animated PNG
+  bool has_further = false;     // a JPEG that lists pictures behind the first one: a Multi-Picture Object
 };
 ReducedImage read_reduced_image(const std::filesystem::path& path);
 

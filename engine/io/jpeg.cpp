@@ -126,4 +126,24 @@ class JpegDecoder {
 
 Image decode_jpeg(std::span<const std::byte> file) { return JpegDecoder(file).decode(); }
 
+bool jpeg_lists_further_pictures(std::span<const std::byte> file) {
+  constexpr std::byte prefix{0xff}, start_of_scan{0xda}, app2{0xe2};
+  constexpr std::string_view name("MPF\0", 4);
+  for (std::size_t at = 2; at + 4 <= file.size() && file[at] == prefix;) {
+    if (file[at + 1] == prefix) {  // any number of them may stand before a marker
+      ++at;
+      continue;
+    }
+    const std::size_t length =
+        256 * std::to_integer<std::size_t>(file[at + 2]) + std::to_integer<std::size_t>(file[at + 3]);
+    if (file[at + 1] == start_of_scan || length < 2 || at + 2 + length > file.size()) return false;
+    const auto segment = file.subspan(at + 4, length - 2);
+    if (file[at + 1] == app2 && segment.size() >= name.size() &&
+        std::memcmp(segment.data(), name.data(), name.size()) == 0)
+      return true;
+    at += 2 + length;
+  }
+  return false;
+}
+
 }  // namespace cuelbo

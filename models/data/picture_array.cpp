@@ -1,9 +1,6 @@
 #include "models/data/picture_array.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <string_view>
-#include <system_error>
 
 #include "engine/error.hpp"
 #include "engine/io/image.hpp"
@@ -19,39 +16,6 @@ std::vector<std::byte> rgb(std::span<const std::byte> grey) {
   return pixels;
 }
 
-// Whether the header of a JPEG lists further pictures behind the first one: a Multi-Picture Object, as phones write them.
-bool lists_further_pictures(const ByteSource& source) {
-  constexpr std::byte prefix{0xff}, start_of_image{0xd8}, start_of_scan{0xda}, app2{0xe2};
-  constexpr std::string_view name("MPF\0", 4);
-  const auto next = [&] { return read_bytes(source, 1, "a marker")[0]; };
-  if (next() != prefix || next() != start_of_image) return false;
-  while (next() == prefix) {
-    std::byte marker = prefix;
-    while (marker == prefix) marker = next();  // any number of them may stand before a marker
-    if (marker == start_of_scan) return false;
-    const std::size_t high = std::to_integer<std::size_t>(next()),
-                      length = 256 * high + std::to_integer<std::size_t>(next());
-    if (length < 2) return false;
-    const auto segment = read_bytes(source, length - 2, "a segment");
-    if (marker == app2 && segment.size() >= name.size() &&
-        std::memcmp(segment.data(), name.data(), name.size()) == 0)
-      return true;
-  }
-  return false;
-}
-
-// Of a regular file, after it was decoded: its header is read again, which a pipe does not allow.
-bool has_further_pictures(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return false;
-  try {
-    InputFile file(path);
-    return lists_further_pictures(file.source());
-  } catch (const Error&) {  // it ends before its pixels; the decoder is the judge of that
-    return false;
-  }
-}
-
 }  // namespace
 
 void PictureArray::add(const std::filesystem::path& path) {
@@ -62,7 +26,7 @@ void PictureArray::add(const std::filesystem::path& path) {
     highest_of_16_bits_ = std::max(highest_of_16_bits_, std::ranges::max(image.pixels));
   }
   animated_ += static_cast<int>(read.is_first_frame);
-  with_further_ += static_cast<int>(has_further_pictures(path));
+  with_further_ += static_cast<int>(read.has_further);
   if (count_ == 0) {
     height_ = image.height;
     width_ = image.width;

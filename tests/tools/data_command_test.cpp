@@ -221,6 +221,15 @@ TEST_F(DataCommand, DecodeTakesProbabilitiesOnly) {
   };
   EXPECT_TRUE(succeeds(decoded({0.25F, 0.25F, 0.5F})));
   EXPECT_TRUE(succeeds(decoded({0.3335F, 0.3335F, 0.3335F})));
+  ASSERT_TRUE(succeeds(run({"decode", "model", "-i", "codes.npz", "-o", "all.npy"})));
+  write_npz(path("samples.npz"), {{"z", codes.at("z")}, {"z_kind", codes.at("z_kind")}});
+  ASSERT_TRUE(succeeds(run({"decode", "model", "-i", "samples.npz", "-o", "samples.npy"})));
+  EXPECT_EQ(content("samples.npy"), content("all.npy"));
+  write_npz(path("no_kind.npz"), {{"z", codes.at("z")}});
+  EXPECT_TRUE(fails(run({"decode", "model", "-i", "no_kind.npz", "-o", "x.npy"}), 1, "0 discrete groups"));
+  write_npz(path("no_z.npz"), {{"z_kind", codes.at("z_kind")}});
+  EXPECT_TRUE(fails(run({"decode", "model", "-i", "no_z.npz", "-o", "x.npy"}), 1,
+                    "codes need z, or mean and logvar"));
   std::filesystem::remove(path("decoded.npy"));
   EXPECT_TRUE(fails(decoded({2, 0, 0}), 1,
                     "'changed.npz': array 'z_kind' has the lowest value 0 and the sum 2 in row 2"));

@@ -1,4 +1,9 @@
 // What reading pictures leaves out or cannot read is said.
+#include <sys/stat.h>
+
+#include <fstream>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "engine/io/atomic_file.hpp"
@@ -73,6 +78,10 @@ TEST(ReducedPictures, FurtherPicturesInAJpegAreNoted) {
   write_file(directory / "c.jpg", jpeg);
   EXPECT_TRUE(
       has_note(*open_pictures(directory), "2 of the JPEG files hold several pictures (MPO): the first"));
+  const std::string pipe = directory / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::jthread writer([&] { std::ofstream(pipe, std::ios::binary) << with(std::string("MPF\0", 4)); });
+  EXPECT_TRUE(has_note(*open_dataset({.name = "images", .path = pipe}), "1 of the JPEG files hold several"));
 }
 
 TEST(ReducedPictures, ALinkToNothingIsSaid) {
