@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <ranges>
 
@@ -13,7 +14,7 @@
 namespace cuelbo {
 namespace {
 
-constexpr double equality_tolerance = 0.5e-3 + 1e-9;  // a value written with three decimals
+constexpr double tolerance = 0.5e-3 + 1e-9;  // of a value written with three decimals
 
 std::string_view trimmed(std::string_view text) {
   const auto begin = text.find_first_not_of(" \t");
@@ -72,12 +73,17 @@ std::string possible_values(const Factor& factor) {
                      factor.values.back());
 }
 
-// Labels that all are numbers, such as the classes 1, 2 and 3, are the values of their factor.
+// What numbers compare with. Labels that are numbers, such as the classes 1, 2 and 3, are the values of their factor; those
+// beside them, as in 1, 2 and cat, have none. Without such labels these are the factor's own.
 std::vector<double> numbers(const Factor& factor) {
-  std::vector<double> values;
-  for (const std::string& label : factor.labels)
-    if (const auto value = number(label)) values.push_back(*value);
-  return values.size() == factor.values.size() ? values : factor.values;
+  std::vector<double> values(factor.values.size(), std::numeric_limits<double>::quiet_NaN());
+  bool any = false;
+  for (std::size_t i = 0; i < std::min(factor.labels.size(), values.size()); ++i)
+    if (const auto value = number(factor.labels[i])) {
+      values[i] = *value;
+      any = true;
+    }
+  return any ? values : factor.values;
 }
 
 bool are_names(const Factor& factor) {
@@ -91,7 +97,7 @@ void add_equal(const Factor& factor, std::string_view operand, std::vector<bool>
   bool found = false;
   for (std::size_t i = 0; i < equal.size(); ++i) {
     const bool is_equal = is_label ? i < factor.labels.size() && factor.labels[i] == operand
-                                   : value && std::abs(values[i] - *value) <= equality_tolerance;
+                                   : value && std::abs(values[i] - *value) <= tolerance;
     equal[i] = equal[i] || is_equal;
     found |= is_equal;
   }
@@ -130,10 +136,10 @@ std::vector<bool> compared_values(const Factor& factor, std::string_view compari
   std::vector<bool> holds(values.size());
   for (std::size_t i = 0; i < holds.size(); ++i) {
     const double value = values[i];
-    holds[i] = comparison == "<"    ? value < *bound
-               : comparison == "<=" ? value <= *bound
-               : comparison == ">"  ? value > *bound
-                                    : value >= *bound;
+    holds[i] = comparison == "<"    ? value < *bound - tolerance
+               : comparison == "<=" ? value <= *bound + tolerance
+               : comparison == ">"  ? value > *bound + tolerance
+                                    : value >= *bound - tolerance;
   }
   return holds;
 }

@@ -1,6 +1,7 @@
 #include "models/data/where.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
@@ -32,7 +33,13 @@ TEST(Where, SelectsByValueAndLabel) {
   EXPECT_EQ(count("scale<0.6"), all / 6);
   EXPECT_EQ(count("scale<=0.6"), all * 2 / 6);
   EXPECT_EQ(count("orientation<3.1416"), all / 2);
-  EXPECT_EQ(count("posX=0.516"), all / 32);  // 16/31
+  EXPECT_EQ(count("orientation=6.283"), all / 40);  // 6.28319; every comparison rounds alike
+  EXPECT_EQ(count("orientation>=6.283"), all / 40);
+  EXPECT_EQ(count("orientation<=6.283"), all);
+  EXPECT_EQ(count("orientation<6.283"), all / 40 * 39);
+  EXPECT_EQ(count("orientation>6.283"), 0);
+  EXPECT_EQ(count("posX<0.226"), all / 32 * 7);  // 7/31 = 0.22581
+  EXPECT_EQ(count("posX=0.516"), all / 32);      // 16/31
   EXPECT_EQ(count("posX>0.66, posY>0.66 ,shape=ellipse"), all / 3 * 11 * 11 / 32 / 32);
   EXPECT_EQ(count("scale>0.6,scale<0.6"), 0);
 }
@@ -52,6 +59,32 @@ TEST(Where, ALabelDecidesBeforeAValue) {
   EXPECT_EQ(selected("class>1"), (Items{1, 2, 3}));
   EXPECT_EQ(selected("class<=2"), (Items{0, 1}));
   EXPECT_TRUE(fails_with<UsageError>([&] { selected("class=0"); }, "class is never '0'"));  // no index either
+}
+
+TEST(Where, ANumberThatIsNoLabelIsNoIndex) {
+  const auto selected = [](const std::vector<std::string>& labels, const char* where) {
+    std::vector<std::int64_t> classes(labels.size());
+    std::iota(classes.begin(), classes.end(), 0);
+    ArrayDataset dataset("named", make_array(Dtype::u8, {std::ssize(labels), 1, 1}),
+                         make_array({std::ssize(classes)}, classes), {"class"});
+    dataset.name_values(0, labels);
+    return select_items(dataset, where);
+  };
+  using Items = std::vector<std::int64_t>;
+  EXPECT_EQ(selected({"01", "02", "03"}, "class=1"), (Items{0}));
+  EXPECT_EQ(selected({"1", "2", "3", "5", "7"}, "class!=5"), (Items{0, 1, 2, 4}));
+  EXPECT_EQ(selected({"10", "20", "30"}, "class=20"), (Items{1}));
+  EXPECT_EQ(selected({"1", "2", "cat"}, "class=1|2.0|cat"), (Items{0, 1, 2}));
+  EXPECT_EQ(selected({"cat", "dog"}, "class=1"), (Items{1}));  // as in the file's labels
+  const auto refused = [&](const std::vector<std::string>& labels, const char* where) {
+    return fails_with<UsageError>([&] { selected(labels, where); }, "is never");
+  };
+  for (const char* where : {"class=4", "class!=4", "class=0"})
+    EXPECT_TRUE(refused({"1", "2", "3", "5", "7"}, where)) << where;
+  for (const char* where : {"class=1", "class=0"}) {
+    EXPECT_TRUE(refused({"10", "20", "30"}, where)) << where;
+    EXPECT_TRUE(refused({"7", "8", "cat"}, where)) << where;
+  }
 }
 
 TEST(Where, SeveralValuesAndQuotes) {
