@@ -1,8 +1,11 @@
 // Finding the IDX files of a data set under the names and in the layouts that archives use.
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <optional>
+#include <string_view>
 #include <system_error>
+#include <tuple>
 
 #include "engine/error.hpp"
 #include "engine/io/idx.hpp"
@@ -17,13 +20,25 @@ namespace fs = std::filesystem;
 
 struct IdxName {
   std::string dataset;  // "emnist-letters", or empty
-  bool test = false, labels = false, gzip = false;
+  bool test = false, validation = false, labels = false, gzip = false;
+  bool copy = false;  // train-images-idx3-ubyte (1).gz, as browsers name a second download
 };
+
+// "a (1).gz" becomes "a.gz".
+std::string without_copy_number(std::string file_name) {
+  const std::size_t open = file_name.rfind('('),
+                    close = file_name.find(')', open == std::string::npos ? 0 : open);
+  if (open == std::string::npos || close == std::string::npos || close == open + 1) return file_name;
+  if (file_name.find_first_not_of("0123456789", open + 1) != close) return file_name;
+  const std::size_t begin = open > 0 && file_name[open - 1] == ' ' ? open - 1 : open;
+  return file_name.erase(begin, close + 1 - begin);
+}
 
 // train-images-idx3-ubyte, emnist-letters-test-labels.idx1-ubyte.gz, …
 std::optional<IdxName> parse_idx_name(const std::string& file_name) {
   std::vector<std::string> words(1);
-  for (const char c : file_name) {
+  const std::string original = without_copy_number(file_name);
+  for (const char c : original) {
     if (c == '-' || c == '.' || c == '_') {
       words.emplace_back();
     } else {
@@ -31,11 +46,14 @@ std::optional<IdxName> parse_idx_name(const std::string& file_name) {
     }
   }
   IdxName name;
+  name.copy = original != file_name;
+  constexpr std::array<std::string_view, 6> parts{"train", "test", "t10k", "val", "valid", "validation"};
   std::size_t at = 0;
-  for (; at < words.size() && words[at] != "train" && words[at] != "test" && words[at] != "t10k"; ++at)
+  for (; at < words.size() && std::ranges::find(parts, words[at]) == parts.end(); ++at)
     name.dataset += (name.dataset.empty() ? "" : "-") + words[at];
   if (at + 2 >= words.size() || (words[at + 1] != "images" && words[at + 1] != "labels")) return std::nullopt;
-  name.test = words[at] != "train";
+  name.validation = words[at].starts_with("val");
+  name.test = words[at].starts_with("t") && words[at] != "train";
   name.labels = words[at + 1] == "labels";
   for (at += 2; at < words.size(); ++at) {
     const bool known =
@@ -67,9 +85,10 @@ std::vector<IdxFile> idx_files(const fs::path& folder) {
           inner_name && !fs::is_directory(inner, error))
         files.push_back({*inner_name, inner});
   }
-  // The first of several copies counts: unpacked before packed, then by path; a folder's file comes after one beside it.
+  // The first of several copies counts: that without a number, unpacked before packed, then by path; a folder's file comes
+  // after one beside it.
   std::ranges::stable_sort(files, {}, [](const IdxFile& file) {
-    return std::pair(file.name.gzip, std::distance(file.path.begin(), file.path.end()));
+    return std::tuple(file.name.copy, file.name.gzip, std::distance(file.path.begin(), file.path.end()));
   });
   return files;
 }
@@ -88,8 +107,12 @@ bool holds_idx_files(const fs::path& folder, int depth) {
   }
 }
 
+bool is_training_images(const IdxFile& file) {
+  return !file.name.test && !file.name.validation && !file.name.labels;
+}
+
 bool has_training_images(const std::vector<IdxFile>& files) {
-  return std::ranges::any_of(files, [](const IdxFile& f) { return !f.name.test && !f.name.labels; });
+  return std::ranges::any_of(files, is_training_images);
 }
 
 // The folder itself, or those inside that hold training images.
@@ -115,7 +138,9 @@ const fs::path* find(const std::vector<IdxFile>& files, const std::string& datas
                      std::vector<std::string>& notes) {
   const fs::path* found = nullptr;
   for (const IdxFile& file : files) {
-    if (file.name.dataset != dataset || file.name.test != test || file.name.labels != labels) continue;
+    if (file.name.dataset != dataset || file.name.test != test || file.name.labels != labels ||
+        file.name.validation)
+      continue;
     if (found != nullptr)
       notes.push_back(fmt::format("reads '{}', not '{}'", found->string(), file.path.string()));
     else
@@ -145,7 +170,7 @@ std::optional<LabelledImages> read_part(const std::vector<IdxFile>& files, const
 std::string choose_dataset(const std::vector<IdxFile>& files, const std::string& wanted) {
   std::vector<std::string> names;
   for (const IdxFile& file : files)
-    if (!file.name.test && !file.name.labels) names.push_back(file.name.dataset);
+    if (is_training_images(file)) names.push_back(file.name.dataset);
   std::ranges::sort(names);
   const auto repeated = std::ranges::unique(names);
   names.erase(repeated.begin(), repeated.end());
@@ -177,12 +202,26 @@ LabelledImages read_folder(const std::string& name, const fs::path& path, const 
   LabelledImages found = *read_part(files, dataset, false);
   found.name = name;
   for (const IdxFile& file : files)
-    if (file.name.dataset != dataset && !file.name.test && !file.name.labels)
+    if (file.name.validation && file.name.dataset == dataset)
+      found.notes.push_back(fmt::format("ignores '{}': validation images are drawn from the training images",
+                                        file.path.string()));
+    else if (file.name.dataset != dataset && is_training_images(file))
       found.notes.push_back(fmt::format("ignores '{}', another data set: data.array = \"{}\" reads it",
                                         file.path.string(), file.name.dataset));
   if (folder != path) found.notes.push_back(fmt::format("reads the IDX files in '{}'", folder.string()));
-  if (const auto test = read_part(files, dataset, true))
+  if (auto test = read_part(files, dataset, true)) {
+    const bool has_labels = found.factors.rank() > 0, test_has_labels = test->factors.rank() > 0;
+    if (has_labels != test_has_labels) {
+      found.notes.push_back(
+          fmt::format("the {} images have no labels, so those of the {} images are not used",
+                      has_labels ? "test" : "training", has_labels ? "training" : "test"));
+      for (LabelledImages* part : {&found, &*test}) {
+        part->factors = {};
+        part->factor_names.clear();
+      }
+    }
     in_context(fmt::format("'{}'", folder.string()), [&] { add_test_split(found, *test); });
+  }
   if (dataset.starts_with("emnist") && !options.transpose)
     found.notes.emplace_back("EMNIST stores its images transposed; data.transpose = true puts them upright");
   return found;

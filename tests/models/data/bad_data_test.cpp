@@ -130,8 +130,6 @@ std::vector<Case> cases() {
       {"idx", "too few labels", idx(images, test::idx_file({5}, 5), ""), "", "5 labels for the 6 images"},
       {"idx", "test images of another size", idx(images, "", test::idx_file({2, 3, 2}, 12)), "",
        "differ in size"},
-      {"idx", "no test labels", idx(images, labels, test::idx_file({2, 2, 2}, 8)), "",
-       "only one of the training and the test"},
       {"idx", "no images", idx(test::idx_file({0, 2, 2}, 0), "", ""), "", "there are no images"},
       {"images", "missing", nothing, "a", "cannot read: No such file"},
       {"images", "a file", [](const fs::path& d) { write_file(d / "a", ""); }, "a",

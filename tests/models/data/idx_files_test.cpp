@@ -54,6 +54,30 @@ TEST(IdxFiles, WithoutTestOrLabelsAndASingleFile) {
   EXPECT_EQ(all_images(*file), all_images(*folder));
 }
 
+TEST(IdxFiles, WhatIsNotReadIsNoted) {
+  for (const char* missing : {"train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte"}) {
+    const test::TemporaryDirectory directory;
+    write_idx_folder(directory.path());
+    fs::remove(directory / missing);
+    const auto dataset = open_dataset({.name = "mnist", .path = directory.path()});
+    EXPECT_EQ(dataset->info().test_size, 3);
+    EXPECT_TRUE(dataset->factors().empty());
+    EXPECT_TRUE(has_note(*dataset, fmt::format("the {} images have no labels, so those of the ",
+                                               *missing == 't' && missing[1] == 'r' ? "training" : "test")));
+  }
+  const test::TemporaryDirectory directory;
+  write_idx_folder(directory.path());
+  for (const char* part : {"val", "valid", "validation"})
+    write_file(directory / fmt::format("{}-images-idx3-ubyte", part), test::idx_file({3, 2, 2}, 12));
+  fs::rename(directory / "train-images-idx3-ubyte.gz", directory / "train-images-idx3-ubyte (1).gz");
+  fs::copy_file(directory / "t10k-images-idx3-ubyte", directory / "t10k-images-idx3-ubyte(2)");
+  const auto dataset = open_dataset({.name = "mnist", .path = directory.path()});
+  EXPECT_EQ(dataset->size(), 9);
+  for (const char* part : {"val", "valid", "validation"})
+    EXPECT_TRUE(has_note(*dataset, fmt::format("{}-images-idx3-ubyte': validation images are drawn", part)));
+  EXPECT_TRUE(has_note(*dataset, "t10k-images-idx3-ubyte', not '"));
+}
+
 // The four files at these places in a folder: training images and labels, test images and labels.
 struct FileNames {
   const char* name;
