@@ -1,7 +1,9 @@
 #include "models/data/picture_list.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <initializer_list>
 #include <string_view>
 
 #include "engine/error.hpp"
@@ -18,25 +20,6 @@ void add_pictures_below(const PictureFolder& folder, std::vector<fs::path>& pict
   for (const PictureFolder& inner : folder.folders) add_pictures_below(inner, pictures);
 }
 
-// Beside a folder called images, others hold masks, labels or previews and no second class.
-void refuse_images_beside_others(const PictureFolder& folder) {
-  if (folder.folders.size() < 2) return;
-  std::vector<std::string> others;
-  std::string images;
-  for (const PictureFolder& inner : folder.folders) {
-    const std::string name = lower_case(inner.name());
-    if (name == "images" || name == "imgs")
-      images = inner.name();
-    else
-      others.push_back(inner.name());
-  }
-  if (!images.empty() && !others.empty())
-    fail(
-        "'{}' holds a folder '{}', but also pictures in {}: name one of them by data.path, or rename '{}' if "
-        "it is a class",
-        folder.path.string(), images, fmt::join(others, ", "), images);
-}
-
 // Words of a folder's name in lower case: "trainA" and "train_a" have two.
 std::vector<std::string> words_of(const std::string& name) {
   std::vector<std::string> words;
@@ -51,6 +34,81 @@ std::vector<std::string> words_of(const std::string& name) {
   }
   for (std::string& word : words) word = lower_case(word);
   return words;
+}
+
+// Whether a folder holds masks or labels of the pictures elsewhere: masks, SegmentationClass, ground_truth, trainannot.
+// "with_mask" may be a class.
+bool holds_masks(const PictureFolder& folder) {
+  constexpr std::array<std::string_view, 10> names{"mask",   "masks",   "label",       "labels", "gt",
+                                                   "target", "targets", "groundtruth", "seg",    "segs"};
+  constexpr std::array<std::string_view, 2> beginnings{"annot", "segment"};
+  std::string name = fmt::format("{}", fmt::join(words_of(folder.name()), ""));
+  for (const std::string_view part : {"training", "train", "testing", "test", "validation", "valid", "val"})
+    if (name.starts_with(part)) {  // train_masks, trainannot
+      name.erase(0, part.size());
+      break;
+    }
+  return std::ranges::find(names, name) != names.end() ||
+         std::ranges::any_of(beginnings, [&](std::string_view text) { return name.starts_with(text); });
+}
+
+bool speaks_of_masks(const PictureFolder& folder) {
+  return holds_masks(folder) || lower_case(folder.name()).find("mask") != std::string::npos;
+}
+
+std::string names_of(const std::vector<const PictureFolder*>& folders) {
+  std::string names;
+  for (const PictureFolder* folder : folders) names += (names.empty() ? "" : ", ") + folder->name();
+  return names;
+}
+
+// Beside a folder called images, others hold masks, labels or previews and no second class; beside one called masks, others
+// hold the pictures. At every depth: below a class, both would be pictures of it.
+void refuse_masks(const PictureFolder& folder) {
+  std::vector<const PictureFolder*> masks, others, beside_images;
+  std::string images;
+  for (const PictureFolder& inner : folder.folders) {
+    const std::string name = lower_case(inner.name());
+    if (name == "images" || name == "imgs")
+      images = inner.name();
+    else
+      beside_images.push_back(&inner);
+    (holds_masks(inner) ? masks : others).push_back(&inner);
+  }
+  const bool are_classes = std::ranges::all_of(folder.folders, speaks_of_masks);  // mask, no_mask
+  if (!images.empty() && !beside_images.empty())
+    fail(
+        "'{}' holds a folder '{}', but also pictures in {}: name one of them by data.path, or rename '{}' if "
+        "it is a class",
+        folder.path.string(), images, names_of(beside_images), images);
+  if (!masks.empty() && !are_classes && !others.empty())
+    fail(
+        "'{}' holds what looks like masks or labels ({}), but also pictures in {}: name one folder by "
+        "data.path, as in '{}', or rename '{}' if it is a class",
+        folder.path.string(), names_of(masks), names_of(others), others.front()->path.string(),
+        masks.front()->name());
+  std::ranges::for_each(folder.folders, refuse_masks);
+}
+
+// Pictures of a class that has masks in a folder beside its pictures.
+void refuse_masks_beside_pictures(const PictureFolder& folder) {
+  for (const PictureFolder& inner : folder.folders)
+    if (!folder.pictures.empty() && holds_masks(inner))
+      fail(
+          "'{}' holds pictures, but also what looks like masks or labels in '{}': move those elsewhere, or "
+          "name one "
+          "folder by data.path",
+          folder.path.string(), inner.name());
+  std::ranges::for_each(folder.folders, refuse_masks_beside_pictures);
+}
+
+// The words of a folder's name without the first one of `parts`; empty if there is none.
+std::string without_part(const PictureFolder& folder, std::initializer_list<std::string_view> parts) {
+  std::vector<std::string> words = words_of(folder.name());
+  const auto found = std::ranges::find_first_of(words, parts);
+  if (found == words.end() || words.size() == 1) return "";
+  found->assign(1, '*');
+  return fmt::format("{}", fmt::join(words, " "));
 }
 
 // The folders inside that look like parts of a data set: trainA, hold-out, valid_small. those for training first. None if they
@@ -76,16 +134,18 @@ std::vector<const PictureFolder*> parts_in(const PictureFolder& folder) {
       train.push_back(&inner);
     if (is_train && (words.size() == 1 || (words.size() == 2 && words.back().size() == 1))) ++numbered;
   }
+  // DIV2K_train_HR beside DIV2K_valid_HR
+  for (const PictureFolder& inner : folder.folders)
+    for (const PictureFolder& other : folder.folders)
+      if (const std::string rest = without_part(inner, {"train"});
+          !rest.empty() && without_part(other, {"test", "valid", "val"}) == rest) {
+        if (std::ranges::find(train, &inner) == train.end()) train.push_back(&inner);
+        if (std::ranges::find(others, &other) == others.end()) others.push_back(&other);
+      }
   const bool all_are_others = others.size() == folder.folders.size() && others.size() > 1;
   if (!all_are_others && (train.empty() || others.empty()) && numbered < 2) return {};
   train.insert(train.end(), others.begin(), others.end());
   return train;
-}
-
-std::string names_of(const std::vector<const PictureFolder*>& folders) {
-  std::string names;
-  for (const PictureFolder* folder : folders) names += (names.empty() ? "" : ", ") + folder->name();
-  return names;
 }
 
 // The pictures of the folder itself, else those below the folders in it: one class each.
@@ -99,7 +159,8 @@ PictureList pictures_and_classes(const PictureFolder& folder, std::vector<std::s
                                   folder.path.string(), fmt::join(ignored, ", ")));
     return list;
   }
-  refuse_images_beside_others(folder);
+  refuse_masks(folder);
+  std::ranges::for_each(folder.folders, refuse_masks_beside_pictures);
   if (const auto parts = parts_in(folder); !parts.empty())
     fail(
         "'{}' holds folders that look like parts of a data set ({}): name one by data.path, as in '{}', or "
@@ -130,7 +191,7 @@ struct SplitFolders {
     std::vector<std::string> others;
     bool spelled_out = false;  // "tr" and "te" may also be languages
     for (const PictureFolder& inner : folder.folders) {
-      const FolderPart part = part_of(inner.name());
+      const FolderPart part = holds_masks(inner) ? FolderPart::none : part_of(inner.name());
       if (part == FolderPart::train && train == nullptr)
         train = &inner;
       else if (part == FolderPart::test && test == nullptr)

@@ -206,10 +206,11 @@ TEST(PictureFiles, PartsAmongOtherPicturesAreRefused) {
 TEST(PictureFiles, FoldersThatLookLikePartsAreNoClasses) {
   using Names = std::vector<std::string>;
   for (const Names& parts :
-       {Names{"holdout", "train"}, Names{"extra", "train"}, Names{"train", "valid_small"},
-        Names{"train", "train_extra"}, Names{"testA", "testB", "trainA", "trainB"}, Names{"trainA", "trainB"},
-        Names{"train1", "train2"}, Names{"bounding_box_test", "bounding_box_train", "query"},
-        Names{"test", "val"}, Names{"Train", "cat", "hold-out"}}) {
+       {Names{"holdout", "train"}, Names{"train", "valid_small"}, Names{"train", "train_extra"},
+        Names{"testA", "testB", "trainA", "trainB"}, Names{"trainA", "trainB"}, Names{"train1", "train2"},
+        Names{"bounding_box_test", "bounding_box_train", "query"}, Names{"test", "val"},
+        Names{"Train", "cat", "hold-out"}, Names{"train_hr", "valid_hr"},
+        Names{"DIV2K_train_HR", "DIV2K_valid_HR"}, Names{"test_images_64x64", "train_images_64x64"}}) {
     const test::TemporaryDirectory directory;
     for (const std::string& part : parts) write_picture(directory / "set" / part / "1.png", 1);
     EXPECT_TRUE(fails_with(
