@@ -26,6 +26,10 @@ inline constexpr std::array<std::string_view, 3> precision_names{"fp32", "tf32",
 inline constexpr std::array<std::string_view, 2> likelihood_names{"bernoulli", "gaussian"};
 inline constexpr std::array<std::string_view, 3> binarize_names{"none", "threshold", "dynamic"};
 inline constexpr std::array<std::string_view, 3> layout_names{"auto", "nhwc", "nchw"};
+// After "any" in the order of Dtype.
+inline constexpr std::array<std::string_view, 14> scale_of_names{
+    "any",   "bool",   "uint8", "int8",    "uint16",   "int16",   "uint32",
+    "int32", "uint64", "int64", "float16", "bfloat16", "float32", "float64"};
 inline constexpr std::array<std::string_view, 3> layer_names{"linear", "conv", "conv_transpose"};
 inline constexpr std::array<std::string_view, 2> objective_names{"hfvae", "vae"};
 inline constexpr std::array<std::string_view, 4> estimator_names{"hfvae", "mws", "mss", "batch"};
@@ -96,6 +100,9 @@ void visit_config(Visitor& v, Config& config) {
     v.field("scale", data.scale, Range{.least = 1e-30, .most = 1e30},
             "the stored value that becomes 1. `\"auto\"`: 255 for uint8, or 1 if it holds only 0 and 1; 1 "
             "for bool and floats");
+    v.field(
+        "scale_of", data.scale_of, scale_of_names,
+        "the stored type that `scale` is meant for, which training writes; setting `scale` makes it `any`");
     v.field("where", data.where, Names{}, "only items with these factors: `shape=heart,scale>0.6`");
     v.field("validation_fraction", data.validation_fraction, from_below(0, 1),
             "seeded share kept for validation");

@@ -19,9 +19,10 @@ namespace {
 using Values = std::vector<std::pair<std::string, std::string>>;
 
 // Keys that may change after training has begun: where it computes, how long, what it reports, and the path of its
-// data, whose content has a fingerprint of its own.
+// data, whose content and type have a fingerprint of their own.
 bool is_free(std::string_view key) {
-  constexpr std::array<std::string_view, 4> keys{"device", "threads", "data.path", "optimizer.steps"};
+  constexpr std::array<std::string_view, 5> keys{"device", "threads", "data.path", "data.scale_of",
+                                                 "optimizer.steps"};
   return std::ranges::find(keys, key) != keys.end() || key.starts_with("training.");
 }
 

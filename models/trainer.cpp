@@ -105,10 +105,13 @@ class Trainer {
   // used.
   RunData open_data(bool accept_changes) {
     if (checkpoint_) config_.data.shape = checkpoint_->info.image;
+    if (checkpoint_ && config_.data.scale_of == "any" && !checkpoint_->info.fingerprint.empty())
+      config_.data.scale_of = dtype_name(checkpoint_->info.fingerprint.stored);
     RunData data = open_run_data(config_);
     if (checkpoint_ && !accept_changes)
       refuse_data_changes(run_, data_changes(checkpoint_->info.fingerprint, *data.dataset));
     config_.data.scale = data.dataset->info().scale;
+    config_.data.scale_of = config_.data.scale ? dtype_name(data.dataset->info().stored) : "any";
     const std::int64_t train = std::ssize(data.split.train);
     if (train < config_.batch_size)
       usage_fail(
@@ -122,7 +125,7 @@ class Trainer {
   // Nothing is written before the checkpoint has been found to fit.
   TrainingState begin(bool accept_changes) {
     const TrainingState state = resume(accept_changes);
-    if (run_.config().data.scale != config_.data.scale) run_.set_config(config_);
+    if (!resumed_ || run_.config().data.scale != config_.data.scale) run_.set_config(config_);
     run_.mark();
     return state;
   }

@@ -47,8 +47,10 @@ Source open_source(const DataOptions& options) {
     if (source.run->has_checkpoint())
       source.trained = source.run->load_checkpoint(RunDirectory::Which::best).info.fingerprint;
     check_config(*source.run, source.trained, options.accept_changes);
-    if (const Fingerprint& trained = source.trained; !trained.empty())
+    if (const Fingerprint& trained = source.trained; !trained.empty()) {
       source.config.data.shape = ImageShape{trained.height, trained.width, trained.channels};
+      if (source.config.data.scale) source.config.data.scale_of = dtype_name(trained.stored);
+    }
     return source;
   }
   if (path.extension() == ".toml" ||
@@ -68,8 +70,10 @@ Source open_source(const DataOptions& options) {
 std::shared_ptr<const Dataset> open(const Source& source, const RunConfig& config,
                                     const DataOptions& options) {
   const DataConfig &own = source.config.data, &wanted = config.data;
-  std::shared_ptr<const Dataset> dataset = open_dataset(wanted, config.seed);
   const bool same_files = wanted.name == own.name && wanted.path == own.path && wanted.array == own.array;
+  const auto read = [&] { return open_dataset(wanted, config.seed); };
+  const std::shared_ptr<const Dataset> dataset =
+      source.run && same_files ? with_moved_data_named(*source.run, read) : read();
   if (source.run && same_files) {
     const bool as_trained = options.settings.empty() && options.where.empty();
     check_data(*source.run, source.trained, as_trained ? *dataset : *open_dataset(own, source.config.seed),
@@ -166,15 +170,6 @@ void write(const Dataset& dataset, const RunConfig& config, const DataOptions& o
                          {"width", dataset.width()},
                          {"channels", dataset.channels()},
                          {"factors", std::ssize(dataset.factors())}});
-  const DatasetInfo& info = dataset.info();
-  std::vector<std::int64_t> shape{dataset.size(), dataset.height(), dataset.width()};
-  if (dataset.channels() > 1) shape.push_back(dataset.channels());
-  if (looks_like_another_order(shape) && (shape.size() == 4 || dataset.factors().empty()))
-    note("note: its shape looks like another order of axes: data.layout = \"nhwc\" reads it as it is");
-  if (info.lowest < 0 || info.highest > 1)
-    note("note: its pixels are in {}: data.scale = 1 reads them as they are", range_text(dataset));
-  else if (scale_of(info.stored) == ScaleOf::floats && info.scale != 1 && !info.binarized)
-    note("note: its pixels are divided by {} already: data.scale = 1 reads them as they are", *info.scale);
 }
 
 int run_data(const DataOptions& options) {

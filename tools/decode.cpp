@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 #include <span>
 #include <string>
@@ -10,6 +11,8 @@
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "models/data/write_npz.hpp"
 #include "models/decoder.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
@@ -44,7 +47,8 @@ void check_probabilities(const Codes::Discrete& group) {
 }
 
 int run_decode(const DecodeOptions& options) {
-  OutputFile output(options.output, ".npy");
+  const bool as_npz = std::filesystem::path(options.output).extension() == ".npz";
+  OutputFile output(options.output, as_npz ? ".npz" : ".npy");
   output.refuse_input(options.input);
   OpenRun run = open_run(options.run);
   refuse_inputs(output, run);
@@ -59,15 +63,33 @@ int run_decode(const DecodeOptions& options) {
   std::vector<std::int64_t> shape{codes.items, image.height, image.width};
   if (image.channels > 1) shape.push_back(image.channels);
 
-  AtomicFile file(output.path());
-  file.write(npy_header(Dtype::f32, shape));
   Decoder decoder(run.loaded);
   const auto chunk = static_cast<std::size_t>(Decoder::batch_size * model.code_size());
-  for (std::size_t begin = 0; begin < rows.size(); begin += chunk)
-    file.write(std::as_bytes(std::span<const float>(
-        decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))))));
-  file.commit();
+  if (as_npz) {
+    Array images = make_array(Dtype::f32, shape);
+    auto to = images.as<float>().begin();
+    for (std::size_t begin = 0; begin < rows.size(); begin += chunk)
+      to =
+          std::ranges::copy(decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))), to)
+              .out;
+    NpzWriter writer(output.path());
+    writer.add("images", std::move(images));
+    mark_as_seen(writer);
+    writer.commit();
+  } else {
+    AtomicFile file(output.path());
+    file.write(npy_header(Dtype::f32, shape));
+    for (std::size_t begin = 0; begin < rows.size(); begin += chunk)
+      file.write(std::as_bytes(std::span<const float>(
+          decoder(std::span(rows).subspan(begin, std::min(chunk, rows.size() - begin))))));
+    file.commit();
+  }
   output.finish();
+  const DataConfig& data = run.config().data;
+  if (const bool floats_are_scaled = data.scale && *data.scale != 1 && run.loaded.stored &&
+                                     pixel_kind(*run.loaded.stored) == PixelKind::floats;
+      !as_npz && (floats_are_scaled || data.transpose || data.layout == Layout::nchw))
+    note("note: `encode` reads an .npy as the run's data was stored; an .npz from `decode` is read as it is");
   output.report(fmt::format("{} images of {}x{}x{}", codes.items, image.height, image.width, image.channels),
                 {{"items", codes.items},
                  {"height", image.height},
@@ -89,9 +111,9 @@ void add_decode(CLI::App& app, Run& run) {
                         "Codes, as `cuelbo encode` writes them; z and z_<group> are decoded and suffice")
             ->required();
         command
-            .add_option(
-                "-o,--output", options.output,
-                "The .npy to write, float32 (n, H, W[, C]) in the model's scale; - for standard output")
+            .add_option("-o,--output", options.output,
+                        "The .npy or .npz to write, float32 (n, H, W[, C]) in the model's scale; - for "
+                        "standard output")
             ->required();
         add_seed_option(command, options.seed, "Seed of z where the file has none");
       },

@@ -93,13 +93,21 @@ const RunDirectory& directory_of(const OpenRun& run, const char* wanted) {
   return *run.directory;
 }
 
+std::string moved_data(const RunDirectory& run) {
+  const std::string& path = run.config().data.path;
+  std::error_code error;
+  if (path.empty() || std::filesystem::exists(path, error)) return "";
+  return fmt::format("; if the data has moved, data.path in '{}' may be edited", run.file("config.toml"));
+}
+
 RunData open_run_data(const OpenRun& run) {
   if (!run.directory)
     fail("'{}' is an exported model, which has no data of its own: --data PATH names some",
          run.loaded.checkpoint);
   RunConfig config = run.directory->config();
   config.data.shape = run.loaded.model->image();
-  RunData data = open_run_data(config);
+  if (config.data.scale && run.loaded.stored) config.data.scale_of = dtype_name(*run.loaded.stored);
+  RunData data = with_moved_data_named(*run.directory, [&] { return open_run_data(config); });
   check_data(*run.directory, run.loaded.fingerprint, *data.dataset, run.accept_changes);
   check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   print_notes(*data.dataset);
@@ -132,22 +140,13 @@ DataConfig input_config(const DataConfig& trained, const DataConfig& input) {
   config.path = input.path;
   config.where.clear();
   config.scale.reset();
+  config.scale_of = DataConfig{}.scale_of;
   if (!same_format) {
     config.layout = Layout::automatic;
     config.transpose = false;
   }
   if (!config.array.empty() && !holds_array(input, trained)) config.array.clear();
   return config;
-}
-
-// The scale of one integer type says nothing about another.
-void check_type(Dtype trained, Dtype stored) {
-  if (stored == trained || scale_of(stored) != ScaleOf::integers || scale_of(trained) != ScaleOf::integers)
-    return;
-  fail(
-      "images are {}, the model was trained on {}: convert them, or `encode --set data.scale=…` says which "
-      "value becomes 1",
-      dtype_name(stored), dtype_name(trained));
 }
 
 }  // namespace
@@ -167,17 +166,14 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   const auto sets_scale = [](const std::string& setting) { return setting.starts_with("data.scale"); };
   if (std::ranges::none_of(settings, sets_scale)) {
     config.data.scale = trained.scale;
-    if (run.loaded.stored) config.data.scale_of = scale_of(*run.loaded.stored);
+    if (run.loaded.stored) config.data.scale_of = dtype_name(*run.loaded.stored);
   }
   std::shared_ptr<const Dataset> dataset = open_dataset(config.data, config.seed);
   const std::string source = input.path.empty() ? input.name : fmt::format("'{}'", input.path);
-  if (config.data.scale && config.data.scale_of != ScaleOf::any)
-    in_context(source, [&] { check_type(*run.loaded.stored, dataset->info().stored); });
   in_context(source, [&] { check_pixels(*dataset, config.likelihood); });
   check_image_shape(*dataset, *run.loaded.model, source);
   print_notes(*dataset);
-  note("images: {}, {}{}{}", image_text(*dataset), scale_text(*dataset),
-       config.data.transpose ? ", transposed" : "", binarize_text(config.data.binarize));
+  note("images: {}, {}{}", image_text(*dataset), scale_text(*dataset), binarize_text(config.data.binarize));
   return dataset;
 }
 

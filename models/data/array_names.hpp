@@ -13,7 +13,8 @@ struct ArrayName {
   friend bool operator==(const ArrayName&, const ArrayName&) = default;
 };
 
-// Case and separators make no difference: "X_train", "train-x" and "xTrain" are the same. Nothing for a name with any
+// Case and separators make no difference: "X_train", "train-x" and "xTrain" are the same. But "tr" and "te" before
+// another word need an end: "teX" and "te_x" are test images, "tex" is not. Nothing for a name with any
 // word that is not about images, labels or parts.
 std::optional<ArrayName> parse_array_name(std::string_view name);
 

@@ -33,7 +33,7 @@ struct DatasetInfo {
   Dtype stored = Dtype::boolean;
   std::optional<double> scale = std::nullopt;  // the stored value that became 1
   float lowest = 0, highest = 1;               // of the pixels, before binarization
-  bool binarized = false;
+  bool transposed = false, binarized = false;
 };
 
 class Dataset {
@@ -51,11 +51,15 @@ class Dataset {
   std::int64_t item_size() const { return info_.height * info_.width * info_.channels; }
   const std::vector<Factor>& factors() const { return info_.factors; }
 
+  void set_transposed() { info_.transposed = true; }
   void add_notes(std::vector<std::string> notes) {
     for (std::string& note : notes) info_.notes.push_back(std::move(note));
   }
   void name_values(std::size_t factor, std::vector<std::string> labels) {
     info_.factors.at(factor).labels = std::move(labels);
+  }
+  void set_values(std::size_t factor, std::vector<double> values) {
+    info_.factors.at(factor).values = std::move(values);
   }
 
   // Images (n, H, W, C). Items are in [0, size()). None of these functions allocates; all may run on several

@@ -11,12 +11,21 @@ std::string image_text(std::int64_t count, std::int64_t height, std::int64_t wid
                      channels, channels == 1 ? "" : "s");
 }
 
-std::string scale_text(const Dataset& dataset) {
-  const DatasetInfo& info = dataset.info();
+namespace {
+
+std::string stored_text(const DatasetInfo& info) {
   if (!info.scale) return "rendered as 0 and 1";
   if (info.stored == Dtype::boolean) return "bool as 0 and 1";
   if (*info.scale == 1) return fmt::format("{} as they are", dtype_name(info.stored));
   return fmt::format("{} divided by {:g}", dtype_name(info.stored), *info.scale);
+}
+
+}  // namespace
+
+std::string scale_text(const Dataset& dataset) {
+  const DatasetInfo& info = dataset.info();
+  if (info.transposed) return stored_text(info) + ", transposed";
+  return stored_text(info);
 }
 
 std::string binarize_text(Binarize how) {
@@ -24,7 +33,8 @@ std::string binarize_text(Binarize how) {
 }
 
 std::string range_text(const Dataset& dataset) {
-  return fmt::format("[{:g}, {:g}]", dataset.info().lowest, dataset.info().highest);
+  const auto text = [](float x) { return x < 0 || x > 1 ? fmt::format("{}", x) : fmt::format("{:g}", x); };
+  return fmt::format("[{}, {}]", text(dataset.info().lowest), text(dataset.info().highest));
 }
 
 }  // namespace cuelbo

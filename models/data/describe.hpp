@@ -13,7 +13,7 @@ std::string image_text(const Dataset& dataset);
 
 std::string image_text(std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t channels);
 
-// "uint8 divided by 255"
+// "uint8 divided by 255", "uint8 divided by 255, transposed"
 std::string scale_text(const Dataset& dataset);
 
 // ", binarize threshold", or nothing

@@ -53,7 +53,7 @@ std::optional<IdxName> parse_idx_name(const std::string& file_name) {
     name.dataset += (name.dataset.empty() ? "" : "-") + words[at];
   if (at + 2 >= words.size() || (words[at + 1] != "images" && words[at + 1] != "labels")) return std::nullopt;
   name.validation = words[at].starts_with("val");
-  name.test = words[at].starts_with("t") && words[at] != "train";
+  name.test = words[at].starts_with('t') && words[at] != "train";
   name.labels = words[at + 1] == "labels";
   for (at += 2; at < words.size(); ++at) {
     const bool known =

@@ -41,7 +41,29 @@ Array transposed(const Array& images, std::size_t first) {
   return result;
 }
 
+// A scale that does not suit the pixels: floats from 0 to 1 where the model was trained on 0 to 255, digits from 0 to 16 or
+// class numbers in uint8; the other way around, bytes where it was trained on masks.
+std::string scale_note(const DatasetInfo& info, const PixelOptions& options) {
+  constexpr double dark = 0.065;  // 16 of 255 are
+  if (options.scale && options.scale_of && pixel_kind(*options.scale_of) != pixel_kind(info.stored) &&
+      *options.scale != *info.scale)
+    return fmt::format("data.scale is {:g} for {}; the images are {}, read with data.scale = {:g}",
+                       *options.scale, dtype_name(*options.scale_of), dtype_name(info.stored), *info.scale);
+  const double highest = std::max(info.highest, -info.lowest);
+  if (highest == 0 || (highest > dark && highest < 1 / dark)) return "";
+  return fmt::format(
+      "the largest value is {:g}, and data.scale is {:g}: the images are {} unless data.scale is "
+      "set for them",
+      highest * *info.scale, *info.scale, highest < 1 ? "almost black" : "far above 1");
+}
+
 }  // namespace
+
+std::vector<double> as_numbers(const Array& array) {
+  if (array.dtype == Dtype::f64) return {array.as<double>().begin(), array.as<double>().end()};
+  const std::vector<float> values = array.as_f32();
+  return {values.begin(), values.end()};
+}
 
 void add_test_split(LabelledImages& train, const LabelledImages& test) {
   if (!std::ranges::equal(std::span(test.images.shape).subspan(1), std::span(train.images.shape).subspan(1)))
@@ -66,27 +88,36 @@ void add_test_split(LabelledImages& train, const LabelledImages& test) {
 }
 
 std::unique_ptr<Dataset> make_dataset(LabelledImages found, const FileOptions& options) {
-  const std::size_t height = options.pixels.layout == Layout::nchw && found.images.rank() == 4 ? 2 : 1;
-  if (options.transpose) found.images = transposed(found.images, height);
   PixelOptions pixels = options.pixels;
+  bool transpose = options.transpose;
+  if (found.is_as_seen) {
+    const std::optional<double> scale = found.images.dtype == Dtype::boolean
+                                            ? std::nullopt
+                                            : std::optional(found.images.dtype == Dtype::u8 ? 255.0 : 1.0);
+    if (transpose || pixels.layout == Layout::nchw || (pixels.scale && scale && pixels.scale != scale))
+      found.notes.emplace_back(
+          "its images are as a model sees them: data.scale, data.layout and data.transpose do not apply");
+    transpose = false;
+    pixels.scale = scale;
+    pixels.scale_of = std::nullopt;
+    pixels.layout = Layout::nhwc;
+  }
+  const std::size_t height = pixels.layout == Layout::nchw && found.images.rank() == 4 ? 2 : 1;
+  if (transpose) found.images = transposed(found.images, height);
   // Labels count the images, so the first axis does too.
   if (found.images.rank() == 3 && found.factors.rank() > 0 && found.factors.shape[0] == found.images.shape[0])
     pixels.layout = Layout::nhwc;
   auto dataset = std::make_unique<ArrayDataset>(std::move(found.name), std::move(found.images), found.factors,
                                                 std::move(found.factor_names), found.test_size, pixels);
-  // Floats from 0 to 1 where the model was trained on 0 to 255, or bytes in uint16, are almost black.
-  const DatasetInfo& info = dataset->info();
-  const float highest = std::max(info.highest, -info.lowest);
-  if (constexpr float dark = 0.01F;
-      pixels.scale && pixels.scale_of == scale_of(info.stored) && highest > 0 && highest <= dark)
-    found.notes.push_back(
-        fmt::format("the largest value is {:g}, and the model's data.scale is {:g}: the images are almost "
-                    "black unless data.scale is set for them",
-                    static_cast<double>(highest) * *info.scale, *info.scale));
+  if (transpose) dataset->set_transposed();
+  if (const std::string note = scale_note(dataset->info(), pixels); !note.empty() && !found.is_as_seen)
+    found.notes.push_back(note);
   for (std::string& note : found.notes) note = one_line(note);  // folders may have any name
   dataset->add_notes(std::move(found.notes));
   for (std::size_t k = 0; k < found.labels.size(); ++k)
     if (!found.labels[k].empty()) dataset->name_values(k, std::move(found.labels[k]));
+  for (std::size_t k = 0; k < found.values.size(); ++k)
+    if (!found.values[k].empty()) dataset->set_values(k, std::move(found.values[k]));
   return dataset;
 }
 

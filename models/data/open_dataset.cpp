@@ -36,11 +36,17 @@ const std::string& needed_path(const DataConfig& config) {
   return config.path;
 }
 
+std::optional<Dtype> parse_scale_of(const std::string& name) {
+  for (std::size_t i = 0; i < dtype_count; ++i)
+    if (dtype_name(static_cast<Dtype>(i)) == name) return static_cast<Dtype>(i);
+  return std::nullopt;
+}
+
 FileOptions file_options(const DataConfig& config) {
   return {.array = config.array,
           .transpose = config.transpose,
           .pixels = {.scale = config.scale,
-                     .scale_of = config.scale_of,
+                     .scale_of = parse_scale_of(config.scale_of),
                      .layout = config.layout,
                      .shape = config.shape}};
 }
@@ -62,7 +68,7 @@ std::shared_ptr<const Dataset> open_whole(const DataConfig& config) {
       usage_fail("data.path is not used by dsprites, which is rendered; data.name = \"npy\" reads a file");
     if (!config.array.empty() || config.transpose)
       usage_fail("data.array and data.transpose are not used by dsprites, which is rendered");
-    if (config.scale && config.scale_of == ScaleOf::any)
+    if (config.scale && config.scale_of == "any")
       usage_fail("data.scale is not used by dsprites, which is rendered as 0 and 1");
     return std::make_shared<Dsprites>();
   }

@@ -23,7 +23,7 @@ struct DataConfig {
   Binarize binarize = Binarize::none;
   std::optional<double> scale = std::nullopt;      // as PixelOptions
   Layout layout = Layout::automatic;               // of npy and idx
-  ScaleOf scale_of = ScaleOf::any;                 // not a key: of images that are not the run's own
+  std::string scale_of = "any";                    // or the name of PixelOptions::scale_of
   std::optional<ImageShape> shape = std::nullopt;  // not a key: that the model takes
 };
 

@@ -48,9 +48,9 @@ void PictureArray::add(const std::filesystem::path& path) {
   ++count_;
 }
 
-LabelledImages PictureArray::take(bool fresh) {
+LabelledImages PictureArray::take(double scale) {
   // Twelve bits or fewer were stored in sixteen.
-  if (constexpr int least = 16; fresh && from_16_bits_ > 0 && highest_of_16_bits_ < least)
+  if (from_16_bits_ > 0 && highest_of_16_bits_ < scale / 16)
     fail(
         "'{}' and others have 16 bits, but no value of 4096 or more: as bytes they would be almost black. "
         "Save them as 8 bits, or as an .npy of uint16 with data.scale",

@@ -20,8 +20,9 @@ class PictureArray {
   // Errors: those of read_image, another size than that of the first.
   void add(const std::filesystem::path& path);
 
-  // The images, and notes on what was converted. `fresh`: no scale is known from training.
-  LabelledImages take(bool fresh);
+  // The images, and notes on what was converted. Error: 16 bits of which so few are used that bytes divided by `scale`
+  // are almost black.
+  LabelledImages take(double scale);
 
  private:
   bool is_rgb() const { return color_ > 0 || model_is_rgb_; }

@@ -28,21 +28,29 @@ std::string class_note(const std::vector<std::string>& names) {
 std::string what_else(const fs::path& folder, const std::vector<std::string>& notes) {
   if (!notes.empty()) return "; " + notes.front();
   for (const fs::path& entry : folder_entries(folder))
-    if (const std::string format = unsupported_format(entry); !format.empty())
+    if (const std::string extension = lower_extension(entry); extension == ".npy" || extension == ".npz")
+      return fmt::format("; data.path names one file of arrays, such as '{}'", entry.string());
+    else if (const std::string format = unsupported_format(entry); !format.empty())
       return fmt::format("; '{}' is {}", entry.filename().string(), format);
   return "";
 }
 
-LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShape>& model, bool fresh) {
+double scale_of_pictures(const PixelOptions& options) {
+  const bool applies =
+      options.scale && (!options.scale_of || pixel_kind(*options.scale_of) == PixelKind::integers);
+  return applies ? *options.scale : 255;
+}
+
+LabelledImages read_pictures(const fs::path& path, const PixelOptions& options) {
   std::vector<std::string> notes;
   const PictureFolder root = scan_pictures(path, notes);
   if (root.empty())
     fail("'{}': there is no .png, .jpg or .jpeg file in this folder; it holds {}{}", path.string(),
          folder_content(path), what_else(path, notes));
   const PictureList list = list_pictures(root, notes);
-  PictureArray pictures(model);
+  PictureArray pictures(options.shape);
   for (const fs::path& file : list.pictures) pictures.add(file);
-  LabelledImages found = pictures.take(fresh);
+  LabelledImages found = pictures.take(scale_of_pictures(options));
   found.test_size = list.test_size;
   found.notes.insert(found.notes.begin(), notes.begin(), notes.end());
   if (!list.classes.empty()) {
@@ -64,13 +72,12 @@ LabelledImages read_pictures(const fs::path& path, const std::optional<ImageShap
 std::unique_ptr<Dataset> load_pictures(const fs::path& path, const FileOptions& options) {
   std::error_code error;
   LabelledImages found;
-  const bool fresh = !options.pixels.scale && options.pixels.scale_of == ScaleOf::any;
   if (fs::is_directory(path, error)) {
-    found = read_pictures(path, options.pixels.shape, fresh);
+    found = read_pictures(path, options.pixels);
   } else {
     PictureArray single(options.pixels.shape);
     single.add(path);
-    found = single.take(fresh);
+    found = single.take(scale_of_pictures(options.pixels));
   }
   found.name = data_name(path);
   return in_context(input_name(path), [&] { return make_dataset(std::move(found), options); });

@@ -111,6 +111,14 @@ std::vector<float> scaled(const Array& images, double scale) {
   }
 }
 
+// Values that are 0 and 1 up to rounding, such as 1.0000001 of a mean in float32, are in [0, 1].
+void clamp_rounding(std::span<float> values) {
+  constexpr float tolerance = 1e-6F;
+  const auto [lowest, highest] = std::ranges::minmax(values);
+  if (lowest >= -tolerance && highest <= 1 + tolerance && (lowest < 0 || highest > 1))
+    for (float& x : values) x = std::clamp(x, 0.0F, 1.0F);
+}
+
 void check_floats(std::span<const float> values, std::int64_t item_size, bool any_finite) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= 0 && values[i] <= 1) continue;
@@ -122,22 +130,32 @@ void check_floats(std::span<const float> values, std::int64_t item_size, bool an
   }
 }
 
-double scale_of_bytes(std::span<const std::uint8_t> bytes, ScaleOf trained) {
+// The scale of one integer type says nothing about another.
+void check_type(Dtype stored, const PixelOptions& options) {
+  if (!options.scale || !options.scale_of || *options.scale_of == stored ||
+      pixel_kind(stored) != PixelKind::integers || pixel_kind(*options.scale_of) != PixelKind::integers)
+    return;
+  fail(
+      "images are {}, the model was trained on {}: convert them, or set data.scale, the value that becomes 1",
+      dtype_name(stored), dtype_name(*options.scale_of));
+}
+
+double scale_of_bytes(std::span<const std::uint8_t> bytes, std::optional<Dtype> trained) {
   const auto highest = std::ranges::max(bytes);
-  if (highest == 1 && trained != ScaleOf::any)
+  if (highest == 1 && trained)
     fail(
         "images are uint8 with no value above 1, which may be a mask or almost black, and the model was "
         "trained on {}: "
         "set data.scale = 1 or data.scale = 255",
-        trained == ScaleOf::floats ? "floats" : "bool");
+        dtype_name(*trained));
   return highest <= 1 ? 1 : 255;
 }
 
 }  // namespace
 
-ScaleOf scale_of(Dtype stored) {
-  if (stored == Dtype::boolean) return ScaleOf::booleans;
-  return stored < Dtype::f16 ? ScaleOf::integers : ScaleOf::floats;
+PixelKind pixel_kind(Dtype stored) {
+  if (stored == Dtype::boolean) return PixelKind::booleans;
+  return stored < Dtype::f16 ? PixelKind::integers : PixelKind::floats;
 }
 
 bool looks_like_another_order(const Shape& shape) { return other_order(shape).has_value(); }
@@ -146,8 +164,9 @@ Pixels make_pixels(Array given, const PixelOptions& options) {
   Pixels pixels{.images = in_order(std::move(given), options)};
   Array& images = pixels.images;
   pixels.stored = images.dtype;
+  check_type(images.dtype, options);
   const bool stated =
-      options.scale && (options.scale_of == ScaleOf::any || options.scale_of == scale_of(images.dtype));
+      options.scale && (!options.scale_of || pixel_kind(*options.scale_of) == pixel_kind(images.dtype));
   if (images.dtype == Dtype::boolean) {
     images.dtype = Dtype::u8;
     for (std::byte& value : images.data) value = std::byte{value != std::byte{0}};
@@ -155,7 +174,7 @@ Pixels make_pixels(Array given, const PixelOptions& options) {
     pixels.scale = *options.scale;
   } else if (images.dtype == Dtype::u8) {
     pixels.scale = scale_of_bytes(images.as<std::uint8_t>(), options.scale_of);
-  } else if (scale_of(images.dtype) == ScaleOf::integers) {
+  } else if (pixel_kind(images.dtype) == PixelKind::integers) {
     fail(
         "images are {}; uint8, bool and floats explain themselves, for {} set data.scale, the value that "
         "becomes 1",
@@ -172,6 +191,7 @@ Pixels make_pixels(Array given, const PixelOptions& options) {
   if (images.dtype != Dtype::f32 || pixels.scale != 1)
     images = make_array(images.shape, scaled(images, pixels.scale));
   const auto values = images.as<float>();
+  clamp_rounding(values);
   check_floats(values, images.shape[1] * images.shape[2] * images.shape[3], stated);
   const auto [lowest, highest] = std::ranges::minmax(values);
   pixels.lowest = lowest;

@@ -16,9 +16,9 @@ enum class Layout {
   nchw,       // (n, C, H, W)
 };
 
-// The stored pixels that a scale applies to.
-enum class ScaleOf { any, integers, floats, booleans };
-ScaleOf scale_of(Dtype stored);
+// Stored types whose pixels a scale can be common to.
+enum class PixelKind { integers, floats, booleans };
+PixelKind pixel_kind(Dtype stored);
 
 struct ImageShape {
   std::int64_t height = 0, width = 0, channels = 0;
@@ -30,9 +30,10 @@ struct PixelOptions {
   // The stored value that becomes 1. None: 255 for uint8, or 1 if it holds only 0 and 1 (a mask); 1 for bool and
   // floats, which must be in [0, 1]; an error for other integers.
   std::optional<double> scale;
-  // A model was trained on pixels of this kind. Others have no scale then, and a uint8 that holds only 0 and 1 is an
-  // error: a single image would be scaled differently from the whole file.
-  ScaleOf scale_of = ScaleOf::any;
+  // A model was trained on pixels of this type, and the scale is theirs. Pixels of another kind have no scale then,
+  // other integers are an error, and so is a uint8 that holds only 0 and 1: a single image would be scaled
+  // differently from the whole file. None: the scale applies to all types.
+  std::optional<Dtype> scale_of = std::nullopt;
   Layout layout = Layout::automatic;
   // The shape of the images that a model takes: an array of that shape is accepted. Grey pictures become RGB for a
   // model on RGB.

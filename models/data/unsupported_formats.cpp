@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <fstream>
 #include <string_view>
 #include <system_error>
@@ -46,7 +47,11 @@ constexpr std::array formats{
     Format{"a pickle", save_array, "", "\x80\x03"},
     Format{"a pickle", save_array, "", "\x80\x04"},
     Format{"a pickle", save_array, "", "\x80\x05"},
-    Format{"a safetensors file", save_array, " .safetensors "},
+    Format{"a safetensors file", save_array, " .safetensors ", "{\"", 8},
+    Format{"a Git LFS pointer and not the file itself", "fetch it with `git lfs pull`", "",
+           "version https://git-lfs"},
+    Format{"a web page", "download the file itself", " .html .htm ", "<!doctype html"},
+    Format{"a web page", "download the file itself", "", "<html"},
     Format{"a tar archive", unpack, " .tar .tgz ", "ustar", 257},
     Format{"a zip archive", unpack, " .zip ", "PK\x03\x04"},
     Format{"a 7z archive", unpack, " .7z ", "7z\xbc\xaf\x27\x1c"},
@@ -65,19 +70,31 @@ bool holds_arrays(const fs::path& path) {
   }
 }
 
+// Lines of printable text, the first with commas or tabs between numbers or names.
+bool looks_like_table(std::string_view start) {
+  const bool is_text = std::ranges::all_of(
+      start, [](unsigned char c) { return c == '\n' || c == '\r' || c == '\t' || (c >= ' ' && c != 0x7f); });
+  const std::string_view line = start.substr(0, start.find('\n'));
+  return is_text && !line.empty() && line.size() < start.size() &&
+         line.find_first_of(",\t") != std::string_view::npos &&
+         std::isalnum(static_cast<unsigned char>(line.front())) != 0;
+}
+
 std::string text_of(const Format& format) { return fmt::format("{}: {}", format.name, format.advice); }
 
 }  // namespace
 
 std::string unsupported_format(const fs::path& path) {
-  constexpr std::size_t longest = 1024;
   std::error_code error;
   std::ifstream file(path, std::ios::binary);
   if (!fs::is_regular_file(path, error) || !file) return "";
-  std::string start(longest, '\0');
-  file.read(start.data(), longest);
+  std::string start(format_bytes, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
   start.resize(static_cast<std::size_t>(file.gcount()));
+  return unsupported_format(start, path);
+}
 
+std::string unsupported_format(std::string_view start, const fs::path& path) {
   const auto named = [](const fs::path& name) {
     const std::string extension = fmt::format(" {} ", lower_extension(name));
     return std::ranges::find_if(formats, [&](const Format& format) {
@@ -86,14 +103,16 @@ std::string unsupported_format(const fs::path& path) {
   };
   const bool is_zip = start.starts_with("PK\x03\x04");
   if (is_zip && (lower_extension(path) == ".npz" || holds_arrays(path))) return "";
-  if (is_zip && start.find("data.pkl") != std::string::npos) return text_of(*named("a.pt"));
+  if (is_zip && start.find("data.pkl") != std::string_view::npos) return text_of(*named("a.pt"));
   const auto by_name = named(lower_extension(path) == ".gz" ? path.stem() : path);
   if (by_name != formats.end() && by_name->magic.empty()) return text_of(*by_name);
   const auto by_content = std::ranges::find_if(formats, [&](const Format& format) {
     return !format.magic.empty() && start.size() > format.offset &&
-           std::string_view(start).substr(format.offset).starts_with(format.magic);
+           (start.substr(format.offset).starts_with(format.magic) ||
+            (format.magic.starts_with('<') && lower_case(std::string(start)).starts_with(format.magic)));
   });
   if (by_content != formats.end()) return text_of(*by_content);
+  if (looks_like_table(start)) return text_of(*named("a.csv"));
   return by_name != formats.end() ? text_of(*by_name) : "";
 }
 

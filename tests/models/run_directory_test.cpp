@@ -34,6 +34,7 @@ class RunOnDisk : public testing::Test {
 
 TEST_F(RunOnDisk, HoldsTheResolvedConfig) {
   config_.data.scale = 255;  // follows from the data
+  config_.data.scale_of = "uint8";
   EXPECT_EQ(to_toml(run().config()), to_toml(config_));
 }
 

@@ -187,6 +187,7 @@ TEST_F(OwnedRun, OneThatEndedBeforeItsFirstCheckpointIsBegunAnew) {
   EXPECT_EQ(train_quietly(RunDirectory::create(path(), config(2))), TrainingOutcome::finished);
   RunConfig begun = config(2);
   begun.data.scale = 255;  // follows from the data
+  begun.data.scale_of = "uint8";
   EXPECT_EQ(read_text(path() / "config.toml"), to_toml(begun));
   EXPECT_TRUE(fails_with([&] { RunDirectory::create(path(), config(3)); }, "holds a run already"));
 }

@@ -113,7 +113,7 @@ TEST_F(Ownership, AnOutputIsNoInput) {
     refuses({"encode", "model", "-i", same, "-o", "pixels.npz"}, "is the input '");
   }
   refuses({"encode", "model", "-i", "images.npy", "-o", "images.npy"}, "must end in .npz");
-  refuses({"decode", "model", "-i", "codes.npz", "-o", "codes.npz"}, "must end in .npy");
+  refuses({"decode", "model", "-i", "codes.npz", "-o", "codes.npz"}, "is the input");
   // A run's checkpoints, and what would be taken for one of them.
   refuses({"export", "model", "-o", "model/checkpoint/best.safetensors"},
           "-o 'model/checkpoint/best.safetensors' belongs to the run '");

@@ -151,6 +151,42 @@ TEST_F(RunData, TheScaleBelongsToTheRun) {
   EXPECT_EQ(content("a.npz"), content("b.npz"));
 }
 
+// The scale of a run on bytes is not that of floats, wherever its config.toml is used again.
+TEST_F(RunData, TheScaleBelongsToTheStoredType) {
+  train();
+  EXPECT_THAT(content("model/config.toml"), HasSubstr("scale = 255.0\nscale_of = \"uint8\"\n"));
+  ASSERT_TRUE(succeeds(run({"evaluate", "model"})));
+  const auto evaluation = nlohmann::json::parse(content("model/evaluation.json"));
+  std::vector<float> fractions;
+  for (const std::byte x : bars(230, 20).data) fractions.push_back(static_cast<float>(x) / 255);
+  write_npy(path("floats.npy"), make_array({80, 8, 8}, fractions));
+  const auto highest = [&](const std::string& source, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> command{"data", source, "--describe", "--json", "--set", "data.path=floats.npy"};
+    command.insert(command.end(), more.begin(), more.end());
+    const Outcome outcome = run(command);
+    EXPECT_TRUE(succeeds(outcome));
+    return nlohmann::json::parse(outcome.out).at("highest").get<float>();
+  };
+  for (const char* source : {"model", "model/config.toml"})
+    EXPECT_EQ(highest(source), 230 / 255.0F) << source;
+  const Outcome again =
+      run({"train", "model/config.toml", "--output", "again", "--set", "data.path=floats.npy"});
+  ASSERT_TRUE(succeeds(again));
+  EXPECT_THAT(again.err,
+              HasSubstr("data.scale is 255 for uint8; the images are float32, read with data.scale = 1"));
+  EXPECT_THAT(content("again/config.toml"), HasSubstr("scale = 1.0\nscale_of = \"float32\"\n"));
+  // Other integers have another range.
+  write_npy(path("wide.npy"), make_array({80, 8, 8}, std::vector<std::int16_t>(80 * 64, 7)));
+  EXPECT_TRUE(fails(run({"data", "model/config.toml", "--describe", "--set", "data.path=wide.npy"}), 1,
+                    "images are int16, the model was trained on uint8"));
+  // The same images as floats in the place of the bytes.
+  std::filesystem::rename(path("floats.npy"), path("images.npy"));
+  ASSERT_TRUE(succeeds(run({"evaluate", "model", "--accept-changes"})));
+  EXPECT_EQ(nlohmann::json::parse(content("model/evaluation.json")), evaluation);
+  ASSERT_TRUE(succeeds(run({"train", "--resume", "model", "--steps", "41", "--accept-changes"})));
+  EXPECT_THAT(content("model/config.toml"), HasSubstr("scale = 1.0\nscale_of = \"float32\"\n"));
+}
+
 TEST_F(RunData, ImagesThatTheScaleMakesBlackAreNoted) {
   const Array bytes = bars(230, 20);
   std::vector<float> floats, fractions;
@@ -162,13 +198,27 @@ TEST_F(RunData, ImagesThatTheScaleMakesBlackAreNoted) {
   train("model", {"--set", "data.scale=255"});
   write_npy(path("fractions.npy"), make_array({80, 8, 8}, fractions));
   const std::string note =
-      "note: the largest value is 0.901961, and the model's data.scale is 255: the images are";
+      "note: the largest value is 0.901961, and data.scale is 255: the images are almost black";
   EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "a.npz"}).err, HasSubstr(note));
   EXPECT_THAT(run({"evaluate", "model", "--data", "fractions.npy"}).err, HasSubstr(note));
   const ::testing::Matcher<std::string> silent = Not(HasSubstr("almost black"));
   EXPECT_THAT(run({"encode", "model", "-i", "images.npy", "-o", "b.npz"}).err, silent);
   EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "c.npz", "--set", "data.scale=1"}).err,
               silent);
+  // Without a model, too: digits from 0 to 16 in uint8, and floats that were divided twice.
+  write_npy(path("digits.npy"), bars(16, 0));
+  EXPECT_THAT(run({"data", "digits.npy", "--describe"}).err,
+              HasSubstr("the largest value is 16, and data.scale is 255: the images are almost black"));
+  EXPECT_THAT(run({"data", "digits.npy", "--describe", "--set", "data.scale=16"}).err, silent);
+  for (float& x : fractions) x /= 255;
+  write_npy(path("twice.npy"), make_array({80, 8, 8}, fractions));
+  EXPECT_THAT(run({"data", "twice.npy", "--describe"}).err, HasSubstr("and data.scale is 1: the images are"));
+  // The reverse: 0 and 255 for a model on 0 and 1.
+  write_npy(path("images.npy"), bars(1, 0));
+  train("masks", {"--set", "decoder.likelihood=gaussian"});
+  write_npy(path("white.npy"), bars(255, 0));
+  EXPECT_THAT(run({"encode", "masks", "-i", "white.npy", "-o", "d.npz"}).err,
+              HasSubstr("the largest value is 255, and data.scale is 1: the images are far above 1"));
 }
 
 TEST_F(RunData, AStatedScaleTakesImagesOutsideOfZeroToOne) {
@@ -206,6 +256,12 @@ TEST_F(RunData, ARelativePathMeansTheSameFileFromEverywhere) {
   write_npy(path("elsewhere/images.npy"), bars(10, 200));
   ASSERT_TRUE(succeeds(cuelbo({"evaluate", "../model"}, path("elsewhere"))));
   EXPECT_EQ(content("model/evaluation.json"), first);
+  std::filesystem::rename(path("images.npy"), path("moved.npy"));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"evaluate", "model"}, {"data", "model", "--describe"}})
+    EXPECT_TRUE(fails(run(command), 1,
+                      "cannot read: No such file or directory; if the data has moved, data.path in "
+                      "'model/config.toml' may be edited"));
 }
 
 TEST_F(RunData, ALinkBeforeDotDotIsFollowed) {
@@ -255,6 +311,10 @@ TEST_F(RunData, ABatchLargerThanTheDataNamesTheKey) {
   EXPECT_TRUE(
       fails(run({"train", "tiny.toml", "--output", "m", "--set", "data.batch_size=8"}), 2,
             "data.batch_size is 8, but 1 of 3 images are left to train on (1 to validate, 1 to test)"));
+  three.data.resize(9 * 64, std::byte{200});
+  three.shape[0] = 9;
+  write_npy(path("images.npy"), three);
+  train("m", {"--set", "data.batch_size=2", "--set", "data.test_fraction=0.05", "--steps", "1"});
 }
 
 TEST_F(RunData, APathInARunNamesTheRun) {

@@ -1,4 +1,6 @@
 // The choice of the images, the labels and the test split among the arrays of an .npz.
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,6 +8,7 @@
 #include "engine/io/npz.hpp"
 #include "models/data/array_names.hpp"
 #include "models/data/open_dataset.hpp"
+#include "models/data/where.hpp"
 #include "tests/support/dataset_content.hpp"
 #include "tests/support/error_checks.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -24,21 +27,22 @@ TEST(ArrayNames, AreReadInEverySpelling) {
   const auto is = [](const char* name, Role role, Part part) {
     return parse_array_name(name) == ArrayName{role, part};
   };
-  for (const char* name :
-       {"x_train", "X_train", "train_x", "xTrain", "train_images", "train-images", "trainImages",
-        "images_train", "train/images", "train_data", "X_tr", "training_images", "train"})
+  for (const char* name : {"x_train", "X_train", "train_x", "xTrain", "train_images", "train-images",
+                           "trainImages", "images_train", "train/images", "train_data", "X_tr", "Xtr", "trX",
+                           "tr_x", "training_images", "train"})
     EXPECT_TRUE(is(name, Role::images, Part::train)) << name;
   for (const char* name : {"x", "X", "data", "images", "imgs", "image", "arr_0"})
     EXPECT_TRUE(is(name, Role::images, Part::whole)) << name;
-  for (const char* name : {"x_test", "test_images", "X_te", "t10k_images"})
+  for (const char* name : {"x_test", "test_images", "X_te", "teX", "xte", "t10k_images"})
     EXPECT_TRUE(is(name, Role::images, Part::test)) << name;
   for (const char* name : {"y_train", "train_labels", "train_y", "labels_train"})
     EXPECT_TRUE(is(name, Role::labels, Part::train)) << name;
   for (const char* name : {"y", "labels", "label", "targets", "class", "arr_1"})
     EXPECT_TRUE(is(name, Role::labels, Part::whole)) << name;
   EXPECT_TRUE(is("x_val", Role::images, Part::validation));
-  for (const char* name : {"", "_", "mean", "x_train_mean", "xy", "metadata", "train_test", "latents_classes",
-                           "arr_2", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz"})
+  for (const char* name :
+       {"", "_", "mean", "x_train_mean", "xy", "metadata", "train_test", "latents_classes", "tex", "Tex",
+        "TEX", "try", "trx", "text", "arr_2", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz"})
     EXPECT_FALSE(parse_array_name(name)) << name;
 }
 
@@ -66,7 +70,7 @@ class NpzFiles : public ::testing::Test {
 };
 
 TEST_F(NpzFiles, OneArrayOfAnyName) {
-  const auto dataset = open({{"digits of mine", images(3)}});
+  const auto dataset = open({{"digits of mine", images(3, 100)}});
   EXPECT_EQ(dataset->size(), 3);
   EXPECT_TRUE(dataset->info().notes.empty());
 }
@@ -299,6 +303,36 @@ TEST(NpyFiles, ASingleArrayHasNoName) {
   const auto turned = open_dataset({.name = "npy", .path = directory / "a.npy", .transpose = true});
   EXPECT_EQ(turned->height(), 2);
   EXPECT_EQ(turned->width(), 1);
+}
+
+// As in the published dSprites: latents_values has the value of each class.
+TEST_F(NpzFiles, LatentsValuesAreTheValuesOfTheirClasses) {
+  const std::vector<std::int64_t> classes{0, 0, 2, 1, 0, 0};
+  std::map<std::string, Array> arrays{
+      {"imgs", images(3)},
+      {"latents_classes", make_array({3, 2}, classes)},
+      {"latents_values", make_array({3, 2}, std::vector<double>{.5, 3, .7, 4, .5, 3})}};
+  const auto dataset = open(arrays);
+  const auto& scale = dataset->factors()[0].values;
+  ASSERT_EQ(scale.size(), 3U);
+  EXPECT_EQ(scale[0], 0.5);
+  EXPECT_TRUE(std::isnan(scale[1]));  // occurs nowhere
+  EXPECT_EQ(scale[2], 0.7);
+  EXPECT_EQ(dataset->factors()[1].values, (std::vector<double>{3, 4}));
+  EXPECT_EQ(filter(dataset, "factor0>0.6")->size(), 1);
+  arrays["latents_values"] = make_array({3, 2}, std::vector<double>{.5, 3, .7, 4, .6, 3});
+  const auto ignored = open(arrays);
+  EXPECT_EQ(ignored->factors()[0].values, (std::vector<double>{0, 1, 2}));
+  EXPECT_TRUE(
+      has_note(*ignored, "'latents_values' float64 (3, 2) (images of one class have several values)"));
+}
+
+TEST_F(NpzFiles, ATestSplitIsAlwaysNoted) {
+  EXPECT_TRUE(has_note(*open({{"images", images(3)}, {"x_test", images(2)}}),
+                       "reads 'images', 'x_test'; 'x_test' is the test split"));
+  const auto other = open({{"images", images(3)}, {"tex", images(2)}});
+  EXPECT_EQ(other->info().test_size, 0);
+  EXPECT_TRUE(has_note(*other, "ignores 'tex' uint8 (2, 1, 2)"));
 }
 
 }  // namespace

@@ -226,7 +226,15 @@ TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
            {"x", "GIF89a", "is a GIF"},
            {"x.bmp", "BM", "is a BMP"},
            {"x.csv", "1,2", "is a table of text: read it with numpy.loadtxt"},
-           {"x.safetensors", "header {}", "is a safetensors file"}}) {
+           {"x.safetensors", "header {}", "is a safetensors file"},
+           {"x.npy", std::string("\x40\0\0\0\0\0\0\0{\"a\":", 13), "is a safetensors file"},
+           {"a.npy", "version https://git-lfs.github.com/spec/v1\noid",
+            "is a Git LFS pointer and not the file itself"},
+           {"b.png", "version https://git-lfs.github.com/spec/v1\noid",
+            "is a Git LFS pointer and not the file itself"},
+           {"c.npy", "<!DOCTYPE html><html>", "is a web page: download the file itself"},
+           {"d.npy", "label,pixel0\n1,0\n", "is a table of text: read it with numpy.loadtxt"},
+           {"e.png", "1,2\n3,4\n", "is a table of text"}}) {
     EXPECT_THAT(error(name.c_str(), content), HasSubstr(fmt::format("{}' {}", name, right))) << name;
     EXPECT_TRUE(fails_with([&] { open_dataset({.name = "images", .path = directory / name}); }, right));
   }
@@ -234,6 +242,11 @@ TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
   write_file(directory / "tables/a.parquet", "PAR1");
   EXPECT_THAT(error_of("tables"),
               HasSubstr("it holds a.parquet; 'a.parquet' is a Parquet table: save its images"));
+  std::filesystem::create_directory(directory / "arrays");
+  write_file(directory / "arrays/b.npz", "");
+  EXPECT_THAT(error_of("arrays"),
+              ::testing::EndsWith(fmt::format("; data.path names one file of arrays, such as '{}'",
+                                              (directory / "arrays/b.npz").string())));
   // Arrays have either name, as for numpy.load.
   std::filesystem::copy_file(fixture("vector.npy"), directory / "b.npz");
   std::filesystem::copy_file(fixture("images.npz"), directory / "b.npy");

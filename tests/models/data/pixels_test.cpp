@@ -173,6 +173,10 @@ TEST(Scale, OtherIntegersNeedOne) {
 TEST(Scale, FloatsAreInRangeOrTheScaleIsStated) {
   const float inf = std::numeric_limits<float>::infinity();
   EXPECT_EQ(make_pixels(row<float>({0, .25F, 1}), {}).scale, 1);
+  EXPECT_EQ(values(make_pixels(row<float>({-1e-7F, .25F, 1.0000001F}), {})),
+            (std::vector<float>{0, .25F, 1}));
+  EXPECT_EQ(values(make_pixels(row<float>({1.0000001F, 2}), {.scale = 1}))[0],
+            1.0000001F);  // no rounding of 1
   for (const float bad : {-0.01F, 1.01F, 255.0F, inf, -inf, std::nanf("")})
     EXPECT_TRUE(fails_with([&] { make_pixels(row<float>({0, bad}), {}); },
                            "floats must be in [0, 1], or data.scale"));

@@ -44,6 +44,15 @@ TEST(ReducedPictures, FewBitsInSixteenAreRefused) {
     write_file(directory / "b.png", test::png_of_16_bits({0, highest}));
     EXPECT_TRUE(fails_with([&] { open_pictures(directory); }, "16 bits, but no value of 4096 or more"))
         << highest;
+    for (const char* trained : {"any", "uint8", "float32"})  // a run's own scale does not make them brighter
+      EXPECT_TRUE(fails_with(
+          [&] {
+            open_dataset({.name = "images", .path = directory.path(), .scale = 255, .scale_of = trained});
+          },
+          "16 bits, but no value of 4096 or more"));
+    if (highest == 4095) {
+      EXPECT_EQ(all_images(*open_dataset({.name = "images", .path = directory.path(), .scale = 15}))[3], 1);
+    }
   }
   const test::TemporaryDirectory bright;
   write_file(bright / "a.png", test::png_of_16_bits({0, 4096}));
@@ -82,6 +91,54 @@ TEST(ReducedPictures, FurtherPicturesInAJpegAreNoted) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const std::jthread writer([&] { std::ofstream(pipe, std::ios::binary) << with(std::string("MPF\0", 4)); });
   EXPECT_TRUE(has_note(*open_dataset({.name = "images", .path = pipe}), "1 of the JPEG files hold several"));
+}
+
+using Names = std::vector<std::string>;
+
+// A picture in each folder.
+void make_folders(const std::filesystem::path& directory, const Names& folders) {
+  for (const std::string& folder : folders) {
+    std::filesystem::create_directories(directory / folder);
+    write_png(directory / folder / "1.png", {1, 1, 1, {7}});
+  }
+}
+
+TEST(ReducedPictures, MasksAreNoClassesAndNoImagesOfAClass) {
+  for (const auto& [folders, masks, right] : {std::tuple{Names{"image", "label"}, "label", "image"},
+                                              {Names{"img", "mask"}, "mask", "img"},
+                                              {Names{"JPEGImages", "SegmentationClass", "SegmentationObject"},
+                                               "SegmentationClass, SegmentationObject", "JPEGImages"},
+                                              {Names{"input", "target"}, "target", "input"},
+                                              {Names{"GT", "a"}, "GT", "a"},
+                                              {Names{"good", "ground_truth"}, "ground_truth", "good"},
+                                              {Names{"train", "trainannot"}, "trainannot", "train"},
+                                              {Names{"train", "test_labels"}, "test_labels", "train"}})
+    for (const char* inside : {".", "train", "bottle"}) {
+      const test::TemporaryDirectory directory;
+      const auto place = (directory.path() / inside).lexically_normal();
+      make_folders(place, folders);
+      if (inside == std::string("bottle")) make_folders(directory.path(), {"cable"});
+      EXPECT_TRUE(fails_with([&] { open_pictures(directory); },
+                             fmt::format("holds what looks like masks or labels ({}), but also", masks)))
+          << inside << " " << masks;
+      EXPECT_TRUE(fails_with(
+          [&] { open_pictures(directory); },
+          fmt::format("as in '{}'", (directory.path() / inside / right).lexically_normal().string())));
+    }
+  const test::TemporaryDirectory covid;
+  make_folders(covid.path(), {"COVID/images", "COVID/masks", "Normal/images", "Normal/masks"});
+  EXPECT_TRUE(fails_with([&] { open_pictures(covid); },
+                         "COVID' holds a folder 'images', but also pictures in masks: name one of them"));
+  const test::TemporaryDirectory beside;
+  make_folders(beside.path(), {"cat", "cat/masks", "dog"});
+  EXPECT_TRUE(fails_with([&] { open_pictures(beside); },
+                         "cat' holds pictures, but also what looks like masks or labels in 'masks'"));
+  for (const Names& classes : {Names{"with_mask", "without_mask"}, Names{"Mask", "Non Mask"},
+                               Names{"mask", "no_mask"}, Names{"gtr", "labelled", "segway"}}) {
+    const test::TemporaryDirectory directory;
+    make_folders(directory.path(), classes);
+    EXPECT_EQ(open_pictures(directory)->factors()[0].labels, classes);
+  }
 }
 
 TEST(ReducedPictures, ALinkToNothingIsSaid) {
