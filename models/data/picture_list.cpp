@@ -81,12 +81,15 @@ void refuse_masks(const PictureFolder& folder) {
         "'{}' holds a folder '{}', but also pictures in {}: name one of them by data.path, or rename '{}' if "
         "it is a class",
         folder.path.string(), images, names_of(beside_images), images);
-  if (!masks.empty() && !are_classes && !others.empty())
+  if (!masks.empty() && !are_classes && !others.empty()) {
+    const auto train = std::ranges::find(others, FolderPart::train,
+                                         [](const PictureFolder* inner) { return part_of(inner->name()); });
+    const PictureFolder& right = train == others.end() ? *others.front() : **train;
     fail(
         "'{}' holds what looks like masks or labels ({}), but also pictures in {}: name one folder by "
         "data.path, as in '{}', or rename '{}' if it is a class",
-        folder.path.string(), names_of(masks), names_of(others), others.front()->path.string(),
-        masks.front()->name());
+        folder.path.string(), names_of(masks), names_of(others), right.path.string(), masks.front()->name());
+  }
   std::ranges::for_each(folder.folders, refuse_masks);
 }
 

@@ -75,7 +75,7 @@ bool looks_like_table(std::string_view start) {
   const bool is_text = std::ranges::all_of(
       start, [](unsigned char c) { return c == '\n' || c == '\r' || c == '\t' || (c >= ' ' && c != 0x7f); });
   const std::string_view line = start.substr(0, start.find('\n'));
-  return is_text && !line.empty() && line.size() < start.size() &&
+  return is_text && !line.empty() && (line.size() < start.size() || start.size() == format_bytes) &&
          line.find_first_of(",\t") != std::string_view::npos &&
          std::isalnum(static_cast<unsigned char>(line.front())) != 0;
 }

@@ -234,7 +234,8 @@ TEST(OpenDataset, AFileIsToldByItsContentThenByItsName) {
             "is a Git LFS pointer and not the file itself"},
            {"c.npy", "<!DOCTYPE html><html>", "is a web page: download the file itself"},
            {"d.npy", "label,pixel0\n1,0\n", "is a table of text: read it with numpy.loadtxt"},
-           {"e.png", "1,2\n3,4\n", "is a table of text"}}) {
+           {"e.png", "1,2\n3,4\n", "is a table of text"},
+           {"f.npy", "label" + std::string(5000, ','), "is a table of text"}}) {
     EXPECT_THAT(error(name.c_str(), content), HasSubstr(fmt::format("{}' {}", name, right))) << name;
     EXPECT_TRUE(fails_with([&] { open_dataset({.name = "images", .path = directory / name}); }, right));
   }

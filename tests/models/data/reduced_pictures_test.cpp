@@ -111,7 +111,7 @@ TEST(ReducedPictures, MasksAreNoClassesAndNoImagesOfAClass) {
                                               {Names{"input", "target"}, "target", "input"},
                                               {Names{"GT", "a"}, "GT", "a"},
                                               {Names{"good", "ground_truth"}, "ground_truth", "good"},
-                                              {Names{"train", "trainannot"}, "trainannot", "train"},
+                                              {Names{"bg", "train", "trainannot"}, "trainannot", "train"},
                                               {Names{"train", "test_labels"}, "test_labels", "train"}})
     for (const char* inside : {".", "train", "bottle"}) {
       const test::TemporaryDirectory directory;
