@@ -1,12 +1,29 @@
 #include "models/run_data.hpp"
 
+#include <filesystem>
+#include <system_error>
+
 #include "engine/error.hpp"
 #include "models/data/describe.hpp"
 
 namespace cuelbo {
 
-RunData open_run_data(const RunConfig& config) {
-  RunData data{.dataset = open_dataset(config.data, config.seed), .split = {}};
+std::shared_ptr<const Dataset> open_own_data(const RunConfig& config, const std::string& config_file) {
+  try {
+    return open_dataset(config.data, config.seed);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    std::error_code ignored;
+    if (config.data.path.empty() || std::filesystem::exists(config.data.path, ignored)) throw;
+    fail("{}; if the data has moved, data.path in '{}' may be edited", error.what(), config_file);
+  }
+}
+
+RunData open_run_data(const RunConfig& config, const std::string& config_file) {
+  RunData data{.dataset = config_file.empty() ? open_dataset(config.data, config.seed)
+                                              : open_own_data(config, config_file),
+               .split = {}};
   check_pixels(*data.dataset, config.likelihood);
   data.split = make_split(*data.dataset, config.data, config.seed);
   return data;

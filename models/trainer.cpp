@@ -107,7 +107,7 @@ class Trainer {
     if (checkpoint_) config_.data.shape = checkpoint_->info.image;
     if (checkpoint_ && config_.data.scale_of == "any" && !checkpoint_->info.fingerprint.empty())
       config_.data.scale_of = dtype_name(checkpoint_->info.fingerprint.stored);
-    RunData data = open_run_data(config_);
+    RunData data = open_run_data(config_, checkpoint_ ? run_.file("config.toml") : "");
     if (checkpoint_ && !accept_changes)
       refuse_data_changes(run_, data_changes(checkpoint_->info.fingerprint, *data.dataset));
     config_.data.scale = data.dataset->info().scale;

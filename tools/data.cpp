@@ -12,6 +12,7 @@
 #include "models/data/describe.hpp"
 #include "models/data/open_dataset.hpp"
 #include "models/data/write_npz.hpp"
+#include "models/run_data.hpp"
 #include "models/run_directory.hpp"
 #include "tools/check_changes.hpp"
 #include "tools/command_line.hpp"
@@ -71,10 +72,10 @@ std::shared_ptr<const Dataset> open(const Source& source, const RunConfig& confi
                                     const DataOptions& options) {
   const DataConfig &own = source.config.data, &wanted = config.data;
   const bool same_files = wanted.name == own.name && wanted.path == own.path && wanted.array == own.array;
-  const auto read = [&] { return open_dataset(wanted, config.seed); };
+  const bool is_own = source.run && same_files;
   const std::shared_ptr<const Dataset> dataset =
-      source.run && same_files ? with_moved_data_named(*source.run, read) : read();
-  if (source.run && same_files) {
+      is_own ? open_own_data(config, source.run->file("config.toml")) : open_dataset(wanted, config.seed);
+  if (is_own) {
     const bool as_trained = options.settings.empty() && options.where.empty();
     check_data(*source.run, source.trained, as_trained ? *dataset : *open_dataset(own, source.config.seed),
                options.accept_changes);

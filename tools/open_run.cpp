@@ -93,13 +93,6 @@ const RunDirectory& directory_of(const OpenRun& run, const char* wanted) {
   return *run.directory;
 }
 
-std::string moved_data(const RunDirectory& run) {
-  const std::string& path = run.config().data.path;
-  std::error_code error;
-  if (path.empty() || std::filesystem::exists(path, error)) return "";
-  return fmt::format("; if the data has moved, data.path in '{}' may be edited", run.file("config.toml"));
-}
-
 RunData open_run_data(const OpenRun& run) {
   if (!run.directory)
     fail("'{}' is an exported model, which has no data of its own: --data PATH names some",
@@ -107,7 +100,7 @@ RunData open_run_data(const OpenRun& run) {
   RunConfig config = run.directory->config();
   config.data.shape = run.loaded.model->image();
   if (config.data.scale && run.loaded.stored) config.data.scale_of = dtype_name(*run.loaded.stored);
-  RunData data = with_moved_data_named(*run.directory, [&] { return open_run_data(config); });
+  RunData data = open_run_data(config, run.directory->file("config.toml"));
   check_data(*run.directory, run.loaded.fingerprint, *data.dataset, run.accept_changes);
   check_image_shape(*data.dataset, *run.loaded.model, fmt::format("data set '{}'", data.dataset->name()));
   print_notes(*data.dataset);

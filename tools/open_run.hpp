@@ -8,7 +8,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include "engine/error.hpp"
 #include "models/run_data.hpp"
 #include "models/run_directory.hpp"
 #include "tools/output_file.hpp"
@@ -53,19 +52,6 @@ void add_accept_changes(CLI::App& command, bool& accept_changes);
 // those that it was trained on, unless that is accepted.
 RunData open_run_data(const OpenRun& run);
 
-std::string moved_data(const RunDirectory& run);  // for messages; empty if the data is there
-
-// Calls `open` for the run's own data; an error of missing data says where its path is.
-template <class Open>
-auto with_moved_data_named(const RunDirectory& run, Open open) {
-  try {
-    return open();
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error& error) {
-    throw Error(error.what() + moved_data(run));
-  }
-}
 // The data of `path` in place of the run's own, as open_input, or the run's own if it is empty. All images are for the test,
 // unless the data set comes with a test split.
 RunData open_data(const OpenRun& run, const std::string& path);

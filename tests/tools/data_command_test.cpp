@@ -130,6 +130,8 @@ TEST_F(DataCommand, WhatIsAsAModelSeesItIsReadAsItIs) {
   }
   EXPECT_THAT(run({"data", "images.npy", "--set", "data.transpose=true", "--describe"}).out,
               HasSubstr("uint8 divided by 255, transposed"));
+  EXPECT_THAT(run({"train", "tiny.toml", "--set", "data.transpose=true", "--steps", "1"}).err,
+              HasSubstr("uint8 divided by 255, transposed"));
 }
 
 TEST_F(DataCommand, KeepsTheValuesOfFactors) {

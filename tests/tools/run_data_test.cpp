@@ -257,8 +257,9 @@ TEST_F(RunData, ARelativePathMeansTheSameFileFromEverywhere) {
   ASSERT_TRUE(succeeds(cuelbo({"evaluate", "../model"}, path("elsewhere"))));
   EXPECT_EQ(content("model/evaluation.json"), first);
   std::filesystem::rename(path("images.npy"), path("moved.npy"));
-  for (const std::vector<std::string>& command :
-       {std::vector<std::string>{"evaluate", "model"}, {"data", "model", "--describe"}})
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"evaluate", "model"},
+                                                  {"data", "model", "--describe"},
+                                                  {"train", "--resume", "model", "--steps", "50"}})
     EXPECT_TRUE(fails(run(command), 1,
                       "cannot read: No such file or directory; if the data has moved, data.path in "
                       "'model/config.toml' may be edited"));
