@@ -343,7 +343,7 @@ RunConfig read_config(const toml::table& table, std::string_view source) {
 RunConfig parse_config(std::string_view toml, std::string_view source,
                        const std::vector<std::string>& overrides) {
   toml::table table = with_base(parse_toml(toml, source), source);
-  for (const std::string& text : overrides) apply_override(table, text);
+  apply_overrides(table, overrides);
   return read_config(table, source);
 }
 

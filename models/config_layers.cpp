@@ -13,6 +13,8 @@ namespace cuelbo {
 
 namespace {
 
+constexpr std::string_view preset_key = "objective.preset";
+
 constexpr std::string_view command_line = "--set ";
 
 constexpr std::array<std::string_view, 5> coefficient_keys{"mutual_information", "between_group_tc",
@@ -25,7 +27,8 @@ std::string position(const toml::source_region& region, std::string_view source)
 }
 
 // A new objective preset does not inherit the coefficients of another.
-void forget_coefficients(toml::table& objective) {
+void forget_coefficients(toml::table& objective, const toml::node& preset) {
+  if (objective["preset"].value<std::string>() == preset.value<std::string>()) return;
   for (const std::string_view key : coefficient_keys) objective.erase(key);
 }
 
@@ -34,7 +37,8 @@ void merge(toml::table& base, toml::table&& layer) {
   for (auto&& [key, value] : layer) {
     toml::table* inner = base[key.str()].as_table();
     if (inner != nullptr && value.is_table()) {
-      if (key.str() == "objective" && value.as_table()->contains("preset")) forget_coefficients(*inner);
+      const toml::node* preset = key.str() == "objective" ? value.as_table()->get("preset") : nullptr;
+      if (preset != nullptr) forget_coefficients(*inner, *preset);
       merge(*inner, std::move(*value.as_table()));
     } else {
       base.insert_or_assign(key, std::move(value));
@@ -100,6 +104,48 @@ toml::table override_value(std::string_view key, std::string_view value, bool is
   return as_toml(toml_string(value));
 }
 
+// "key.path=value"
+void apply_override(toml::table& table, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    usage_fail("{}{}: it must have the form key=value", command_line, text);
+  const std::string_view key = text.substr(0, equals);
+  const std::string_view value = text.substr(equals + 1);
+
+  toml::node* at = &table;
+  std::string schema_key;  // the key without what names an element of a list
+  for (std::size_t begin = 0;;) {
+    const std::size_t end = std::min(key.find('.', begin), key.size());
+    const std::string_view step = key.substr(begin, end - begin),
+                           path = key.substr(0, begin == 0 ? 0 : begin - 1);
+    if (step.empty()) usage_fail("{}{}: '{}' is not a key", command_line, text, key);
+    const bool last = end == key.size();
+    if (toml::array* list = at->as_array()) {
+      toml::node& item = element(*list, step, path, text);
+      if (last) {
+        const auto place =
+            std::find_if(list->begin(), list->end(), [&](const toml::node& n) { return &n == &item; });
+        list->replace(place, std::move(*override_value(key, value, false).get("value")));
+      } else {
+        at = &item;
+      }
+    } else if (toml::table* inner = at->as_table()) {
+      schema_key += fmt::format("{}{}", schema_key.empty() ? "" : ".", step);
+      if (last) {
+        toml::table parsed = override_value(key, value, is_text_key(schema_key));
+        if (key == preset_key) forget_coefficients(*inner, *parsed.get("value"));
+        inner->insert_or_assign(step, std::move(*parsed.get("value")));
+      } else {
+        at = &inner->insert(step, toml::table{}).first->second;
+      }
+    } else {
+      usage_fail("{}{}: {} holds a value and no keys", command_line, text, path);
+    }
+    if (last) return;
+    begin = end + 1;
+  }
+}
+
 }  // namespace
 
 std::string position(const toml::node& node, std::string_view source) {
@@ -137,44 +183,12 @@ toml::table with_base(toml::table table, std::string_view source) {
              did_you_mean(name, names), fmt::join(names, ", "));
 }
 
-void apply_override(toml::table& table, std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    usage_fail("{}{}: it must have the form key=value", command_line, text);
-  const std::string_view key = text.substr(0, equals);
-  const std::string_view value = text.substr(equals + 1);
-
-  toml::node* at = &table;
-  std::string schema_key;  // the key without what names an element of a list
-  for (std::size_t begin = 0;;) {
-    const std::size_t end = std::min(key.find('.', begin), key.size());
-    const std::string_view step = key.substr(begin, end - begin),
-                           path = key.substr(0, begin == 0 ? 0 : begin - 1);
-    if (step.empty()) usage_fail("{}{}: '{}' is not a key", command_line, text, key);
-    const bool last = end == key.size();
-    if (toml::array* list = at->as_array()) {
-      toml::node& item = element(*list, step, path, text);
-      if (last) {
-        const auto place =
-            std::find_if(list->begin(), list->end(), [&](const toml::node& n) { return &n == &item; });
-        list->replace(place, std::move(*override_value(key, value, false).get("value")));
-      } else {
-        at = &item;
-      }
-    } else if (toml::table* inner = at->as_table()) {
-      if (last && key == "objective.preset") forget_coefficients(*inner);
-      schema_key += fmt::format("{}{}", schema_key.empty() ? "" : ".", step);
-      if (last)
-        inner->insert_or_assign(step,
-                                std::move(*override_value(key, value, is_text_key(schema_key)).get("value")));
-      else
-        at = &inner->insert(step, toml::table{}).first->second;
-    } else {
-      usage_fail("{}{}: {} holds a value and no keys", command_line, text, path);
-    }
-    if (last) return;
-    begin = end + 1;
-  }
+void apply_overrides(toml::table& table, const std::vector<std::string>& overrides) {
+  // Coefficients are those on top of the preset, in whichever order the two are given.
+  const auto is_preset = [](std::string_view text) { return text.substr(0, text.find('=')) == preset_key; };
+  for (const bool presets : {true, false})
+    for (const std::string& text : overrides)
+      if (is_preset(text) == presets) apply_override(table, text);
 }
 
 }  // namespace cuelbo

@@ -15,8 +15,8 @@ toml::table parse_toml(std::string_view text, std::string_view source);
 // The key `base` of a table names the preset that it changes: the preset's table with the keys of this one in their place.
 toml::table with_base(toml::table table, std::string_view source);
 
-// "key.path=value". A step of the path into a list is an index or the `name` of an element.
-void apply_override(toml::table& table, std::string_view text);
+// Each is "key.path=value". A step of the path into a list is an index or the `name` of an element.
+void apply_overrides(toml::table& table, const std::vector<std::string>& overrides);
 
 // "source:line:column", or the source alone of a value from the command line.
 std::string position(const toml::node& node, std::string_view source);

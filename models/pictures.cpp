@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint8_t gap_grey = 128;
 
-std::uint8_t to_byte(float value) {
+std::uint8_t to_byte(float x, Shades shades) {
+  const float value = (x - shades.black) / (shades.white - shades.black);
   return value > 0 ? static_cast<std::uint8_t>(std::lround(std::min(value, 1.0F) * 255)) : std::uint8_t{0};
 }
 
@@ -71,12 +72,18 @@ Image Tiles::tile(std::int64_t index) const {
   return {.height = height, .width = width, .channels = channels, .pixels = {begin, begin + size}};
 }
 
-Tiles make_tiles(std::span<const float> images, ImageShape shape) {
+Shades shades_of(std::span<const float> images) {
+  const auto [least, greatest] = std::minmax_element(images.begin(), images.end());
+  if (least == images.end() || (*least >= 0 && *greatest <= 1) || !(*least < *greatest)) return {};
+  return {.black = *least, .white = *greatest};
+}
+
+Tiles make_tiles(std::span<const float> images, ImageShape shape, Shades shades) {
   Tiles tiles{.height = shape.height, .width = shape.width, .channels = shape.channels == 3 ? 3 : 1};
   const auto stride = static_cast<std::size_t>(shape.channels);
   for (std::size_t pixel = 0; pixel < images.size(); pixel += stride)
     for (std::int64_t c = 0; c < tiles.channels; ++c)
-      tiles.pixels.push_back(to_byte(images[pixel + static_cast<std::size_t>(c)]));
+      tiles.pixels.push_back(to_byte(images[pixel + static_cast<std::size_t>(c)], shades));
   return tiles;
 }
 
@@ -137,7 +144,7 @@ std::vector<float> traversal_values() {
   return values;
 }
 
-Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& axis) {
+Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& axis, Shades shades) {
   const bool discrete = axis.discrete >= 0;
   const std::vector<float> values = traversal_values();
   const std::size_t steps = discrete ? static_cast<std::size_t>(axis.classes) : values.size();
@@ -150,21 +157,21 @@ Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& 
     else
       moved[static_cast<std::size_t>(axis.dim)] = values[i];
   }
-  return make_tiles(decoder(codes), decoder.model().image());
+  return make_tiles(decoder(codes), decoder.model().image(), shades);
 }
 
 std::vector<Tiles> traverse_classes(Decoder& decoder, std::span<const float> code, const LatentAxis& group,
-                                    const LatentAxis& dim) {
+                                    const LatentAxis& dim, Shades shades) {
   std::vector<Tiles> rows;
   std::vector<float> moved(code.begin(), code.end());
   for (std::int64_t chosen = 0; chosen < group.classes; ++chosen) {
     set_class(moved, decoder.model().tree(), group, chosen);
-    rows.push_back(traverse(decoder, moved, dim));
+    rows.push_back(traverse(decoder, moved, dim, shades));
   }
   return rows;
 }
 
-Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed) {
+Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed, Shades shades) {
   const GroupTree& tree = decoder.model().tree();
   const std::int64_t dims = std::ssize(tree.dims()), groups = std::ssize(tree.classes());
   const std::int64_t width = decoder.model().code_size();
@@ -183,7 +190,7 @@ Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed) {
       column += classes;
     }
   }
-  return make_tiles(decoder(codes), decoder.model().image());
+  return make_tiles(decoder(codes), decoder.model().image(), shades);
 }
 
 }  // namespace cuelbo

@@ -20,8 +20,16 @@ struct Tiles {
   Image tile(std::int64_t index) const;
 };
 
-// From (n, H, W, C) in [0, 1]; other values are clamped, NaN is black. Unless C is 3, the first channel is shown.
-Tiles make_tiles(std::span<const float> images, ImageShape shape);
+// The values that are shown as black and as white.
+struct Shades {
+  float black = 0, white = 1;
+};
+
+// 0 and 1 if all values of the images are between them, else the least and the greatest one.
+Shades shades_of(std::span<const float> images);
+
+// From (n, H, W, C); values beyond the shades are clamped, NaN is black. Unless C is 3, the first channel is shown.
+Tiles make_tiles(std::span<const float> images, ImageShape shape, Shades shades = {});
 
 // Rows of tiles from the left, `gap` grey pixels between them; a row without tiles is a wider gap. Tiles are of one size.
 Image arrange(const std::vector<Tiles>& rows, std::int64_t gap = 2);
@@ -43,13 +51,13 @@ inline constexpr int traversal_steps = 11;
 std::vector<float> traversal_values();
 
 // One row of pictures: `code` (code_size) with one variable moved.
-Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& axis);
+Tiles traverse(Decoder& decoder, std::span<const float> code, const LatentAxis& axis, Shades shades = {});
 
 // Classes of a discrete group down, values of a Gaussian dimension across: one row of tiles per class.
 std::vector<Tiles> traverse_classes(Decoder& decoder, std::span<const float> code, const LatentAxis& group,
-                                    const LatentAxis& dim);
+                                    const LatentAxis& dim, Shades shades = {});
 
 // `count` pictures of codes drawn from the prior, discrete groups as one-hot.
-Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed);
+Tiles sample_prior(Decoder& decoder, std::int64_t count, std::uint64_t seed, Shades shades = {});
 
 }  // namespace cuelbo

@@ -68,7 +68,8 @@ void refuse_empty(CLI::Option& option) {
 }  // namespace
 
 void name_values(CLI::App& root) {
-  constexpr std::array<std::pair<std::string_view, const char*>, 11> values{{{"--input", "FILE"},
+  constexpr std::array<std::pair<std::string_view, const char*>, 12> values{{{"--input", "FILE"},
+                                                                             {"--data", "FILE"},
                                                                              {"--output", "FILE"},
                                                                              {"--code", "FILE"},
                                                                              {"--source", "FILE"},

@@ -1,4 +1,5 @@
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
+#include "engine/io/input_file.hpp"
 #include "models/evaluation.hpp"
 #include "tools/command_line.hpp"
 #include "tools/commands.hpp"
@@ -69,6 +71,19 @@ void print_table(const Evaluation& result, const GroupTree& tree, std::uint64_t 
              tree.classes().empty() ? "" : "; discrete: categorical");
 }
 
+// The number of items of an evaluation of the same weights in this file; 0 if it holds none.
+std::int64_t stored_items(const std::filesystem::path& file, const std::string& weights_crc32) {
+  if (!std::filesystem::is_regular_file(file)) return 0;
+  const auto bytes = read_file(file);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const auto json = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  const bool same =
+      json.is_object() && json.contains("weights_crc32") && json["weights_crc32"] == weights_crc32;
+  return same && json.contains("items") && json["items"].is_number_integer()
+             ? json["items"].get<std::int64_t>()
+             : 0;
+}
+
 // The result is costly: show it before storing it, and store it even if standard output fails.
 void show_and_store(const Evaluation& result, const GroupTree& tree, const EvaluateOptions& options,
                     std::uint64_t seed, std::optional<OutputFile>& output) {
@@ -81,7 +96,12 @@ void show_and_store(const Evaluation& result, const GroupTree& tree, const Evalu
   } catch (const std::system_error&) {
     not_shown = std::current_exception();
   }
-  if (output) {
+  // A quick look at a few items does not replace the run's whole evaluation.
+  const std::int64_t more =
+      output && options.output.empty() ? stored_items(output->path(), result.weights_crc32) : 0;
+  if (more > result.items) {
+    note("kept '{}', of {} items; -o FILE.json stores this one, of {}", output->path(), more, result.items);
+  } else if (output) {
     try {
       write_file(output->path(), to_json(result, tree).dump(2) + "\n");
     } catch (const Error& error) {

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "engine/error.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo {
 
@@ -11,14 +12,21 @@ namespace {
 
 constexpr std::int64_t coded_items = 1000, shown_items = 24, shown_samples = 48;
 
-Tiles input_tiles(const Dataset& dataset, std::span<const std::int64_t> items, ImageShape shape) {
-  std::vector<float> images(items.size() * static_cast<std::size_t>(shape.size()));
+std::vector<float> images_of(const Dataset& dataset, std::span<const std::int64_t> items) {
+  std::vector<float> images(items.size() * static_cast<std::size_t>(dataset.item_size()));
   dataset.gather(items, images.data());
-  return make_tiles(images, shape);
+  return images;
+}
+
+// Pictures hold less than some images do.
+void say_how_shown(Shades shades, ImageShape image) {
+  if (shades.black != 0 || shades.white != 1)
+    note("pictures: {:.4g} is black, {:.4g} is white", shades.black, shades.white);
+  if (image.channels != 1 && image.channels != 3) note("pictures: the first of {} channels", image.channels);
 }
 
 std::vector<ClassGrid> class_grids(Decoder& decoder, std::span<const float> code,
-                                   const std::vector<LatentAxis>& sorted) {
+                                   const std::vector<LatentAxis>& sorted, Shades shades) {
   std::vector<ClassGrid> grids;
   const auto group =
       std::find_if(sorted.begin(), sorted.end(), [](const LatentAxis& a) { return a.discrete >= 0; });
@@ -27,7 +35,8 @@ std::vector<ClassGrid> class_grids(Decoder& decoder, std::span<const float> code
     const bool seen = std::any_of(grids.begin(), grids.end(),
                                   [&](const ClassGrid& g) { return g.dim.group == axis.group; });
     if (axis.dim < 0 || seen) continue;
-    grids.push_back({.group = *group, .dim = axis, .rows = traverse_classes(decoder, code, *group, axis)});
+    grids.push_back(
+        {.group = *group, .dim = axis, .rows = traverse_classes(decoder, code, *group, axis, shades)});
   }
   return grids;
 }
@@ -55,13 +64,18 @@ Gallery make_gallery(OpenRun& run, const RunData& data, std::int64_t item) {
 
   Decoder decoder(loaded);
   Gallery gallery{.coded_items = codes.items, .axes = latent_axes(codes, model.tree())};
-  gallery.inputs = input_tiles(*data.dataset, std::span(items).first(shown), model.image());
-  gallery.reconstructions = make_tiles(decoder(std::span(means).first(shown * width)), model.image());
-  gallery.samples = sample_prior(decoder, shown_samples, seed);
-  gallery.start = input_tiles(*data.dataset, std::span(items).subspan(start, 1), model.image());
+  const std::vector<float> inputs = images_of(*data.dataset, std::span(items).first(shown));
+  const Shades shades = shades_of(inputs);
+  say_how_shown(shades, model.image());
+  gallery.inputs = make_tiles(inputs, model.image(), shades);
+  gallery.reconstructions = make_tiles(decoder(std::span(means).first(shown * width)), model.image(), shades);
+  gallery.samples = sample_prior(decoder, shown_samples, seed, shades);
+  gallery.start =
+      make_tiles(images_of(*data.dataset, std::span(items).subspan(start, 1)), model.image(), shades);
   const std::vector<LatentAxis> sorted = sorted_by_kl(gallery.axes);
-  for (const LatentAxis& axis : sorted) gallery.traversals.push_back({axis, traverse(decoder, code, axis)});
-  gallery.class_grids = class_grids(decoder, code, sorted);
+  for (const LatentAxis& axis : sorted)
+    gallery.traversals.push_back({axis, traverse(decoder, code, axis, shades)});
+  gallery.class_grids = class_grids(decoder, code, sorted, shades);
   return gallery;
 }
 

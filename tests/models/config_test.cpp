@@ -206,6 +206,19 @@ TEST(Config, AVaeHasNoOtherCoefficients) {
             4);
 }
 
+TEST(Config, CoefficientsAreThoseOnTopOfThePreset) {
+  const auto coefficient = [](const std::vector<std::string>& settings, const char* preset = "vae-mnist") {
+    return load_config(preset, settings).objective.within_group_tc.to;
+  };
+  EXPECT_EQ(coefficient({"objective.preset=hfvae", "objective.within_group_tc=7"}), 7);
+  EXPECT_EQ(coefficient({"objective.within_group_tc=7", "objective.preset=hfvae"}), 7);
+  // The preset that it is already changes nothing.
+  EXPECT_EQ(coefficient({"objective.preset=hfvae"}, "hfvae-mnist"), coefficient({}, "hfvae-mnist"));
+  const std::string on_top = "base = 'hfvae-mnist'\n[objective]\n";
+  EXPECT_EQ(to_toml(parse_config(on_top + "preset = 'hfvae'", "x.toml")),
+            to_toml(parse_config(on_top, "x.toml")));
+}
+
 TEST(Config, NamesThePresetsWhenNothingFits) {
   EXPECT_TRUE(fails_with<UsageError>(
       [] { load_config("hfvae-dsprite"); },

@@ -94,6 +94,12 @@ TEST(Tiles, RoundAndClampToBytes) {
 }
 
 TEST(Tiles, KeepColoursAndShowTheFirstOfOtherChannels) {
+  const std::vector<float> signed_values{-1, 1, 0, 0.5F};
+  EXPECT_THAT(make_tiles(signed_values, {2, 2, 1}, shades_of(signed_values)).pixels,
+              ElementsAre(0, 255, 128, 191));
+  const Shades usual = shades_of(std::vector<float>{0.2F, 0.9F});
+  EXPECT_EQ(usual.black, 0);
+  EXPECT_EQ(usual.white, 1);
   EXPECT_THAT(make_tiles(std::vector<float>{1, 0, 0.2F}, {1, 1, 3}).pixels, ElementsAre(255, 0, 51));
   EXPECT_THAT(make_tiles(std::vector<float>{1, 0, 0.2F, 0}, {1, 2, 2}).pixels, ElementsAre(255, 51));
 }

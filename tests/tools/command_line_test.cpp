@@ -161,6 +161,8 @@ TEST_F(CommandLine, SaysWhatANumberMustBe) {
           "name a command, list, check, run, profile, bench or report; see `cuelbo kernels --help`");
   refuses({"completion", "tcsh"}, "SHELL is 'tcsh'; it must be bash, zsh or fish");
   refuses({"train", "tiny.toml", "--output", ""}, "--output is empty; it must be a path");
+  for (const char* command : {"evaluate", "traverse"})
+    refuses({command, "model", "--data", ""}, "--data is empty; it must be a path");
   refuses({"--", "train"}, "a command comes before --");
   refuses({"--quite", "presets"}, "no option '--quite' (did you mean '--quiet'?)");
   refuses({"--stps", "presets"}, "cuelbo: no option '--stps'");

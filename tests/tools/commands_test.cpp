@@ -148,7 +148,14 @@ TEST_F(Commands, EvaluatePrintsATableAndWritesJson) {
   EXPECT_EQ(json.at("estimator"), "exact");
   EXPECT_EQ(json.at("items"), 16);
   EXPECT_GE(json.at("metrics").at("importance_bound").get<double>(), elbo);
-  EXPECT_TRUE(succeeds(run({"evaluate", "model", "--items", "5", "--importance-samples", "2"})));
+  // A quick look does not replace it, unless it is on other weights.
+  const Outcome look = run({"evaluate", "model", "--items", "5", "--importance-samples", "2"});
+  EXPECT_TRUE(succeeds(look));
+  EXPECT_THAT(look.err,
+              HasSubstr("kept 'model/evaluation.json', of 16 items; -o FILE.json stores this one, of 5"));
+  EXPECT_EQ(nlohmann::json::parse(content("model/evaluation.json")), json);
+  ASSERT_TRUE(succeeds(run({"train", "--resume", "model", "--steps", "60"})));
+  ASSERT_TRUE(succeeds(run({"evaluate", "model", "--items", "5", "--importance-samples", "2"})));
   EXPECT_EQ(nlohmann::json::parse(content("model/evaluation.json")).at("items"), 5);
 }
 

@@ -314,6 +314,8 @@ TEST_F(KernelsSource, ParametersHoldTheNumbersTheyAreGiven) {
       "template <class T, class N> __global__ void all(long long* y, const T* x, N n, T m, bool b, char c, "
       "Byte w) {\n"
       "  y[0] = x[0] + n + m + b + c + w.value;\n}\n"
+      "__global__ void bytes(long long* y, const char* a, char* b, const bool* c) { y[0] = a[0] + b[0] + "
+      "c[0]; }\n"
       "__global__ void words(int64_t* y, const uint64_t* x, const long long* z) { y[0] = x[1] + z[2]; }\n");
   for (const auto& [args, error] :
        {std::pair("i32=200; i32=1; i32=1", "'i32=200': parameter 1 "),
@@ -332,6 +334,7 @@ TEST_F(KernelsSource, ParametersHoldTheNumbersTheyAreGiven) {
   };
   EXPECT_EQ(result("all", "i64[1] out; u32[1]=1; i64=0xffffffff; u32=10; i32=2; i32=100; i32=7"),
             0xffffffffLL + 1 + 10 + 1 + 100 + 7);
+  EXPECT_EQ(result("bytes", "i64[1] out; i8[1]=-3; u8[1]=7; u8[1]=1"), 5);
   EXPECT_EQ(result("words", "i64[1] out; u64[2]=3; i64[3]=4"), 7);
 }
 

@@ -102,9 +102,11 @@ const char* keep(std::string text) {
   return kept.insert(std::move(text)).first->c_str();
 }
 
-// A file of the runtime or the system: its frames are skipped, and their caller is reported.
+// A file of the runtime or the system, or the launch that cuelbo writes behind a user's file: their frames are skipped, and the
+// caller or callee is reported.
 bool is_helper(std::string_view file) {
-  return file.find("kernels/runtime/") != std::string_view::npos || file.starts_with("/usr/");
+  return file.find("kernels/runtime/") != std::string_view::npos || file.starts_with("/usr/") ||
+         file.find("--kernel ") != std::string_view::npos;
 }
 
 // The frame to report, of those of one address, innermost first.

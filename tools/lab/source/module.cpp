@@ -1,14 +1,15 @@
 #include "tools/lab/source/module.hpp"
 
 #include <dlfcn.h>
+#include <fstream>
 
 #include <algorithm>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "engine/closest_name.hpp"
 #include "engine/error.hpp"
+#include "engine/io/atomic_file.hpp"
 #include "engine/io/input_file.hpp"
 #include "tools/lab/run_program.hpp"
 #include "tools/lab/source/rewrite.hpp"
@@ -65,7 +66,7 @@ std::string check_numbers(const std::vector<SourceArgument>& arguments,
 }
 
 // The checks and the launch. Between them is a plain call, for which the compiler warns of numbers that a parameter of
-// class type would change. Arrays of 64-bit integers are passed as IntegerArray if the kernel does not take the pointers.
+// class type would change. Arrays of 64-bit integers and of bytes are passed as IntegerArray if the kernel does not take the pointers.
 std::string launch_function(const std::string& kernel, const std::vector<SourceArgument>& arguments) {
   const std::string as_any_integer = fmt::format("{}_as_any_integer", simt::source_launch_symbol);
   const auto types = [&](std::string_view as_any) {
@@ -158,11 +159,6 @@ std::string read_text(const fs::path& file) {
   return text;
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-  std::ofstream out(file, std::ios::binary);
-  if (!(out << text).flush()) fail("cannot write '{}'", file.string());
-}
-
 }  // namespace
 
 SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
@@ -171,7 +167,7 @@ SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
   check_kernel(kernel, text, file);
   const Json options = build_options();
   const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";
-  write_text(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n"
+  write_file(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n"
                                  "#include \"tools/lab/source/parameters.hpp\"\n#line 1 {}\n{}{}",
                                  Json(fs::absolute(file).lexically_normal().string()).dump(),
                                  rewrite_cuda(text, file.string()), launch_function(kernel, arguments)));

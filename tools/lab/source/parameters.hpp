@@ -32,15 +32,19 @@ struct ExactNumber {
   operator T() const;
 };
 
+// Types of which another has the same values in C++: int64_t is long on Linux and not long long, char is neither signed
+// char nor unsigned char, and a bool is a byte.
 template <class T>
-concept Integer64 = std::integral<T> && sizeof(T) == 8;
+concept HasTwins = std::integral<T> && (sizeof(T) == 8 || sizeof(T) == 1);
+template <class T, class Element>
+concept TwinOf = HasTwins<T> && sizeof(T) == sizeof(Element) &&
+                 (std::is_same_v<T, char> || std::is_signed_v<T> == std::is_signed_v<Element>);
 
-// An array of long long as a pointer to any 64-bit integer of its signedness: int64_t is long on Linux.
-template <Integer64 Element>
+// An array of integers as a pointer to one of the other types.
+template <HasTwins Element>
 struct IntegerArray {
   Element* elements;
-  template <class T>
-    requires(Integer64<T> && std::is_signed_v<T> == std::is_signed_v<Element>)
+  template <TwinOf<Element> T>
   [[gnu::no_sanitize_thread]] operator T*() const {  // not an access of the kernel
     return reinterpret_cast<T*>(elements);
   }
@@ -48,7 +52,7 @@ struct IntegerArray {
 
 template <bool as_any_integer, class Element>
 auto array_argument(Element* elements) {
-  if constexpr (as_any_integer && Integer64<Element>)
+  if constexpr (as_any_integer && HasTwins<Element>)
     return IntegerArray<Element>{elements};
   else
     return elements;

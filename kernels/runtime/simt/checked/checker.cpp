@@ -303,6 +303,11 @@ void Checker::check_outside(Address address, std::size_t bytes, Kind kind, const
     if (address >= region.end)
       offer(address - region.end, std::to_string(address - region.end) + " bytes behind", region);
   }
+  if (dynamic_shared_.empty()) {
+    const auto begin = reinterpret_cast<Address>(dynamic_shared_.data());
+    if (address >= begin && address - begin < nearest)
+      beside = "; dynamic shared memory, of which this launch has 0 bytes";
+  }
   what += beside;
   fail(number(site), what);
 }

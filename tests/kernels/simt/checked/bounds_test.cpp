@@ -35,6 +35,9 @@ TEST_P(BadAddresses, SharedMemoryOutOfBounds) {
   EXPECT_THAT(found(write_dynamic, 1, 1, 40, 10),
               HasSubstr("write of 4 bytes outside of all memory that kernels may use, 0 bytes behind dynamic "
                         "shared memory of 40 bytes"));
+  EXPECT_THAT(found(write_dynamic, 1, 1, 0, 3),
+              HasSubstr("outside of all memory that kernels may use; dynamic shared memory, of which this "
+                        "launch has 0 bytes"));
 }
 
 TEST_P(BadAddresses, UseAfterFree) {
