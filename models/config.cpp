@@ -343,7 +343,13 @@ RunConfig read_config(const toml::table& table, std::string_view source) {
 RunConfig parse_config(std::string_view toml, std::string_view source,
                        const std::vector<std::string>& overrides) {
   toml::table table = with_base(parse_toml(toml, source), source);
-  apply_overrides(table, overrides);
+  std::vector<std::string> settings;
+  for (const std::string& text : overrides) {
+    settings.push_back(text);
+    if (text.starts_with("data.scale="))  // stated for the data that is read
+      settings.emplace_back("data.scale_of=any");
+  }
+  apply_overrides(table, settings);
   return read_config(table, source);
 }
 

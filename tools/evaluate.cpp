@@ -125,7 +125,9 @@ int run_evaluate(const EvaluateOptions& options) {
   if (!options.output.empty()) output->check_writable();
   const RunData data = open_data(run, options.data);
   std::span<const std::int64_t> items = data.split.test;
-  if (items.empty()) fail("the run has no test split: data.test_fraction is 0");
+  if (items.empty())
+    fail("the run has no test split: data.test_fraction is {}, of {} images", run.config().data.test_fraction,
+         data.dataset->size());
   if (options.evaluation.max_items > 0 && options.evaluation.max_items < std::ssize(items))
     items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
   const Evaluation result = evaluate(run.loaded, *data.dataset, items, options.evaluation);

@@ -169,6 +169,7 @@ TEST_F(RunData, TheScaleBelongsToTheStoredType) {
   };
   for (const char* source : {"model", "model/config.toml"})
     EXPECT_EQ(highest(source), 230 / 255.0F) << source;
+  EXPECT_EQ(highest("model/config.toml", {"--set", "data.scale=2"}), 115 / 255.0F);  // stated for these
   const Outcome again =
       run({"train", "model/config.toml", "--output", "again", "--set", "data.path=floats.npy"});
   ASSERT_TRUE(succeeds(again));
@@ -316,6 +317,7 @@ TEST_F(RunData, ABatchLargerThanTheDataNamesTheKey) {
   three.shape[0] = 9;
   write_npy(path("images.npy"), three);
   train("m", {"--set", "data.batch_size=2", "--set", "data.test_fraction=0.05", "--steps", "1"});
+  EXPECT_TRUE(fails(run({"evaluate", "m"}), 1, "no test split: data.test_fraction is 0.05, of 9 images"));
 }
 
 TEST_F(RunData, APathInARunNamesTheRun) {
