@@ -95,18 +95,21 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+constexpr std::string_view prefix = "events.out.tfevents.", suffix = ".cuelbo";
+
 std::string newest_event_file(const std::string& directory) {
   std::string newest;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("events.out.tfevents.")) newest = std::max(newest, name);
+    if (is_event_file_name(name)) newest = std::max(newest, name);
   }
-  if (newest.empty())
-    newest = fmt::format("events.out.tfevents.{:010}.cuelbo", static_cast<std::int64_t>(now()));
+  if (newest.empty()) newest = fmt::format("{}{:010}{}", prefix, static_cast<std::int64_t>(now()), suffix);
   return directory + "/" + newest;
 }
 
 }  // namespace
+
+bool is_event_file_name(std::string_view name) { return name.starts_with(prefix) && name.ends_with(suffix); }
 
 std::uint32_t crc32c(std::string_view bytes) {
   std::uint32_t crc = ~0U;

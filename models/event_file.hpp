@@ -17,6 +17,9 @@ namespace cuelbo {
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4).
 std::uint32_t crc32c(std::string_view bytes);
 
+// Whether a file is one that EventFile writes. TensorBoard's own writers end the name otherwise.
+bool is_event_file_name(std::string_view name);
+
 using Scalars = std::vector<std::pair<std::string, float>>;  // tag, value
 
 class EventFile {

@@ -10,6 +10,7 @@
 #include "engine/io/atomic_file.hpp"
 #include "engine/shell_quoted.hpp"
 #include "kernels/cpu_tables.hpp"
+#include "models/event_file.hpp"
 
 namespace cuelbo {
 
@@ -21,7 +22,7 @@ constexpr const char* folder = "checkpoint";
 constexpr const char* best_name = "best.safetensors";
 constexpr const char* config_name = "config.toml";
 constexpr const char* pictures_name = "pictures";
-// The entries that a run and its commands write, besides events.out.tfevents.*
+// The entries that a run and its commands write, besides TensorBoard's events
 constexpr std::array<std::string_view, 6> written_names{config_name,       "log.jsonl",   folder,
                                                         "evaluation.json", "report.html", pictures_name};
 constexpr std::size_t kept_checkpoints = 2;
@@ -62,8 +63,7 @@ bool is_run(const fs::path& path) {
 }
 
 bool is_written_name(const std::string& name) {
-  return std::ranges::find(written_names, name) != written_names.end() ||
-         name.starts_with("events.out.tfevents.");
+  return std::ranges::find(written_names, name) != written_names.end() || is_event_file_name(name);
 }
 
 }  // namespace
@@ -172,7 +172,7 @@ bool RunDirectory::discard() {
   // None of these was there before: create() would have refused the directory.
   for (const auto& entry : fs::directory_iterator(path_, error))
     if (const std::string name = entry.path().filename();
-        name == config_name || name == "log.jsonl" || name.starts_with("events.out.tfevents."))
+        name == config_name || name == "log.jsonl" || is_event_file_name(name))
       fs::remove(entry.path(), error);
   lock_->forget();
   return true;

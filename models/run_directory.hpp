@@ -1,4 +1,4 @@
-// A run on disk: config.toml, log.jsonl, events.out.tfevents.*, checkpoint/, evaluation.json, pictures, report.html.
+// A run on disk: config.toml, log.jsonl, events.out.tfevents.*.cuelbo, checkpoint/, evaluation.json, pictures, report.html.
 #pragma once
 
 #include <cstdint>

@@ -84,6 +84,25 @@ TEST(EventFile, GoesOnAfterAStep) {
   EXPECT_EQ(test::directory_content(directory.path()).size(), 1u);
 }
 
+// As TensorBoard's own writers name and archives call them, newer and older than ours.
+TEST(EventFile, FilesOfOtherProgramsAreLeftAlone) {
+  const std::vector<std::string> others{"events.out.tfevents.0000000001.host.12.0",
+                                        "events.out.tfevents.9999999999.host",
+                                        "events.out.tfevents.9.cuelbo.gz", "events.cuelbo"};
+  const test::TemporaryDirectory directory;
+  for (const std::string& name : others) std::ofstream(directory / name) << "not cut";
+  std::string path;
+  for (const int step : {-1, 0, 1}) {
+    EventFile file(directory.path(), step);
+    EXPECT_EQ(file.is_new(), step < 0);
+    file.write(step + 1, 1.0, {{"x", 1.0F}});
+    if (path.empty()) path = file.path();
+    EXPECT_EQ(file.path(), path);
+  }
+  for (const std::string& name : others) EXPECT_EQ(read_text(directory / name), "not cut") << name;
+  EXPECT_EQ(test::directory_content(directory.path()).size(), others.size() + 1);
+}
+
 TEST(EventFile, OneWriterAtATime) {
   const test::TemporaryDirectory directory;
   const EventFile first(directory.path(), -1);

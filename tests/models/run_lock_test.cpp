@@ -149,7 +149,7 @@ TEST_F(OwnedRun, NothingIsLeftOfARunThatDoesNotBegin) {
 }
 
 TEST_F(OwnedRun, SomebodysFilesAreNotReplaced) {
-  for (const char* name : {"config.toml", "log.jsonl", "events.out.tfevents.1700000000.host",
+  for (const char* name : {"config.toml", "log.jsonl", "events.out.tfevents.1700000000.cuelbo",
                            "evaluation.json", "report.html"}) {
     const fs::path folder = path("mine");
     fs::create_directory(folder);
@@ -166,6 +166,7 @@ TEST_F(OwnedRun, SomebodysFilesAreNotReplaced) {
   fs::create_directory(path("disk"));
   fs::create_directory_symlink(path("disk"), path("job/checkpoint"));
   write_file(path("job/slurm-1.out"), "");
+  write_file(path("job/events.out.tfevents.1700000000.host"), "");
   EXPECT_EQ(train_quietly(RunDirectory::create(path("job"), config())), TrainingOutcome::finished);
 }
 
@@ -200,10 +201,12 @@ TEST_F(OwnedRun, NothingIsLeftOfARunWhoseFirstCheckpointCannotBeWritten) {
                            "the run is removed, since it has no checkpoint"));
     EXPECT_FALSE(fs::exists(path("a")));
     fs::create_directory(path("mine"));
-    write_file(path("mine/slurm.out"), "");
+    for (const char* name : {"slurm.out", "events.out.tfevents.1700000000.host"})
+      write_file(path("mine") / name, "");
     EXPECT_TRUE(
         fails_with([&] { train_quietly(RunDirectory::create(path("mine"), config())); }, "File too large"));
-    EXPECT_THAT(directory_content(path("mine")), testing::ElementsAre("slurm.out"));
+    EXPECT_THAT(directory_content(path("mine")),
+                testing::UnorderedElementsAre("slurm.out", "events.out.tfevents.1700000000.host"));
     fs::remove_all(path("mine"));
   }
   // Not of one that holds a checkpoint.
