@@ -58,11 +58,6 @@ bool AppendFile::follow(std::string path) {
   return true;
 }
 
-bool AppendFile::is_empty() const {
-  struct stat status = {};
-  return fstat(descriptor_, &status) == 0 && status.st_size == 0;
-}
-
 void AppendFile::fail_with(int error) const { fail("cannot write '{}': {}", path_, std::strerror(error)); }
 
 std::string AppendFile::content() const {

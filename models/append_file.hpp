@@ -21,7 +21,6 @@ class AppendFile {
   bool follow(std::string path);
 
   const std::string& path() const { return path_; }
-  bool is_empty() const;
   std::string content() const;
   void cut_back(std::size_t bytes);
   void append(std::string_view record);

@@ -62,7 +62,7 @@ class Trainer {
                 state_.step) {
     run_.begin();
     const std::vector<std::string> new_files = log_.new_files();
-    if (log_.is_empty()) log_.run(description());
+    if (!log_.has_run()) log_.run(description());
     announce();
     if (resumed_)
       for (const std::string& file : new_files)
@@ -257,7 +257,7 @@ class Trainer {
       say(fmt::format(
           "note: '{}' was removed, renamed or replaced; records from step {} on are in the file there now",
           file, state_.step));
-    if (log_.is_empty()) log_.run(description());
+    if (!log_.has_run()) log_.run(description());
   }
 
   void log_step() {

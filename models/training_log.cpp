@@ -1,5 +1,6 @@
 #include "models/training_log.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <nlohmann/json.hpp>
@@ -13,17 +14,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Bytes of the whole lines whose step is not later than `step`.
-std::size_t kept_bytes(std::string_view content, std::int64_t step) {
-  std::size_t begin = 0;
-  for (std::size_t end = content.find('\n'); end != std::string_view::npos; end = content.find('\n', begin)) {
-    const Json record = Json::parse(content.substr(begin, end - begin), nullptr, /*allow_exceptions=*/false);
-    const bool has_step = record.is_object() && record.contains("step") && record["step"].is_number_integer();
-    if (!has_step || record["step"].get<std::int64_t>() > step) break;
-    begin = end + 1;
-  }
-  return begin;
+LogLine parse_line(std::string_view text) {
+  LogLine line{.text = text};
+  const Json record = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object()) return line;
+  const auto kind = record.find("kind"), step = record.find("step");
+  if (kind == record.end() || step == record.end() || !step->is_number()) return line;
+  if (*kind != "run" && *kind != "train" && *kind != "validation") return line;
+  line.kind = *kind;
+  line.step = *step;
+  return line;
 }
+
+// Of a last line without a newline. A crash may also leave zeros in the place of a record.
+bool is_torn(std::string_view text) { return text[0] == '\0' || (text[0] == '{' && !Json::accept(text)); }
 
 std::string log_path(const std::string& directory) { return directory + "/log.jsonl"; }
 
@@ -49,13 +53,39 @@ Json term_record(const char* kind, const Record& record, const TermValues& terms
 
 }  // namespace
 
+std::vector<LogLine> log_lines(std::string_view content) {
+  std::vector<LogLine> lines;
+  while (!content.empty()) {
+    const std::size_t end = content.find('\n');
+    const std::string_view text = content.substr(0, end);
+    if (end == std::string_view::npos && is_torn(text)) break;
+    lines.push_back(parse_line(text));
+    content.remove_prefix(std::min(content.size(), text.size() + 1));
+  }
+  return lines;
+}
+
 TrainingLog::TrainingLog(const std::string& directory, std::int64_t step,
                          std::function<void(const std::string& line)> logged)
     : lines_(log_path(directory)), events_(directory, step), logged_(std::move(logged)) {
   continue_after(step);
 }
 
-void TrainingLog::continue_after(std::int64_t step) { lines_.cut_back(kept_bytes(lines_.content(), step)); }
+void TrainingLog::continue_after(std::int64_t step) {
+  const std::string content = lines_.content();
+  std::string kept;
+  has_run_ = false, is_new_ = true;
+  for (const LogLine& line : log_lines(content)) {
+    const bool is_record = !line.kind.empty();
+    if (is_record && line.step > static_cast<double>(step)) continue;
+    kept.append(line.text) += '\n';
+    has_run_ = has_run_ || line.kind == "run";
+    is_new_ = is_new_ && !is_record;
+  }
+  const auto same = static_cast<std::size_t>(std::ranges::mismatch(content, kept).in1 - content.begin());
+  lines_.cut_back(same);
+  lines_.append(std::string_view(kept).substr(same));
+}
 
 std::vector<std::string> TrainingLog::follow(const std::string& directory, std::int64_t step) {
   std::vector<std::string> reopened;
@@ -69,7 +99,7 @@ std::vector<std::string> TrainingLog::follow(const std::string& directory, std::
 
 std::vector<std::string> TrainingLog::new_files() const {
   std::vector<std::string> files;
-  if (is_empty()) files.push_back(lines_.path());
+  if (is_new_) files.push_back(lines_.path());
   if (events_.is_new()) files.push_back(events_.path());
   return files;
 }
@@ -78,6 +108,7 @@ void TrainingLog::run(const Json& description) {
   Json record{{"kind", "run"}, {"step", 0}};
   record.update(description);
   write_line(record);
+  has_run_ = true;
 }
 
 void TrainingLog::train(const TrainingRecord& record, const TermValues& terms) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -30,9 +31,19 @@ struct TermValues {
   std::vector<double> values;
 };
 
+// A line of log.jsonl.
+struct LogLine {
+  std::string_view text;  // without its newline
+  std::string kind;       // "run", "train" or "validation"; empty: not a record, but a remark of the user
+  double step = 0;
+};
+// All lines but the last if a crash tore it.
+std::vector<LogLine> log_lines(std::string_view content);
+
 class TrainingLog {
  public:
-  // Goes on with the logs of a directory after `step`: later records are cut off. −1: all of them.
+  // Goes on with the logs of a directory after `step`: later records are removed, −1: all of them. Other lines of
+  // log.jsonl stay, as the user's remarks.
   // `logged`, if any, is given every line of log.jsonl that is written.
   TrainingLog(const std::string& directory, std::int64_t step,
               std::function<void(const std::string& line)> logged = {});
@@ -43,7 +54,7 @@ class TrainingLog {
   std::vector<std::string> follow(const std::string& directory, std::int64_t step);
 
   std::vector<std::string> new_files() const;  // paths of those that held no records when they were opened
-  bool is_empty() const { return lines_.is_empty(); }  // log.jsonl
+  bool has_run() const { return has_run_; }    // whether log.jsonl holds a record of kind "run"
 
   void run(const nlohmann::ordered_json& description);
   void train(const TrainingRecord& record, const TermValues& terms);
@@ -56,6 +67,7 @@ class TrainingLog {
   void write(std::int64_t step, const nlohmann::ordered_json& record, const TermValues& terms);
 
   AppendFile lines_;
+  bool has_run_ = false, is_new_ = true;  // log.jsonl
   EventFile events_;
   std::function<void(const std::string& line)> logged_;
 };
