@@ -28,7 +28,7 @@ struct EvaluateOptions {
   RunOptions run;
   EvaluationOptions evaluation;
   std::string output;  // empty: evaluation.json of the run, if it is on the run's own data
-  std::string data;    // in place of the run's own
+  DataOption data;     // in place of the run's own
 };
 
 void print_row(const std::string& name, double value, const std::string& note = "") {
@@ -118,8 +118,8 @@ int run_evaluate(const EvaluateOptions& options) {
   std::optional<OutputFile> output;
   if (!options.output.empty())
     output.emplace(options.output, ".json",
-                   run.directory && options.data.empty() ? &*run.directory : nullptr);
-  else if (run.directory && options.data.empty())
+                   run.directory && options.data.path.empty() ? &*run.directory : nullptr);
+  else if (run.directory && options.data.path.empty())
     output.emplace(run.directory->file("evaluation.json"), ".json", &*run.directory);
   if (output) refuse_inputs(*output, run);
   if (!options.output.empty()) output->check_writable();

@@ -170,19 +170,22 @@ std::shared_ptr<const Dataset> open_input(const OpenRun& run, const std::string&
   return dataset;
 }
 
-RunData open_data(const OpenRun& run, const std::string& path) {
-  if (path.empty()) return open_run_data(run);
-  RunData data{.dataset = open_input(run, path, {}), .split = {}};
+RunData open_data(const OpenRun& run, const DataOption& option) {
+  if (option.path.empty() && !option.settings.empty())
+    usage_fail("--set {}: it says how to read the images of --data, which is missing", option.settings[0]);
+  if (option.path.empty()) return open_run_data(run);
+  RunData data{.dataset = open_input(run, option.path, option.settings), .split = {}};
   const std::int64_t items = data.dataset->size(), test = data.dataset->info().test_size;
   for (std::int64_t i = test > 0 ? items - test : 0; i < items; ++i) data.split.test.push_back(i);
   return data;
 }
 
-void add_data_option(CLI::App& command, std::string& path) {
+void add_data_option(CLI::App& command, DataOption& data) {
   command.add_option(
-      "--data", path,
+      "--data", data.path,
       "Images in place of the run's own test split, in any format of training: their test split if they "
       "have one, else all of them");
+  add_data_settings(command, data.settings);
 }
 
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {

@@ -52,12 +52,16 @@ void add_accept_changes(CLI::App& command, bool& accept_changes);
 // those that it was trained on, unless that is accepted.
 RunData open_run_data(const OpenRun& run);
 
-// The data of `path` in place of the run's own, as open_input, or the run's own if it is empty. All images are for the test,
+// Data in place of the run's own, as open_input, or the run's own if the path is empty. All images are for the test,
 // unless the data set comes with a test split.
-RunData open_data(const OpenRun& run, const std::string& path);
+struct DataOption {
+  std::string path;
+  std::vector<std::string> settings;
+};
+RunData open_data(const OpenRun& run, const DataOption& data);
 
-// --data for open_data
-void add_data_option(CLI::App& command, std::string& path);
+// --data, and --set, for open_data
+void add_data_option(CLI::App& command, DataOption& data);
 
 // Prints what the reader of the data set chose, ignored or converted.
 void print_notes(const Dataset& dataset);

@@ -19,7 +19,8 @@ namespace {
 
 struct TraverseOptions {
   RunOptions run;
-  std::string output, data;
+  std::string output;
+  DataOption data;
   std::int64_t item = 0;
 };
 

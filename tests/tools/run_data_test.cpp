@@ -202,6 +202,15 @@ TEST_F(RunData, ImagesThatTheScaleMakesBlackAreNoted) {
       "note: the largest value is 0.901961, and data.scale is 255: the images are almost black";
   EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "a.npz"}).err, HasSubstr(note));
   EXPECT_THAT(run({"evaluate", "model", "--data", "fractions.npy"}).err, HasSubstr(note));
+  for (std::vector<std::string> command :
+       {std::vector<std::string>{"evaluate", "model"}, {"traverse", "model", "-o", "grid.png"}}) {
+    command.insert(command.end(), {"--set", "data.scale=1"});
+    EXPECT_TRUE(fails(run(command), 2, "--set data.scale=1: it says how to read the images of --data"));
+    command.insert(command.end(), {"--data", "fractions.npy"});
+    const Outcome outcome = run(command);
+    EXPECT_TRUE(succeeds(outcome));
+    EXPECT_THAT(outcome.err, HasSubstr("float32 as they are"));
+  }
   const ::testing::Matcher<std::string> silent = Not(HasSubstr("almost black"));
   EXPECT_THAT(run({"encode", "model", "-i", "images.npy", "-o", "b.npz"}).err, silent);
   EXPECT_THAT(run({"encode", "model", "-i", "fractions.npy", "-o", "c.npz", "--set", "data.scale=1"}).err,
