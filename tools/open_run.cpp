@@ -180,12 +180,12 @@ RunData open_data(const OpenRun& run, const DataOption& option) {
   return data;
 }
 
-void add_data_option(CLI::App& command, DataOption& data) {
+void add_data_option(CLI::App& command, DataOption& option) {
   command.add_option(
-      "--data", data.path,
+      "--data", option.path,
       "Images in place of the run's own test split, in any format of training: their test split if they "
       "have one, else all of them");
-  add_data_settings(command, data.settings);
+  add_data_settings(command, option.settings);
 }
 
 void add_data_settings(CLI::App& command, std::vector<std::string>& settings) {

@@ -58,10 +58,10 @@ struct DataOption {
   std::string path;
   std::vector<std::string> settings;
 };
-RunData open_data(const OpenRun& run, const DataOption& data);
+RunData open_data(const OpenRun& run, const DataOption& option);
 
 // --data, and --set, for open_data
-void add_data_option(CLI::App& command, DataOption& data);
+void add_data_option(CLI::App& command, DataOption& option);
 
 // Prints what the reader of the data set chose, ignored or converted.
 void print_notes(const Dataset& dataset);
