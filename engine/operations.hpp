@@ -74,6 +74,7 @@ Tensor mean_rows(Tensor x);                      // sum_rows / rows
 
 // ---- layout
 Tensor reshape(Tensor x, Shape shape);  // no copy
+Tensor transpose(Tensor x);             // (…, rows, columns) → (…, columns, rows)
 Tensor slice_columns(Tensor x, std::int64_t begin, std::int64_t count);
 Tensor concat_columns(const std::vector<Tensor>& parts);  // (rows, c_i) → (rows, Σ c_i)
 Tensor stop_gradient(Tensor x);                           // no copy

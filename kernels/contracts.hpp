@@ -19,6 +19,7 @@
 #include "kernels/reduce/reduce.hpp"
 #include "kernels/reparameterize/reparameterize.hpp"
 #include "kernels/softmax/softmax.hpp"
+#include "kernels/transpose/transpose.hpp"
 
 // CONTRACT(name, Args) for every contract: `name` is what messages, tables and `cuelbo kernels` call it, Args is the struct of its
 // arguments.
@@ -59,6 +60,7 @@
   CONTRACT(scale_rows, ScaleRows)                                  \
   CONTRACT(fill, Fill)                                             \
   CONTRACT(copy_columns, CopyColumns)                              \
+  CONTRACT(transpose, Transpose)                                   \
   CONTRACT(adam, Adam)
 
 namespace cuelbo::kernels {

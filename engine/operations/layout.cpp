@@ -1,4 +1,7 @@
 // Operations that only move elements.
+#include <algorithm>
+#include <utility>
+
 #include "engine/gradients.hpp"
 #include "engine/operations.hpp"
 #include "engine/operations/check.hpp"
@@ -39,6 +42,35 @@ Tensor reshape(Tensor x, Shape shape) {
   Program& program = x.program();
   const Tensor y = program.view(x, std::move(shape));
   program.operation("reshape", {x}, {y}, [=](Gradients& gradients) { gradients.add(x, gradients.of(y)); });
+  return y;
+}
+
+namespace {
+
+// The last two axes of x change places.
+Tensor launch_transpose(Tensor x, Tensor y) {
+  const std::int64_t columns = x.columns(), rows = x.shape()[x.shape().size() - 2];
+  x.program().launch({x}, {y}, [=](const Addresses& at) {
+    return kernels::Transpose{.batch = element_count(x.shape()) / std::max<std::int64_t>(rows * columns, 1),
+                              .rows = rows,
+                              .columns = columns,
+                              .x = at.read(x),
+                              .y = at.write(y)};
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor transpose(Tensor x) {
+  Shape shape = x.shape();
+  if (shape.size() < 2) fail("transpose: '{}' {} has one axis", x.name(), to_string(shape));
+  std::swap(shape[shape.size() - 2], shape[shape.size() - 1]);
+  Program& program = x.program();
+  const Tensor y = launch_transpose(x, program.tensor("transpose", std::move(shape)));
+  program.operation("transpose", {x}, {y}, [=](Gradients& gradients) {
+    gradients.add(x, launch_transpose(gradients.of(y), gradients.target(x)));
+  });
   return y;
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/reduce/reduce_reference.hpp"
 #include "kernels/reparameterize/reparameterize_reference.hpp"
 #include "kernels/softmax/softmax_reference.hpp"
+#include "kernels/transpose/transpose_reference.hpp"
 #include "tests/engine/double_operations.hpp"
 #include "tests/engine/gradient_check.hpp"
 
@@ -296,6 +297,14 @@ TEST(Gradient, Layout) {
          .record = [=, rows = rows, columns = columns](
                        Program&, const std::vector<Tensor>& t) { return reshape(t[0], {columns, 1, rows}); },
          .reference = [](const std::vector<Doubles>& x) { return x[0]; }});
+    check_gradients({.inputs = {random({2, rows, columns}, 1)},
+                     .record = [](Program&, const std::vector<Tensor>& t) { return transpose(t[0]); },
+                     .reference =
+                         [=, rows = rows, columns = columns](const std::vector<Doubles>& x) {
+                           Doubles y(x[0].size());
+                           kernels::reference::transpose(2, rows, columns, x[0].data(), y.data());
+                           return y;
+                         }});
     for (const std::int64_t begin : {std::int64_t{0}, columns / 2, columns - 1})
       check_gradients({.inputs = {random({rows, columns}, 1)},
                        .record =

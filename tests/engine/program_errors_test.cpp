@@ -110,6 +110,7 @@ TEST_F(ProgramErrors, WrongShapes) {
       {[&] { multiply(t({7, 5}), t({7, 4})); }, {"multiply", "(7, 5)", "(7, 4)"}},
       {[&] { reshape(t({7, 5}), {7, 4}); }, {"reshape", "(7, 5)", "(7, 4)"}},
       {[&] { reshape(t({7, 5}), {-7, -5}); }, {"(-7, -5)"}},
+      {[&] { transpose(t({7})); }, {"transpose", "(7)"}},
       {[&] { slice_columns(t({7, 5}), 3, 3); }, {"slice_columns", "[3, 6)", "(7, 5)"}},
       {[&] { slice_columns(t({7, 5}), -1, 2); }, {"slice_columns", "[-1, 1)", "(7, 5)"}},
       {[&] { slice_columns(t({7, 5}), 0, 0); }, {"slice_columns", "[0, 0)", "(7, 5)"}},

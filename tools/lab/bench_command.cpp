@@ -44,8 +44,7 @@ std::vector<Plan> make_plans(const std::vector<KernelVariant>& variants, const s
                          [&](const KernelVariant& v) { return v.kernel == contract->name(); });
     if (plan.variants.empty()) continue;
     if (!shape.empty() || counted)
-      plan.shapes = {
-          contract->complete(lab::parse_shape(shape.empty() ? lab::counted_shape(*contract) : shape))};
+      plan.shapes = {contract->complete(lab::parse_shape(shape.empty() ? contract->counted() : shape))};
     else
       plan.shapes = lab::measured_shapes(*contract);
     plans.push_back(std::move(plan));

@@ -152,6 +152,11 @@ class Contract {
   // Small integers give integers, which every order of summation gives exactly.
   virtual bool exact_on_integers() const = 0;
   virtual NonFinite non_finite() const = 0;
+  // The shapes, as --shape takes them, at which it is measured: layers of the convolutional model at large batches, and enough
+  // elements to fill a GPU.
+  virtual std::vector<const char*> measured() const = 0;
+  // The shape at which it is executed on the CPU and counted: it takes seconds and shows what sets variants apart.
+  virtual std::string counted() const = 0;
 
   // All sizes with their values. Throws UsageError for a name that the contract does not have or values that no call has,
   // Error if the buffers exceed this machine's memory.

@@ -109,4 +109,10 @@ Measurement Workbench::measure(const kernels::KernelTable& table) const {
   return m;
 }
 
+std::vector<Shape> measured_shapes(const Contract& contract) {
+  std::vector<Shape> shapes;
+  for (const char* const text : contract.measured()) shapes.push_back(contract.complete(parse_shape(text)));
+  return shapes;
+}
+
 }  // namespace cuelbo::lab

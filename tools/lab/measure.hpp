@@ -38,12 +38,7 @@ class Workbench {
   std::vector<CallMemory> copies_;
 };
 
-// The default shapes for measuring a kernel, complete: layers of the convolutional model at large batches, and enough
-// elements to fill a GPU.
+// contract.measured(), complete.
 std::vector<Shape> measured_shapes(const Contract& contract);
-
-// The shape at which a kernel is executed on the CPU and counted, as --shape takes it: it takes seconds and shows what
-// sets variants apart.
-std::string counted_shape(const Contract& contract);
 
 }  // namespace cuelbo::lab

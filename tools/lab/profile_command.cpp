@@ -75,8 +75,8 @@ int profile_variant(const ProfileOptions& options) {
   const DeviceModule& module = load_device_module(device->name());
   const KernelVariant variant = lab::select_one(module.variants(), options.kernel);
   const lab::Contract& contract = lab::find_contract(variant.kernel);
-  const lab::Shape shape = contract.complete(
-      lab::parse_shape(options.shape.empty() ? lab::counted_shape(contract) : options.shape));
+  const lab::Shape shape =
+      contract.complete(lab::parse_shape(options.shape.empty() ? contract.counted() : options.shape));
   const lab::Gpu& gpu = lab::find_gpu(options.gpu);
   const simt::Profile profile = lab::profile_variant(variant, shape, options.seed, module, *device);
   const auto launches = lab::launches_of(variant, shape, module, *device);

@@ -33,7 +33,7 @@ std::vector<std::string> kernels_with_ladders(const DeviceModule& module) {
 Ladder measure_ladder(const std::string& kernel, const lab::Gpu& gpu, const DeviceModule& module,
                       Device& device) {
   const lab::Contract& contract = lab::find_contract(kernel);
-  Ladder ladder{.kernel = kernel, .shape_text = lab::counted_shape(contract)};
+  Ladder ladder{.kernel = kernel, .shape_text = contract.counted()};
   ladder.shape = contract.complete(lab::parse_shape(ladder.shape_text));
   ladder.cost = contract.cost(ladder.shape);
   for (const KernelVariant& variant : module.variants()) {

@@ -8,6 +8,7 @@ namespace {
 using namespace kernels;
 
 struct AdamContract {
+  static constexpr const char* measured[] = {"count=765784", "count=4194304"};
   Adam args;
   void describe(Visit& v) {
     v.size("count", args.count, 765784);

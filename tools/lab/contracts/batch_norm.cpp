@@ -9,7 +9,11 @@ using namespace kernels;
 
 constexpr Fill positive{.kind = Fill::Kind::uniform, .scale = 1, .offset = 0.5};
 
-struct Forward {
+struct Sizes {
+  static constexpr const char* measured[] = {"rows=65536,channels=64"};
+};
+
+struct Forward : Sizes {
   BatchNormForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 16384, 2);
@@ -31,7 +35,7 @@ struct Forward {
   }
 };
 
-struct Inference {
+struct Inference : Sizes {
   BatchNormInference args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 16384);
@@ -50,7 +54,7 @@ struct Inference {
   }
 };
 
-struct Backward {
+struct Backward : Sizes {
   BatchNormBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 16384, 2);

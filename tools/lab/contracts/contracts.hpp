@@ -1,6 +1,7 @@
 // The descriptions of all contracts. A description is a struct with the arguments `args`, describe(visit), which goes
 // through their members, reference(doubles), prepare(doubles) if inputs depend on others, and noise(doubles) if outputs
-// tell their noise.
+// tell their noise. `measured` lists the shapes at which it is measured and `counted` is the one at which it is executed and
+// counted; without them they have a count of elements.
 #pragma once
 
 #include <algorithm>
@@ -41,6 +42,19 @@ class DescribedContract final : public Contract {
   double tolerance() const override { return options_.tolerance; }
   bool exact_on_integers() const override { return options_.exact_on_integers; }
   NonFinite non_finite() const override { return options_.non_finite; }
+
+  std::vector<const char*> measured() const override {
+    if constexpr (requires { Description::measured; })
+      return {std::begin(Description::measured), std::end(Description::measured)};
+    else
+      return {"count=4194304"};
+  }
+  std::string counted() const override {
+    if constexpr (requires { Description::counted; })
+      return Description::counted;
+    else
+      return complete({}).contains("count") ? "count=262144" : "";
+  }
 
   Shape complete(const Shape& shape) const override {
     return in_context(name(), [&] {

@@ -34,7 +34,16 @@ std::vector<std::int64_t> weight(const Conv2dShape& s) {
   return {s.small_channels, s.kernel, s.kernel, s.large_channels};
 }
 
-struct Forward {
+struct Sizes {
+  static constexpr const char* measured[] = {
+      "batch=256,large_height=64,large_width=64,large_channels=1,small_channels=32",
+      "batch=256,large_height=32,large_width=32,large_channels=32,small_channels=32",
+      "batch=256,large_height=16,large_width=16,large_channels=32,small_channels=64"};
+  static constexpr const char* counted =
+      "batch=4,large_height=32,large_width=32,large_channels=32,small_channels=32";
+};
+
+struct Forward : Sizes {
   Conv2dForward args;
   void describe(Visit& v) {
     const Conv2dShape& s = args.shape;
@@ -52,7 +61,7 @@ struct Forward {
   }
 };
 
-struct BackwardData {
+struct BackwardData : Sizes {
   Conv2dBackwardData args;
   void describe(Visit& v) {
     const Conv2dShape& s = args.shape;
@@ -70,7 +79,7 @@ struct BackwardData {
   }
 };
 
-struct BackwardWeight {
+struct BackwardWeight : Sizes {
   Conv2dBackwardWeight args;
   void describe(Visit& v) {
     const Conv2dShape& s = args.shape;
@@ -85,6 +94,7 @@ struct BackwardWeight {
 };
 
 struct Bias {
+  static constexpr const char* measured[] = {"rows=262144,channels=32"};
   BiasBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 65536);

@@ -93,7 +93,13 @@ struct ReferenceInputs {
   }
 };
 
-struct Forward {
+struct Sizes {
+  static constexpr const char* measured[] = {"rows=128,dims=10,groups=5", "rows=1024,dims=10,groups=5",
+                                             "rows=1024,dims=64,groups=8"};
+  static constexpr const char* counted = "rows=256,dims=10,groups=5";
+};
+
+struct Forward : Sizes {
   ElboDecompositionForward args;
   Table table;
   void describe(Visit& v) {
@@ -110,7 +116,7 @@ struct Forward {
   }
 };
 
-struct Backward {
+struct Backward : Sizes {
   ElboDecompositionBackward args;
   Table table;
   void describe(Visit& v) {

@@ -44,6 +44,7 @@ struct ExpContract {
 };
 
 struct ScaleRowsContract {
+  static constexpr const char* measured[] = {"rows=1024,columns=4096"};
   ScaleRows args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 256);
@@ -69,6 +70,7 @@ struct FillContract {
 
 // The columns of y that are not copied stay as they are.
 struct CopyColumnsContract {
+  static constexpr const char* measured[] = {"rows=65536,columns=64"};
   CopyColumns args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);

@@ -11,6 +11,7 @@ using namespace kernels;
 constexpr Fill grey{.kind = Fill::Kind::uniform};
 
 struct Bernoulli {
+  static constexpr const char* measured[] = {"rows=1024,pixels=4096"};
   BernoulliForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 256);
@@ -27,6 +28,7 @@ struct Bernoulli {
 };
 
 struct Likelihood {
+  static constexpr const char* measured[] = {"rows=1024,pixels=4096"};
   GaussianLikelihoodForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 256);

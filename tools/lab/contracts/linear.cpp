@@ -7,7 +7,12 @@ namespace {
 
 using namespace kernels;
 
-struct Forward {
+struct Sizes {
+  static constexpr const char* measured[] = {"rows=128,in=784,out=400", "rows=1024,in=1024,out=256"};
+  static constexpr const char* counted = "rows=256,in=256,out=256";
+};
+
+struct Forward : Sizes {
   LinearForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 128);
@@ -24,7 +29,7 @@ struct Forward {
   }
 };
 
-struct BackwardData {
+struct BackwardData : Sizes {
   LinearBackwardData args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 128);
@@ -41,7 +46,7 @@ struct BackwardData {
   }
 };
 
-struct BackwardWeight {
+struct BackwardWeight : Sizes {
   LinearBackwardWeight args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 128);

@@ -15,6 +15,7 @@ void describe_matrix(Visit& v, Args& args) {
 }
 
 struct Rows {
+  static constexpr const char* measured[] = {"rows=65536,columns=64"};
   SumRows args;
   void describe(Visit& v) {
     describe_matrix(v, args);
@@ -27,6 +28,7 @@ struct Rows {
 };
 
 struct RowsGradient {
+  static constexpr const char* measured[] = {"rows=65536,columns=64"};
   BroadcastRows args;
   void describe(Visit& v) {
     describe_matrix(v, args);
@@ -39,6 +41,8 @@ struct RowsGradient {
 };
 
 struct Columns {
+  static constexpr const char* measured[] = {"rows=65536,columns=64"};
+  static constexpr const char* counted = "rows=1024,columns=256";
   SumColumns args;
   void describe(Visit& v) {
     describe_matrix(v, args);
@@ -51,6 +55,7 @@ struct Columns {
 };
 
 struct ColumnsGradient {
+  static constexpr const char* measured[] = {"rows=65536,columns=64"};
   BroadcastColumns args;
   void describe(Visit& v) {
     describe_matrix(v, args);

@@ -14,7 +14,12 @@ StepCounter counter_of(Doubles& d) {
 }
 
 // Mean and logvar stand side by side in rows of `stride`, as an encoder leaves them.
-struct Reparameterize {
+struct LatentSizes {
+  static constexpr const char* measured[] = {"rows=1024,dims=10", "rows=65536,dims=64"};
+  static constexpr const char* counted = "rows=1024,dims=64";
+};
+
+struct Reparameterize : LatentSizes {
   ReparameterizeForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
@@ -41,7 +46,7 @@ struct Reparameterize {
   }
 };
 
-struct ReparameterizeGradient {
+struct ReparameterizeGradient : LatentSizes {
   ReparameterizeBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
@@ -62,6 +67,7 @@ struct ReparameterizeGradient {
 };
 
 struct Concrete {
+  static constexpr const char* measured[] = {"rows=65536,classes=10"};
   ConcreteForward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);
@@ -80,6 +86,7 @@ struct Concrete {
 };
 
 struct ConcreteGradient {
+  static constexpr const char* measured[] = {"rows=65536,classes=10"};
   ConcreteBackward args;
   void describe(Visit& v) {
     v.size("rows", args.rows, 1024);

@@ -71,8 +71,8 @@ TEST(CompilerReport, TensorCoresAndWideAccessesAreInTheCode) {
     });
     ASSERT_NE(v, variants.end()) << expected.kernel << "/" << expected.variant;
     const lab::Contract& contract = lab::find_contract(v->kernel);
-    const auto launches = lab::launches_of(
-        *v, contract.complete(lab::parse_shape(lab::counted_shape(contract))), module, *device);
+    const auto launches =
+        lab::launches_of(*v, contract.complete(lab::parse_shape(contract.counted())), module, *device);
     std::map<int, std::map<std::string, int>> counts;  // of all launches, by architecture
     for (const lab::LaunchReport& launch : lab::report_compiled(launches, code).launches)
       for (const lab::CompiledKernel& kernel : launch.compiled) {
