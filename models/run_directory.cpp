@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
+
+#include <fmt/ranges.h>
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
@@ -22,9 +25,12 @@ constexpr const char* folder = "checkpoint";
 constexpr const char* best_name = "best.safetensors";
 constexpr const char* config_name = "config.toml";
 constexpr const char* pictures_name = "pictures";
-// The entries that a run and its commands write, besides TensorBoard's events
-constexpr std::array<std::string_view, 6> written_names{config_name,       "log.jsonl",   folder,
-                                                        "evaluation.json", "report.html", pictures_name};
+constexpr const char* log_name = "log.jsonl";
+// What commands write of a checkpoint.
+constexpr std::array<std::string_view, 3> result_names{"evaluation.json", "report.html", pictures_name};
+// All that a run and its commands write, besides TensorBoard's events.
+constexpr std::array<std::string_view, 6> written_names{config_name,     log_name,        folder,
+                                                        result_names[0], result_names[1], result_names[2]};
 constexpr std::size_t kept_checkpoints = 2;
 
 // Not its parents: those of a run that was removed must not come back. Returns whether it was missing.
@@ -108,12 +114,10 @@ RunDirectory RunDirectory::create(const std::string& path, const RunConfig& conf
   run.check_unused();
   run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::create);
   run.check_unused();  // by now another process may have trained in it
+  run.check_not_lost();
   run.config_is_written_ = false;
-  run.is_new_ = !run.is_marked();
-  if (run.is_new_) return run;
-  run.earlier_files_.emplace();
-  for (const char* name : {"evaluation.json", "report.html", pictures_name})
-    if (fs::exists(run.file(name), error)) run.earlier_files_->emplace_back(name);
+  run.replaces_run_ = run.is_marked();
+  run.is_new_ = !run.replaces_run_;
   return run;
 }
 
@@ -130,6 +134,7 @@ RunDirectory RunDirectory::resume(const std::string& path) {
   if (!run.has_checkpoint() && !run.is_marked())
     fail("'{}' is not a run directory: it holds a config.toml, but `cuelbo train` did not make it", path);
   run.lock_ = std::make_shared<RunLock>(path, RunLock::Missing::refuse);
+  run.check_not_lost();
   run.config_ = load_config(run.file(config_name));
   return run;
 }
@@ -172,7 +177,7 @@ bool RunDirectory::discard() {
   // None of these was there before: create() would have refused the directory.
   for (const auto& entry : fs::directory_iterator(path_, error))
     if (const std::string name = entry.path().filename();
-        name == config_name || name == "log.jsonl" || is_event_file_name(name))
+        name == config_name || name == log_name || is_event_file_name(name))
       fs::remove(entry.path(), error);
   lock_->forget();
   return true;
@@ -212,6 +217,25 @@ void RunDirectory::check_unused() const {
   }
 }
 
+// A run that ended before its first checkpoint may be started over, but not one whose checkpoints are gone.
+void RunDirectory::check_not_lost() const {
+  if (has_checkpoint() || !is_marked()) return;
+  std::error_code error;
+  const auto has = [&](std::string_view name) { return fs::exists(fs::path(path_) / name, error); };
+  // The last two are for runs of older programs. The log is written after the folder was made.
+  const bool trained = RunLock::is_kept_trained(path_) || std::ranges::any_of(result_names, has) ||
+                       (!has(folder) && has(log_name) && !fs::is_empty(file(log_name), error));
+  if (!trained) return;
+  std::vector<std::string_view> found;
+  std::ranges::copy_if(written_names, std::back_inserter(found),
+                       [&](std::string_view name) { return name != folder && has(name); });
+  fail(
+      "'{}' holds {} of a run whose checkpoints are missing: restore them, choose another --output, or "
+      "remove "
+      "the directory",
+      path_, fmt::join(found, ", "));
+}
+
 void RunDirectory::set_config(const RunConfig& config) {
   config_is_written_ = false;
   config_ = config;
@@ -240,6 +264,7 @@ void RunDirectory::save_checkpoint(ParameterSet& parameters, const CheckpointInf
     if (lock_ != nullptr) path_ = lock_->directory();
     try {
       write_checkpoints(parameters, info, best);
+      if (lock_ != nullptr) lock_->keep_trained();
       break;
     } catch (const Error&) {
       if (lock_ == nullptr || lock_->directory() == path_) throw;  // otherwise it was renamed just now
@@ -276,6 +301,7 @@ std::string RunDirectory::checkpoint_file(Which which) const {
   std::string best = std::string(folder) + "/" + best_name;
   if (which == Which::best && fs::exists(file(best))) return best;
   const std::vector<std::string> names = checkpoints();
+  if (names.empty()) check_not_lost();
   if (names.empty())
     fail("'{}' holds no checkpoint yet: `cuelbo train --resume {}` makes one", path_, shell_quoted(path_));
   return std::string(folder) + "/" + names.front();

@@ -19,12 +19,12 @@ class RunDirectory {
  public:
   // A new run, in a directory that this process makes, or that holds nothing a run would replace. Locks it and writes
   // nothing else before begin(); a run that does not begin leaves nothing behind. Error: the directory holds a run with
-  // checkpoints or the user's own files, cannot be written, or another process trains in it. A run that ended before
+  // checkpoints, or did, or the user's own files, cannot be written, or another process trains in it. A run that ended before
   // its first checkpoint may be started over. Its data.path becomes absolute.
   static RunDirectory create(const std::string& path, const RunConfig& config);
   // An existing run, to read. Writes nothing. Error naming what is missing or broken.
   static RunDirectory open(const std::string& path);
-  // An existing run, to continue: like open(), and locks it.
+  // An existing run, to continue: like open(), and locks it. Error: its checkpoints are missing.
   static RunDirectory resume(const std::string& path);
 
   void set_steps(std::int64_t steps);        // how far to go; begin() stores it
@@ -39,9 +39,8 @@ class RunDirectory {
   // After a training that failed: if create() made this run and it has no checkpoint, removes what was written, which is
   // returned. The directory goes with the lock.
   bool discard();
-  // What create() found of a run that ended before its first checkpoint, and that is not replaced: "evaluation.json".
-  // None: there was no such run.
-  const std::optional<std::vector<std::string>>& earlier_files() const { return earlier_files_; }
+  // Whether create() found a run that ended before its first checkpoint.
+  bool replaces_run() const { return replaces_run_; }
   // False where the file system has no locks, so that nothing keeps a second process away.
   bool has_lock() const { return lock_ != nullptr && lock_->supported(); }
 
@@ -72,12 +71,13 @@ class RunDirectory {
   bool is_marked() const;  // a run was started here, or is being started
   void check_is_run() const;
   void check_unused() const;
+  void check_not_lost() const;
 
   std::string path_;
   RunConfig config_;
   bool config_is_written_ = true;
+  bool replaces_run_ = false;
   bool is_new_ = false, made_folder_ = false;  // by create() and begin()
-  std::optional<std::vector<std::string>> earlier_files_;
   std::shared_ptr<RunLock> lock_;
 };
 

@@ -31,16 +31,28 @@ std::string read_all(int descriptor) {
   return {text.data(), static_cast<std::size_t>(count > 0 ? count : 0)};
 }
 
-// The first line names the owner, for the message of a process that is refused; this is the second.
-constexpr std::string_view kept_mark = "\nrun\n";
+// The first line names the owner, for the message of a process that is refused; these follow.
+constexpr std::string_view kept_mark = "\nrun\n", trained_mark = "\ntrained\nrun\n";
 
-bool has_mark(std::string_view content) { return content.ends_with(kept_mark); }
+std::string_view mark_of(std::string_view content) {
+  for (const std::string_view mark : {trained_mark, kept_mark})
+    if (content.ends_with(mark)) return mark;
+  return {};
+}
 
-void write_owner(int descriptor, bool kept) {
+std::string_view mark_in(const std::string& directory) {
+  const std::string path = fs::path(directory) / RunLock::file_name;
+  const int descriptor = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return {};
+  const std::string_view mark = mark_of(read_all(descriptor));
+  close(descriptor);
+  return mark;
+}
+
+void write_owner(int descriptor, std::string_view mark) {
   std::array<char, 200> host{};
   gethostname(host.data(), host.size() - 1);
-  std::string owner = fmt::format("process {} on {}", getpid(), host.data());
-  if (kept) owner += kept_mark;
+  const std::string owner = fmt::format("process {} on {}{}", getpid(), host.data(), mark);
   if (pwrite(descriptor, owner.data(), owner.size(), 0) == std::ssize(owner)) [[maybe_unused]]
     const int cut = ftruncate(descriptor, std::ssize(owner));
 }
@@ -138,29 +150,33 @@ std::string RunLock::try_lock(Missing missing) {
   struct stat mine = {}, there = {};
   if (fstat(lock_descriptor_, &mine) != 0 || stat(path.c_str(), &there) != 0 || !same_file(mine, there))
     return replaced();
-  was_kept_ = has_mark(read_all(lock_descriptor_));
-  write_owner(lock_descriptor_, was_kept_);
+  set_mark(mark_of(read_all(lock_descriptor_)));
   return {};
+}
+
+void RunLock::set_mark(std::string_view mark) {
+  mark_ = mark;
+  write_owner(lock_descriptor_, mark);
 }
 
 void RunLock::keep() {
   keep_ = true;
-  if (!std::exchange(was_kept_, true)) write_owner(lock_descriptor_, true);
+  if (mark_.empty()) set_mark(kept_mark);
+}
+
+void RunLock::keep_trained() {
+  keep_ = true;
+  if (mark_ != trained_mark) set_mark(trained_mark);
 }
 
 void RunLock::forget() {
-  keep_ = was_kept_ = false;
-  write_owner(lock_descriptor_, false);
+  keep_ = false;
+  set_mark({});
 }
 
-bool RunLock::is_kept(const std::string& directory) {
-  const std::string path = fs::path(directory) / file_name;
-  const int descriptor = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  if (descriptor < 0) return false;
-  const bool kept = has_mark(read_all(descriptor));
-  close(descriptor);
-  return kept;
-}
+bool RunLock::is_kept(const std::string& directory) { return !mark_in(directory).empty(); }
+
+bool RunLock::is_kept_trained(const std::string& directory) { return mark_in(directory) == trained_mark; }
 
 std::string RunLock::directory() const {
   struct stat mine = {}, there = {};

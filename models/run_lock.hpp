@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cuelbo {
@@ -24,6 +25,8 @@ class RunLock {
 
   // Marks the directory as a run's; the lock file stays after the lock is released.
   void keep();
+  // Marks it as one of a run that has had a checkpoint, too.
+  void keep_trained();
   // Takes that back: the destructor removes what it would have removed before.
   void forget();
   bool keeps() const { return keep_; }
@@ -31,6 +34,7 @@ class RunLock {
   // Whether keep() was called for this directory, by any process. A lock file alone may be one that a process left behind
   // when it was killed before it began.
   static bool is_kept(const std::string& directory);
+  static bool is_kept_trained(const std::string& directory);
 
   // False on file systems without locks, such as Lustre without the mount option flock.
   bool supported() const { return supported_; }
@@ -43,11 +47,13 @@ class RunLock {
   std::string try_lock(Missing missing);
   void make_directories();
   void release();
+  void set_mark(std::string_view mark);
 
   std::string directory_;
   std::vector<std::filesystem::path> made_;  // directories, parents first
   int directory_descriptor_ = -1, lock_descriptor_ = -1;
-  bool made_lock_ = false, supported_ = true, keep_ = false, was_kept_ = false;
+  bool made_lock_ = false, supported_ = true, keep_ = false;
+  std::string_view mark_;  // in the lock file; empty: none
 };
 
 }  // namespace cuelbo

@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.hpp"
@@ -180,11 +179,7 @@ class Trainer {
     if (!run_.has_lock())
       say(fmt::format("note: the file system of '{}' has no locks: do not start a second training there",
                       run_.path()));
-    if (const auto& earlier = run_.earlier_files())
-      say(fmt::format("note: this run replaces one without checkpoints{}",
-                      earlier->empty()
-                          ? ""
-                          : fmt::format("; of that one there is still: {}", fmt::join(*earlier, ", "))));
+    if (run_.replaces_run()) say("note: this run replaces one that ended before its first checkpoint");
     if (!resumed_) return;
     say(fmt::format("continuing after step {}", state_.step));
     for (const std::string& changes : accepted_)

@@ -216,21 +216,52 @@ TEST_F(OwnedRun, NothingIsLeftOfARunWhoseFirstCheckpointCannotBeWritten) {
   EXPECT_TRUE(RunDirectory::open(path()).has_checkpoint());
 }
 
-TEST_F(OwnedRun, WhatIsLeftOfAnEarlierRunIsNoted) {
+// Neither by the same command, as when a script runs again, nor by --resume.
+TEST_F(OwnedRun, OneWhoseCheckpointsAreMissingIsNotStartedOver) {
+  const auto expect_refused = [&](const std::string& what) {
+    const auto before = snapshot(path());
+    const std::string message =
+        "'" + path().string() + "' holds " + what + " of a run whose checkpoints are missing: ";
+    EXPECT_TRUE(fails_with([&] { RunDirectory::create(path(), config()); }, message));
+    EXPECT_TRUE(fails_with([&] { RunDirectory::resume(path()); }, message));
+    EXPECT_TRUE(
+        fails_with([&] { RunDirectory::open(path()).checkpoint_file(RunDirectory::Which::best); }, message));
+    EXPECT_EQ(snapshot(path()), before);
+  };
+  const fs::path folder = path() / "checkpoint";
+  train_until(RunDirectory::create(path(), config()), 1);  // before the first validation
+  for (const auto& entry : fs::directory_iterator(folder)) fs::remove(entry);
+  expect_refused("config.toml, log.jsonl");
+  fs::remove(path() / "log.jsonl");
+  write_file(path() / "evaluation.json", "{}");
+  expect_refused("config.toml, evaluation.json");
+  // One of an older program, which did not mark it.
+  std::string mark = read_text(path() / RunLock::file_name);
+  mark.replace(mark.find('\n'), std::string::npos, "\nrun\n");
+  write_file(path() / RunLock::file_name, mark);
+  expect_refused("config.toml, evaluation.json");
+  fs::remove(path() / "evaluation.json");
+  fs::remove(folder);
+  write_file(path() / "log.jsonl", "{}\n");
+  expect_refused("config.toml, log.jsonl");
+  fs::remove_all(path());
+  EXPECT_EQ(train_quietly(RunDirectory::create(path(), config())), TrainingOutcome::finished);
+}
+
+TEST_F(OwnedRun, OneThatIsBegunAnewIsNoted) {
   std::vector<std::string> notes;
   const TrainerEvents events{.note = [&](const std::string& line) { notes.push_back(line); }};
+  const auto is_note = testing::HasSubstr("this run replaces one that ended before its first checkpoint");
+  train_quietly(RunDirectory::create(path("new"), config()), 1, events);
+  EXPECT_THAT(notes, testing::Not(testing::Contains(is_note)));
+  {
+    RunDirectory run = RunDirectory::create(path(), config());
+    run.begin();
+    write_file(path() / "log.jsonl", R"({"kind":"train","step":1})"
+                                     "\n");
+  }
   train_quietly(RunDirectory::create(path(), config()), 1, events);
-  EXPECT_THAT(notes, testing::Not(testing::Contains(testing::HasSubstr("this run replaces"))));
-  fs::remove_all(path() / "checkpoint");
-  train_quietly(RunDirectory::create(path(), config()), 1, events);
-  EXPECT_THAT(notes, testing::Contains("note: this run replaces one without checkpoints"));
-  fs::remove_all(path() / "checkpoint");
-  write_file(path() / "evaluation.json", "{}");
-  write_file(path() / "report.html", "");
-  train_quietly(RunDirectory::create(path(), config()), 1, events);
-  EXPECT_THAT(
-      notes, testing::Contains("note: this run replaces one without checkpoints; of that one there is still: "
-                               "evaluation.json, report.html"));
+  EXPECT_THAT(notes, testing::Contains(is_note));
 }
 
 TEST_F(OwnedRun, AFurtherGoalIsStoredWhenTrainingBegins) {
