@@ -149,10 +149,10 @@ TEST_F(Report, WithoutTheLogStillHasPicturesAndFigures) {
   std::filesystem::remove(path("model/log.jsonl"));
   const Outcome outcome = run({"report", "model"});
   EXPECT_TRUE(succeeds(outcome));
-  EXPECT_THAT(outcome.err, HasSubstr("no curves: 'model/log.jsonl': "));
+  EXPECT_THAT(outcome.err, HasSubstr("no curves: 'model/log.jsonl' is missing"));
   const std::string html = content("model/report.html");
   EXPECT_TRUE(well_formed(html));
-  EXPECT_THAT(html, HasSubstr("No estimates: &#39;model/log.jsonl&#39;: "));
+  EXPECT_THAT(html, HasSubstr("No estimates: &#39;model/log.jsonl&#39; is missing"));
   EXPECT_THAT(html, HasSubstr("the checkpoint is of step "));
   EXPECT_THAT(html, Not(HasSubstr("Not finished")));
   EXPECT_EQ(count(html, "<figure class=\"chart"), 0U);
@@ -180,8 +180,31 @@ TEST_F(Report, WritesPictures) {
 
 TEST_F(Report, AnUnfinishedLastLogLineIsLeftOut) {
   train();
+  const std::string log = content("model/log.jsonl");
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html");
   std::ofstream(path("model/log.jsonl"), std::ios::app) << R"({"kind": "train", "st)";
-  EXPECT_TRUE(succeeds(run({"report", "model"})));
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_EQ(content("model/report.html"), html);
+  // A whole one without its newline is not unfinished.
+  std::ofstream(path("model/log.jsonl")) << log.substr(0, log.size() - 1);
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_EQ(content("model/report.html"), html);
+}
+
+TEST_F(Report, RemarksInTheLogAreSkipped) {
+  train();
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  const std::string html = content("model/report.html"), log = content("model/log.jsonl");
+  const std::string remarks = R"({"kind":"remark","step":5,"elbo":1})"
+                              "\n"
+                              R"({"kind":7})"
+                              "\n{}\n \r\n";
+  std::ofstream(path("model/log.jsonl")) << remarks << log << remarks;
+  ASSERT_TRUE(succeeds(run({"report", "model"})));
+  EXPECT_EQ(content("model/report.html"), html);
+  std::ofstream(path("model/log.jsonl")) << log << "# no JSON\n" << log;
+  EXPECT_TRUE(fails(run({"report", "model"}), 1, "'model/log.jsonl': line "));
 }
 
 }  // namespace

@@ -55,11 +55,11 @@ int run_report(const ReportOptions& options) {
                     .checkpoint = run.loaded.checkpoint,
                     .checkpoint_step = run.loaded.state.step,
                     .weights_crc32 = weights_checksum(*run.loaded.parameters)};
-  try {
-    report.log = RunLog::read(directory.file("log.jsonl"));
-  } catch (const Error& error) {
-    report.log_missing = error.what();
-    note("no curves: {}", error.what());
+  if (const std::string log = directory.file("log.jsonl"); std::filesystem::exists(log)) {
+    report.log = RunLog::read(log);
+  } else {
+    report.log_missing = fmt::format("'{}' is missing", log);
+    note("no curves: {}", report.log_missing);
   }
   try {
     report.gallery = make_gallery(run, open_run_data(run));

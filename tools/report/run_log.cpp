@@ -1,5 +1,6 @@
 #include "tools/report/run_log.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -15,15 +16,16 @@ RunLog RunLog::read(const std::string& path) {
   RunLog log;
   int line_number = 0;
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) break;  // a run that writes or was killed: the last line is not whole
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     begin = end + 1;
     ++line_number;
-    if (line.empty()) continue;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     nlohmann::json record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (record.is_discarded() && end == text.size()) break;  // a run that writes or was killed
     if (!record.is_object()) fail("'{}': line {} is not a JSON object", path, line_number);
-    if (record.value("kind", "") == "run" && log.run_.empty()) log.run_ = record;
+    const auto kind = record.find("kind");
+    if (kind != record.end() && *kind == "run" && log.run_.empty()) log.run_ = record;
     log.records_.push_back(std::move(record));
   }
   return log;

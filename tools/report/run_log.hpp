@@ -20,7 +20,8 @@ struct LogValue {
 
 class RunLog {
  public:
-  // Error when the file is missing, or when a line is not a JSON object, unless it is an unfinished last one.
+  // Error: a line is not a JSON object, unless it is an unfinished last one. Objects that are no records are the user's
+  // remarks and have no part in the series.
   static RunLog read(const std::string& path);
 
   // The values of `key` in the records of a kind: "train" or "validation". Records without a finite value are left out.
