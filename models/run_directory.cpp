@@ -50,8 +50,12 @@ fs::directory_iterator entries_of(const std::string& path) {
   return entries;
 }
 
-bool is_step_checkpoint(const std::string& name) {
-  return name.starts_with("step-") && name.ends_with(".safetensors");
+// Not a copy that the user named in another way, such as step-00000010-keep.safetensors.
+bool is_step_checkpoint(std::string_view name) {
+  constexpr std::string_view prefix = "step-", suffix = ".safetensors";
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return false;
+  const std::string_view step = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  return !step.empty() && step.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // As the user wrote it, if that was relative.

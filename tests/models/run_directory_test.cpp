@@ -154,6 +154,24 @@ TEST_F(RunOnDisk, ABestCheckpointAloneIsContinued) {
     EXPECT_TRUE(fails_with([&] { run().load_checkpoint(which); }, "there is no other checkpoint"));
 }
 
+// Neither taken for the newest ones nor removed as the oldest.
+TEST_F(RunOnDisk, CopiesOfCheckpointsAreTheUsers) {
+  const std::vector<std::string> copies{"step-00000010-keep.safetensors",
+                                        "step-00000012 (copy).safetensors",
+                                        "step-before.safetensors",
+                                        "step-.safetensors",
+                                        "best-12.safetensors",
+                                        "step-00000010.safetensors.bak"};
+  for (const std::string& name : copies) write_file(checkpoint(name), name);
+  EXPECT_EQ(run().load_checkpoint(Which::newest).info.state.step, 12);
+  test::train_quietly(RunDirectory::resume(path_));
+  EXPECT_EQ(run().load_checkpoint(Which::newest).info.state.step, 23);
+  for (const std::string& name : copies) EXPECT_EQ(read_text(checkpoint(name)), name);
+  for (const char* name : {"step-00000020.safetensors", "step-00000023.safetensors", "best.safetensors"})
+    EXPECT_TRUE(std::filesystem::exists(checkpoint(name))) << name;
+  EXPECT_EQ(test::directory_content(path_ + "/checkpoint").size(), copies.size() + 3);
+}
+
 TEST_F(RunOnDisk, WithoutItsConfigItIsStillARun) {
   std::filesystem::remove(path_ + "/config.toml");
   const std::string message = "'" + path_ + "' holds checkpoints but no config.toml: restore that file";
