@@ -11,6 +11,7 @@
 
 #include "engine/error.hpp"
 #include "engine/io/atomic_file.hpp"
+#include "engine/io/input_file.hpp"
 #include "engine/shell_quoted.hpp"
 #include "kernels/cpu_tables.hpp"
 #include "models/event_file.hpp"
@@ -156,8 +157,30 @@ void RunDirectory::mark() {
 void RunDirectory::begin() {
   mark();
   made_folder_ = create_directory(file(folder));
-  if (!config_is_written_) write_file(file(config_name), to_toml(config_));
+  if (!config_is_written_) write_file(file(config_name), config_text());
   config_is_written_ = true;
+}
+
+// The user may have added comments to config.toml: where only optimizer.steps changes, they stay.
+std::string RunDirectory::config_text() const {
+  std::string wanted = to_toml(config_);
+  std::error_code error;
+  if (!fs::exists(file(config_name), error)) return wanted;
+  const auto bytes = read_file(file(config_name));
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  constexpr std::string_view key = "\nsteps = ";
+  for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+    const std::size_t begin = at + key.size(), end = text.find_first_not_of("0123456789", begin);
+    if (end == std::string::npos) break;
+    std::string changed = text;
+    changed.replace(begin, end - begin, fmt::format("{}", config_.training.steps));
+    try {
+      if (to_toml(parse_config(changed, config_name)) == wanted) return changed;
+    } catch (const Error&) {  // it is no longer a configuration
+      break;
+    }
+  }
+  return wanted;
 }
 
 bool RunDirectory::follow() {

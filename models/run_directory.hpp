@@ -72,6 +72,7 @@ class RunDirectory {
   void check_is_run() const;
   void check_unused() const;
   void check_not_lost() const;
+  std::string config_text() const;
 
   std::string path_;
   RunConfig config_;

@@ -278,6 +278,18 @@ TEST_F(OwnedRun, AFurtherGoalIsStoredWhenTrainingBegins) {
   EXPECT_EQ(RunDirectory::open(path()).config().training.steps, 30);
 }
 
+TEST_F(OwnedRun, AFurtherGoalLeavesTheUsersComments) {
+  train_until(RunDirectory::create(path(), config()), 6);
+  std::string text = read_text(path() / "config.toml");
+  text.insert(text.find("\nsteps = 23\n") + 11, "  # for the paper");
+  write_file(path() / "config.toml", "# mine\n" + text);
+  RunDirectory run = RunDirectory::resume(path());
+  run.set_steps(30);
+  EXPECT_EQ(train_quietly(run), TrainingOutcome::finished);
+  text.replace(text.find("\nsteps = 23"), 11, "\nsteps = 30");
+  EXPECT_EQ(read_text(path() / "config.toml"), "# mine\n" + text);
+}
+
 TEST_F(OwnedRun, AFurtherGoalIsNotStoredIfTrainingCannotBegin) {
   train_until(RunDirectory::create(path(), config()), 6);
   fs::remove(path() / "log.jsonl");
