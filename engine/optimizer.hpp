@@ -1,4 +1,4 @@
-// Adam over all parameters of a program, gradient clipping and learning-rate schedules.
+// Adam over a group of parameters, with gradient clipping, and learning-rate schedules.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,22 @@ struct Schedule {
   double at(std::int64_t step) const;  // step 0 gives `from`
 };
 
-// Records the gradient norm and the update after Program::backward; returns the squared gradient norm (1).
-// If the norm is not finite, the update leaves parameters and moments unchanged.
-Tensor record_adam(Program& program, const AdamOptions& options);
+// Updates one group of parameters; no other one changes.
+class Adam {
+ public:
+  // Records the norm of the gradients and the update. If the norm is not finite, the update leaves parameters and moments
+  // unchanged.
+  Adam(Program& program, const LossGradients& gradients, const AdamOptions& options, int group = 0);
 
-// The argument of Program::set_adam_step for update number `step`, counted from 1.
-kernels::AdamStep adam_step(const AdamOptions& options, double learning_rate, std::int64_t step);
+  // Before a replay: the update is number `step`, counted from 1.
+  void set_step(std::int64_t step, double learning_rate);
+
+  Tensor gradient_square_sum() const { return square_sum_; }  // (1)
+
+ private:
+  Program* program_;
+  AdamOptions options_;
+  Tensor step_, square_sum_;
+};
 
 }  // namespace cuelbo

@@ -11,7 +11,7 @@ namespace cuelbo {
 
 namespace {
 
-constexpr std::size_t step_block_capacity = 16384;
+constexpr std::size_t step_bytes_capacity = 16384;
 
 std::size_t float_bytes(std::int64_t count) { return static_cast<std::size_t>(count) * sizeof(float); }
 
@@ -21,10 +21,10 @@ Program::Program(Device& device, ParameterSet& parameters, Options options)
     : device_(&device),
       parameters_(&parameters),
       options_(options),
-      step_bytes_(sizeof(StepBlock)),
-      step_memory_(device, step_block_capacity) {
+      step_bytes_(sizeof(kernels::StepCounter)),
+      step_memory_(device, step_bytes_capacity) {
   if (&parameters.device() != &device) fail("a program and its parameters must be on one device");
-  step_block() = StepBlock{};
+  step_counter() = {};
 }
 
 Program::~Program() = default;
@@ -78,7 +78,7 @@ Tensor Program::constant(std::string name, Shape shape, std::span<const float> v
 
 Tensor Program::step_values(std::string name, std::span<const float> values) {
   const std::size_t offset = step_bytes_.size();
-  if (offset + values.size_bytes() > step_block_capacity)
+  if (offset + values.size_bytes() > step_bytes_capacity)
     fail("too many step values: no room for '{}'", name);
   step_bytes_.resize(offset + values.size_bytes());
   std::memcpy(&step_bytes_[offset], values.data(), values.size_bytes());
@@ -155,7 +155,7 @@ void Program::append(std::string_view name, const std::vector<Tensor>& inputs,
     for (const int id : launch.inputs) ensure_memory(id);
     for (const int id : launch.outputs) ensure_memory(id);
     if (launch.workspace >= 0) ensure_memory(launch.workspace);
-    upload_step_block();
+    upload_step_values();
     const kernels::DefaultFloatingPoint mode;
     run_launch(launch);
   }
@@ -197,25 +197,35 @@ Program::Scope::Scope(Program& program, std::string_view name)
 
 Program::Scope::~Scope() { program_->scope_.resize(length_); }
 
-void Program::backward(Tensor loss) {
-  check_mine(loss, "backward");
-  if (flat_gradients_) fail("backward was already recorded for this program");
+LossGradients Program::gradients(Tensor loss, const std::vector<int>& groups) {
+  check_mine(loss, "gradients");
   if (loss.size() != 1)
-    fail("backward needs a loss of one element, '{}' has shape {}", loss.name(), to_string(loss.shape()));
-  if (!loss.requires_gradient()) fail("the loss '{}' depends on no parameter", loss.name());
+    fail("a loss has one element, '{}' has shape {}", loss.name(), to_string(loss.shape()));
   parameters_->trained();  // no parameter may come after the gradients are laid out
-  Gradients gradients(*this);
-  gradients.sweep(loss);
-  gradients_ = std::move(gradients.gradients_);
+  std::vector<int> wanted = groups;
+  if (groups.empty())
+    for (int group = 0; group < parameters_->group_count(); ++group) wanted.push_back(group);
+  Gradients sweep(*this, wanted);
+  sweep.run(loss);
+  LossGradients found;
+  found.tensors_ = std::move(sweep.gradients_);
+  found.groups_ = std::move(sweep.flat_);
+  return found;
 }
 
-Tensor Program::gradient(Tensor x) const {
-  check_mine(x, "gradient");
+Tensor LossGradients::of(Tensor x) const {
   // In between, fusion may have put the derivative of x's activation into its gradient.
-  if (info(x).kind != Kind::input && info(x).kind != Kind::parameter)
+  if (!x.program().is_leaf(x))
     fail("the gradient of '{}' is not available: only inputs and parameters keep theirs", x.name());
-  const auto found = gradients_.find(x.id());
-  if (found == gradients_.end()) fail("'{}' has no gradient", x.name());
+  const auto found = tensors_.find(x.id());
+  if (found == tensors_.end() || &found->second.program() != &x.program())
+    fail("'{}' has no gradient", x.name());
+  return found->second;
+}
+
+Tensor LossGradients::flat(int group) const {
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) fail("the loss was not differentiated with respect to group {}", group);
   return found->second;
 }
 

@@ -26,12 +26,6 @@ namespace cuelbo {
 
 class Gradients;
 
-// The values that change from step to step; they are in device memory, ahead of the step values.
-struct StepBlock {
-  kernels::StepCounter counter;
-  kernels::AdamStep adam;
-};
-
 // Turns tensors into pointers for one launch. An absent tensor gives null. While a program is being recorded the
 // pointers are not null and not usable: only shapes and presence count.
 class Addresses {
@@ -39,8 +33,7 @@ class Addresses {
   const float* read(Tensor t) const { return reinterpret_cast<const float*>(at(t)); }
   const std::int32_t* read_int(Tensor t) const { return reinterpret_cast<const std::int32_t*>(at(t)); }
   float* write(Tensor t) const { return reinterpret_cast<float*>(at(t)); }
-  const kernels::StepCounter* step_counter() const { return &step_->counter; }
-  const kernels::AdamStep* adam_step() const { return &step_->adam; }
+  const kernels::StepCounter* step_counter() const { return step_; }
   void* workspace() const { return workspace_; }
 
  private:
@@ -52,8 +45,20 @@ class Addresses {
   static std::byte* unusable() { return reinterpret_cast<std::byte*>(std::uintptr_t{64}); }
 
   std::byte* const* addresses_ = nullptr;
-  const StepBlock* step_ = reinterpret_cast<const StepBlock*>(unusable());
+  const kernels::StepCounter* step_ = reinterpret_cast<const kernels::StepCounter*>(unusable());
   void* workspace_ = nullptr;
+};
+
+// The gradients of one loss, as tensors of its program.
+class LossGradients {
+ public:
+  Tensor of(Tensor x) const;         // of an input or a parameter; throws Error when there is none
+  Tensor flat(int group = 0) const;  // of all parameters of a group (trained_count); throws likewise
+
+ private:
+  friend class Program;
+  std::map<int, Tensor> tensors_;  // by tensor id
+  std::map<int, Tensor> groups_;
 };
 
 class Program {
@@ -140,10 +145,9 @@ class Program {
   };
 
   // ---- reverse sweep
-  // Records the gradients of `loss` (one element). One call a program.
-  void backward(Tensor loss);
-  Tensor gradient(Tensor x) const;  // of an input or parameter; throws Error when there is none
-  Tensor parameter_gradients() const { return flat_gradients_; }  // (trained_count)
+  // Records the gradients of `loss` (one element) with respect to the parameters of these groups, all if none is named, and
+  // to the inputs that require one. Each call is a sweep of its own and may be for another loss.
+  LossGradients gradients(Tensor loss, const std::vector<int>& groups = {});
 
   // ---- running
   void keep(Tensor t);  // stays readable after replay; call before plan
@@ -152,10 +156,7 @@ class Program {
   // Runs the launches one by one until one leaves a NaN or Inf in an output; returns "operation (output)", empty when none.
   std::string find_non_finite();
 
-  void set_step(std::uint64_t seed, std::uint64_t step) {
-    step_block().counter = {.seed = seed, .step = step};
-  }
-  void set_adam_step(const kernels::AdamStep& adam) { step_block().adam = adam; }
+  void set_step(std::uint64_t seed, std::uint64_t step) { step_counter() = {.seed = seed, .step = step}; }
   void set_step_values(Tensor t, std::span<const float> values);
   // Throw Error if the size does not fit, if a written tensor is not an input, or if a read tensor was not kept, so that
   // its memory may already hold another one.
@@ -198,6 +199,7 @@ class Program {
  private:
   friend class Tensor;
   friend class Gradients;
+  friend class LossGradients;
 
   enum class Kind { computed, input, constant, parameter, step_values, view };
   struct TensorInfo {
@@ -232,13 +234,16 @@ class Program {
   Tensor bytes_tensor(std::string_view name, std::size_t bytes);
   void prepare_at_plan(Tensor prepared, std::function<void(const Addresses&, kernels::Stream)> prepare);
   Addresses addresses_of(int workspace) const;
+  bool is_leaf(Tensor t) const { return info(t).kind == Kind::input || info(t).kind == Kind::parameter; }
   void check_mine(Tensor t, std::string_view user) const;
   void check_mine(const std::vector<Tensor>& tensors,
                   std::string_view user) const;  // absent ones are left out
-  StepBlock& step_block() { return *reinterpret_cast<StepBlock*>(step_bytes_.data()); }
+  kernels::StepCounter& step_counter() {
+    return *reinterpret_cast<kernels::StepCounter*>(step_bytes_.data());
+  }
   void ensure_memory(int id);  // eager mode
   void bind(int id);
-  void upload_step_block();
+  void upload_step_values();
   void run_launch(const Launch& launch);
   Layout layout() const;
   static bool persistent(const TensorInfo& root) { return root.kind != Kind::computed || root.kept; }
@@ -254,12 +259,11 @@ class Program {
   std::vector<std::function<void(const Addresses&, kernels::Stream)>> preparations_;  // run when planned
   std::vector<TapeEntry> tape_;
   std::map<int, int> parameter_tensors_;  // parameter index → tensor id
-  std::map<int, Tensor> gradients_;       // tensor id → its gradient, after backward
-  Tensor flat_gradients_;
   std::string scope_;
   std::uint32_t noise_operations_ = 0;
 
-  std::vector<std::byte> step_bytes_;  // host copy of the step block and the step values
+  // Host copy of what changes from step to step: the counter, then the step values.
+  std::vector<std::byte> step_bytes_;
   DeviceMemory step_memory_;
   DeviceMemory arena_;
   std::vector<DeviceMemory> eager_memory_;

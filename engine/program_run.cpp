@@ -137,7 +137,7 @@ void Program::bind(int id) {
   switch (t.kind) {
     case Kind::parameter: {
       const Parameter& p = parameters_->parameter(t.parameter);
-      float* flat = p.trained ? parameters_->trained() : parameters_->states();
+      float* flat = p.trained ? parameters_->trained(p.group) : parameters_->states();
       address = at(reinterpret_cast<std::byte*>(flat), p.offset);
       break;
     }
@@ -152,14 +152,14 @@ void Program::bind(int id) {
   }
 }
 
-void Program::upload_step_block() {
+void Program::upload_step_values() {
   device_->upload(step_memory_.data(), step_bytes_.data(), step_bytes_.size());
 }
 
 Addresses Program::addresses_of(int workspace) const {
   Addresses at;
   at.addresses_ = addresses_.data();
-  at.step_ = reinterpret_cast<const StepBlock*>(step_memory_.data());
+  at.step_ = reinterpret_cast<const kernels::StepCounter*>(step_memory_.data());
   at.workspace_ = workspace >= 0 ? addresses_[static_cast<std::size_t>(workspace)] : nullptr;
   return at;
 }
@@ -172,7 +172,7 @@ void Program::replay() {
   if (!planned_) fail("the program must be planned before it is replayed");
   for (Prefetched& p : prefetched_)
     if (std::exchange(p.begun, false)) p.copy->finish(addresses_[static_cast<std::size_t>(p.id)]);
-  upload_step_block();
+  upload_step_values();
   const kernels::DefaultFloatingPoint mode;
   const auto run_all = [this] {
     for (const Launch& launch : launches_) run_launch(launch);
@@ -191,7 +191,7 @@ void Program::replay() {
 
 std::string Program::find_non_finite() {
   if (!planned_) fail("the program must be planned before it is searched for NaN");
-  upload_step_block();
+  upload_step_values();
   const kernels::DefaultFloatingPoint mode;
   for (const Launch& launch : launches_) {
     run_launch(launch);

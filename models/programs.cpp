@@ -1,8 +1,6 @@
 // The programs over one model: training, encoding, decoding.
 #include "models/programs.hpp"
 
-#include "engine/optimizer.hpp"
-
 namespace cuelbo {
 
 namespace {
@@ -30,9 +28,8 @@ TrainingProgram::TrainingProgram(Device& device, ParameterSet& parameters, const
   loss = add(affine(log_likelihood, -1, 0), objective.penalty);
   for (const Tensor t : {log_likelihood, objective.terms, loss}) program.keep(t);
   if (options.gradients) {
-    program.backward(loss);
-    gradient_square_sum = record_adam(program, config.adam);
-    program.keep(gradient_square_sum);
+    optimizer.emplace(program, program.gradients(loss), config.adam);
+    program.keep(optimizer->gradient_square_sum());
   }
   if (options.mode == Program::Mode::planned) program.plan();
 }

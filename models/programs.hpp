@@ -1,6 +1,9 @@
 // The programs over one model.
 #pragma once
 
+#include <optional>
+
+#include "engine/optimizer.hpp"
 #include "models/hfvae.hpp"
 
 namespace cuelbo {
@@ -14,8 +17,8 @@ struct TrainingProgram {
   LatentTensors latents;
   Tensor log_likelihood;  // (1), mean over the batch
   ObjectiveTensors objective;
-  Tensor loss;                 // (1): −log_likelihood + penalty
-  Tensor gradient_square_sum;  // (1)
+  Tensor loss;  // (1): −log_likelihood + penalty
+  std::optional<Adam> optimizer;
 };
 
 // Images to codes. constant_parameters: no parameter will change, so what can be prepared of them is prepared now.

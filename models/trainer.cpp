@@ -202,13 +202,13 @@ class Trainer {
     const ObjectiveConfig& objective = config_.objective;
     learning_rate_ = config_.learning_rate.at(before);
     step_.program.set_step(config_.seed, static_cast<std::uint64_t>(step));
-    step_.program.set_adam_step(adam_step(config_.adam, learning_rate_, step));
+    step_.optimizer->set_step(step, learning_rate_);
     step_.program.set_step_values(step_.objective.coefficients,
                                   coefficients(objective, model_.tree(), model_.terms().terms(), before));
     step_.program.replay();
     if (step < config_.training.steps) fetch_batch();
     loss_ = step_.program.read_scalar(step_.loss);
-    gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.gradient_square_sum));
+    gradient_norm_ = std::sqrt(step_.program.read_scalar(step_.optimizer->gradient_square_sum()));
     if (!std::isfinite(loss_) || !std::isfinite(gradient_norm_))
       stop_non_finite(fmt::format("step {}", step), step_.program);
     state_.step = step;

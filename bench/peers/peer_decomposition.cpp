@@ -21,8 +21,8 @@ void peer_decomposition(const std::string& groups, const std::string& codes_path
                                           mixture_weights(Estimator::hfvae, shape[0], peer_dataset_size));
   const Tensor weight = program.input("weight", log_q.shape());
   program.keep(log_q);
-  program.backward(sum(multiply(log_q, weight)));
-  for (const Tensor x : {z, mean, logvar}) program.keep(program.gradient(x));
+  const LossGradients gradients = program.gradients(sum(multiply(log_q, weight)));
+  for (const Tensor x : {z, mean, logvar}) program.keep(gradients.of(x));
   program.plan();
   for (const Tensor x : {z, mean, logvar, weight}) program.write(x, codes.tensor(x.name()).as<float>());
 
@@ -30,7 +30,7 @@ void peer_decomposition(const std::string& groups, const std::string& codes_path
   Result result;
   result.add("log_q", log_q.shape(), program.read(log_q));
   for (const Tensor x : {z, mean, logvar})
-    result.add("gradient." + x.name(), shape, program.read(program.gradient(x)));
+    result.add("gradient." + x.name(), shape, program.read(gradients.of(x)));
   result.write(result_path);
   answer({{"device", device->description()},
           {"flops", program_flops(program)},

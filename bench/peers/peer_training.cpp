@@ -19,7 +19,7 @@ class Training {
   void step() {
     const RunConfig& config = side_.config;
     training_.program.set_step(config.seed, static_cast<std::uint64_t>(step_));
-    training_.program.set_adam_step(adam_step(config.adam, config.learning_rate.at(step_), step_ + 1));
+    training_.optimizer->set_step(step_ + 1, config.learning_rate.at(step_));
     training_.program.replay();
     ++step_;
   }

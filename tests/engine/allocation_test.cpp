@@ -63,14 +63,13 @@ struct Training {
     loss = add(sum(terms), sum(bernoulli_log_likelihood(decoded, images), -1.0F / batch));
     loss = add(loss, sum(gaussian_log_density(z, mean, logvar), 1.0F / batch));
     program.keep(loss);
-    program.backward(loss);
-    record_adam(program, options);
+    adam = std::make_unique<Adam>(program, program.gradients(loss), AdamOptions{.gradient_clip = 1});
     program.plan();
   }
 
   void step(std::int64_t number) {
     program.set_step(7, static_cast<std::uint64_t>(number));
-    program.set_adam_step(adam_step(options, 1e-3, number));
+    adam->set_step(number, 1e-3);
     program.set_step_values(coefficients, values);
     program.prefetch(images, pixels);
     program.replay();
@@ -86,7 +85,7 @@ struct Training {
   }
 
   static constexpr std::int64_t batch = 9;
-  AdamOptions options{.gradient_clip = 1};
+  std::unique_ptr<Adam> adam;
   ParameterSet parameters;
   Program program;
   Tensor images, coefficients, loss;
@@ -127,7 +126,7 @@ TEST(Allocation, PlanningTakesOneArena) {
   const int w = parameters.create("w", {3, 4}, uniform(12, 1));
   Program program(device, parameters);
   Tensor x = program.input("x", {5, 4});
-  program.backward(sum(linear(x, program.parameter(w), {}, Activation::tanh)));
+  program.gradients(sum(linear(x, program.parameter(w), {}, Activation::tanh)));
   const int before = device.allocations;
   program.plan();
   EXPECT_EQ(device.allocations, before + 1);

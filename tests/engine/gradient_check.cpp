@@ -53,11 +53,11 @@ Result run_engine(const GradientCase& check, const Floats& loss_weights, int dif
   }
   const Tensor y = check.record(program, inputs);
   const Tensor weights = program.constant("loss weights", y.shape(), loss_weights);
-  program.backward(sum(multiply(y, weights)));
+  const LossGradients gradients = program.gradients(sum(multiply(y, weights)));
   program.keep(y);
-  program.keep(program.parameter_gradients());
+  program.keep(gradients.flat());
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (wanted[i]) program.keep(program.gradient(inputs[i]));
+    if (wanted[i]) program.keep(gradients.of(inputs[i]));
   program.plan();
   if (!as_parameters)
     for (std::size_t i = 0; i < inputs.size(); ++i) program.write(inputs[i], check.inputs[i].values);
@@ -67,9 +67,9 @@ Result run_engine(const GradientCase& check, const Floats& loss_weights, int dif
 
   Result result{.y = program.read(y)};
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    result.gradients.push_back(wanted[i] ? program.read(program.gradient(inputs[i])) : Floats{});
+    result.gradients.push_back(wanted[i] ? program.read(gradients.of(inputs[i])) : Floats{});
   if (as_parameters) {
-    const Floats flat = program.read(program.parameter_gradients());
+    const Floats flat = program.read(gradients.flat());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const auto begin = flat.begin() + machine.parameters.parameter(indices[i]).offset;
       EXPECT_TRUE(same_bits(Floats(begin, begin + inputs[i].size()), result.gradients[i]))

@@ -1,6 +1,7 @@
 // Gradients that meet: fused activations, tensors and parameters used more than once, views, contributions of other shapes.
 #include "tests/engine/double_operations.hpp"
 #include "tests/engine/gradient_check.hpp"
+#include "tests/support/error_checks.hpp"
 
 namespace cuelbo::test {
 namespace {
@@ -317,8 +318,8 @@ TEST(GradientPaths, FlatGradientsHoldEveryParametersGradientAndZeros) {
   const Tensor hidden = linear(x, program.parameter(state), program.parameter(state_bias), Activation::tanh);
   const Tensor y = linear(hidden, program.parameter(weight), program.parameter(bias));
   linear(y, program.constant("w", {1, 2}, uniform(2, 7)), program.parameter(last));
-  program.backward(sum(y));
-  program.keep(program.parameter_gradients());
+  const LossGradients gradients = program.gradients(sum(y));
+  program.keep(gradients.flat());
   program.keep(hidden);
   program.plan();
   program.write(x, uniform(28, 8));
@@ -331,7 +332,7 @@ TEST(GradientPaths, FlatGradientsHoldEveryParametersGradientAndZeros) {
       expected[static_cast<std::size_t>(parameters.parameter(weight).offset) + i] += h[r * 3 + i % 3];
   for (std::size_t i = 0; i < 2; ++i)
     expected[static_cast<std::size_t>(parameters.parameter(bias).offset) + i] = 7;
-  EXPECT_TRUE(all_close(program.read(program.parameter_gradients()), expected, {1e-6, 1e-6}));
+  EXPECT_TRUE(all_close(program.read(gradients.flat()), expected, {1e-6, 1e-6}));
 }
 
 // The sweep reaches the layer with the state last: a place among the gradients would be the first weight's.
@@ -344,8 +345,8 @@ TEST(GradientPaths, AStateTakesNoPlaceAmongTheGradients) {
   Program program(*machine.device, parameters);
   const Tensor x = program.input("x", {7, 4});
   const Tensor hidden = linear(x, program.parameter(state), program.parameter(bias));
-  program.backward(sum(linear(hidden, program.parameter(weight), {})));
-  const Tensor gradient = program.gradient(program.parameter(weight));
+  const LossGradients gradients = program.gradients(sum(linear(hidden, program.parameter(weight), {})));
+  const Tensor gradient = gradients.of(program.parameter(weight));
   program.keep(gradient);
   program.keep(hidden);
   program.plan();
@@ -356,6 +357,46 @@ TEST(GradientPaths, AStateTakesNoPlaceAmongTheGradients) {
   for (std::size_t i = 0; i < 6; ++i)
     for (std::size_t r = 0; r < 7; ++r) expected[i] += h[r * 3 + i % 3];
   EXPECT_TRUE(all_close(program.read(gradient), expected, {1e-6, 1e-6}));
+}
+
+// Two losses over two groups, as of a model and its adversary: y = x·wᵀ is judged by v. Each sweep has the gradients of its own
+// groups only, equal to those of a program of its own.
+TEST(GradientPaths, LossesAndGroupsAreSweptApart) {
+  const auto run = [](const std::vector<int>& losses, const std::vector<int>& groups) {
+    Machine machine;
+    ParameterSet& parameters = machine.parameters;
+    const int judge = parameters.create_group("judge");
+    const int w = parameters.create("w", {3, 4}, uniform(12, 1));
+    const int v = parameters.create("v", {1, 3}, uniform(3, 2), true, judge);
+    Program program(*machine.device, parameters);
+    const Tensor x = program.input("x", {7, 4});
+    const Tensor y = linear(x, program.parameter(w), {}, Activation::tanh);
+    const Tensor score = linear(y, program.parameter(v), {}, Activation::sigmoid);
+    const std::vector<Tensor> recorded{sum(multiply(score, score)), sum(score, -1)};
+    std::vector<Tensor> flat;
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      const LossGradients gradients =
+          program.gradients(recorded[static_cast<std::size_t>(losses[i])], {groups[i]});
+      flat.push_back(gradients.flat(groups[i]));
+      EXPECT_TRUE(fails_with([&] { static_cast<void>(gradients.flat(1 - groups[i])); },
+                             "not differentiated with respect to group " + std::to_string(1 - groups[i])));
+      const Tensor other = program.parameter(groups[i] == judge ? w : v);
+      EXPECT_TRUE(fails_with([&] { static_cast<void>(gradients.of(other)); }, "has no gradient"));
+    }
+    for (const Tensor t : flat) program.keep(t);
+    program.plan();
+    program.write(x, uniform(28, 3));
+    program.replay();
+    std::vector<Floats> values;
+    for (const Tensor t : flat) values.push_back(program.read(t));
+    return values;
+  };
+  const std::vector<Floats> both = run({0, 1}, {0, 1});
+  EXPECT_TRUE(same_bits(both[0], run({0}, {0})[0]));
+  EXPECT_TRUE(same_bits(both[1], run({1}, {1})[0]));
+  EXPECT_TRUE(same_bits(both[0], run({1, 0}, {1, 0})[1])) << "in the other order";
+  EXPECT_EQ(both[1].size(), 16U);
+  for (const Floats& gradient : both) EXPECT_NE(gradient.front(), 0);
 }
 
 }  // namespace

@@ -23,14 +23,14 @@ struct Quadratic {
       const Tensor part = sum(multiply(multiply(distance, distance), curvature), 0.5F);
       loss = loss ? add(loss, part) : part;
     }
-    program->backward(loss);
-    square_sum = record_adam(*program, options);
+    optimizer = std::make_unique<Adam>(*program, program->gradients(loss), options);
+    square_sum = optimizer->gradient_square_sum();
     program->keep(square_sum);
     program->plan();
   }
 
   void step(std::int64_t number, double rate) {
-    program->set_adam_step(adam_step(options, rate, number));
+    optimizer->set_step(number, rate);
     program->replay();
   }
   Floats read(ParameterSet::Kind kind) {
@@ -44,6 +44,7 @@ struct Quadratic {
   Machine machine;
   std::vector<int> indices;
   std::unique_ptr<Program> program;
+  std::unique_ptr<Adam> optimizer;
   Tensor loss, square_sum;
 };
 
@@ -155,6 +156,39 @@ TEST(Schedule, MovesLinearlyAndStays) {
   EXPECT_EQ(down.at(1), 0);
   EXPECT_EQ(Schedule::constant(0.25).at(0), 0.25);
   EXPECT_EQ(Schedule::constant(0.25).at(1000), 0.25);
+}
+
+// A group that is not optimized keeps its bits, moments of an earlier optimizer included.
+TEST(Adam, LeavesOtherGroupsAlone) {
+  using Kind = ParameterSet::Kind;
+  Machine machine;
+  ParameterSet& parameters = machine.parameters;
+  const int second = parameters.create_group("second");
+  const int a = parameters.create("a", {5}, uniform(5, 1)),
+            b = parameters.create("b", {5}, uniform(5, 2), true, second);
+  Program program(*machine.device, parameters);
+  const Tensor product = multiply(program.parameter(a), program.parameter(b));
+  const LossGradients gradients = program.gradients(sum(multiply(product, product)));
+  Adam first(program, gradients, {}, 0), other(program, gradients, {}, second);
+  program.plan();
+  first.set_step(1, 0.1);
+  other.set_step(1, 0.01);
+  program.replay();
+  const auto state = [&](int index) {
+    return std::vector{parameters.read(index), parameters.read(index, Kind::first_moment),
+                       parameters.read(index, Kind::second_moment)};
+  };
+  EXPECT_NE(state(a)[0], uniform(5, 1));
+  EXPECT_NE(state(b)[0], uniform(5, 2));
+  Program only(*machine.device, parameters);
+  const Tensor again = multiply(only.parameter(a), only.parameter(b));
+  Adam update(only, only.gradients(sum(again), {second}), {}, second);
+  only.plan();
+  const auto of_a = state(a), of_b = state(b);
+  update.set_step(2, 0.1);
+  only.replay();
+  EXPECT_EQ(state(a), of_a);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NE(state(b)[i], of_b[i]);
 }
 
 }  // namespace

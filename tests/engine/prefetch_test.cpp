@@ -55,13 +55,12 @@ struct Training {
     const Tensor y = linear(x, program->parameter(w), {}, Activation::tanh);
     loss = sum(multiply(y, y), 0.5F);
     program->keep(loss);
-    program->backward(loss);
-    record_adam(*program, {});
+    adam = std::make_unique<Adam>(*program, program->gradients(loss), AdamOptions{});
     program->plan();
   }
   static Floats batch(int step) { return uniform(24, 100 + static_cast<std::uint64_t>(step)); }
   float replay(std::int64_t step) {
-    program->set_adam_step(adam_step({}, 0.1, step + 1));
+    adam->set_step(step + 1, 0.1);
     program->replay();
     return step % 2 == 0 ? program->read_scalar(loss) : 0;  // some steps are not waited for
   }
@@ -69,6 +68,7 @@ struct Training {
   ParameterSet parameters;
   int w;
   std::unique_ptr<Program> program;
+  std::unique_ptr<Adam> adam;
   Tensor x, loss;
 };
 
@@ -90,7 +90,7 @@ Floats losses_with_prefetch(Device& device) {
   Floats host = Training::batch(0);
   training.program->prefetch(training.x, host);
   for (int step = 0; step < steps; ++step) {
-    training.program->set_adam_step(adam_step({}, 0.1, step + 1));
+    training.adam->set_step(step + 1, 0.1);
     training.program->replay();
     host = Training::batch(step + 1);
     training.program->prefetch(training.x, host);

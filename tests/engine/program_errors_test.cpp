@@ -119,7 +119,7 @@ TEST_F(ProgramErrors, WrongShapes) {
       {[&] { program.input("empty", {7, 0}); }, {"empty", "(7, 0)"}},
       {[&] { program.constant("few", {7}, Floats(6)); }, {"few", "(7)", "6"}},
       {[&] { program.view(t({7, 5}), {30}, 6); }, {"30", "6", "(7, 5)"}},
-      {[&] { program.backward(t({2})); }, {"loss", "(2)"}},
+      {[&] { program.gradients(t({2})); }, {"loss", "(2)"}},
   };
   for (const Case& c : cases) EXPECT_TRUE(mentions(error_of(c.run), c.parts));
 }
@@ -132,7 +132,7 @@ TEST_F(ProgramErrors, AnAbsentTensorIsNamed) {
            [&] { add(none, x); }, [&] { reshape(none, {5}); }, [&] { stop_gradient(none); },
            [&] { activate(none, Activation::relu); }, [&] { concat_columns({x, none}); },
            [&] { bernoulli_log_likelihood(x, none); }, [&] { program.keep(none); },
-           [&] { program.backward(none); }, [&] { static_cast<void>(program.gradient(none)); },
+           [&] { program.gradients(none); }, [&] { static_cast<void>(LossGradients().of(none)); },
            [&] { batch_norm(x, {}, true); }})
     EXPECT_TRUE(mentions(error_of(run), {"absent"}));
 }
@@ -152,8 +152,7 @@ TEST_F(ProgramErrors, TensorsOfAnotherProgramAreRefused) {
   stays_out([&] { reparameterize(x, y); });
   stays_out([&] { gaussian_log_density(x, y, y); });
   stays_out([&] { program.view(y, {20}); });
-  stays_out([&] { program.backward(other.input("strange loss", {1}, true)); });
-  stays_out([&] { static_cast<void>(program.gradient(y)); });
+  stays_out([&] { program.gradients(other.input("strange loss", {1}, true)); });
   stays_out([&] { program.keep(y); });
   stays_out([&] { program.set_step_values(values, Floats{2}); });
   program.plan();
@@ -182,27 +181,21 @@ TEST_F(ProgramErrors, ATargetThatNeedsAGradientIsRefused) {
   bernoulli_log_likelihood(x, stop_gradient(target));
 }
 
-TEST_F(ProgramErrors, BackwardOnceOnly) {
-  const Tensor x = tensor({3});
-  const Tensor loss = sum(x);
-  program.backward(loss);
-  EXPECT_TRUE(mentions(error_of([&] { program.backward(loss); }), {"backward", "already"}));
-}
-
 TEST_F(ProgramErrors, ALossWithoutGradientsIsRefused) {
   const Tensor x = program.input("x", {3});
-  EXPECT_TRUE(mentions(error_of([&] { program.backward(sum(x)); }), {"depends on no parameter"}));
-  EXPECT_TRUE(mentions(error_of([&] { record_adam(program, {}); }), {"backward"}));
-  EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(program.gradient(x)); }), {"x", "no gradient"}));
+  EXPECT_TRUE(mentions(error_of([&] { program.gradients(sum(x)); }), {"depends on no parameter"}));
+  EXPECT_TRUE(mentions(error_of([&] { Adam(program, {}, {}); }), {"not differentiated", "group 0"}));
+  EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(LossGradients().of(x)); }), {"x", "no gradient"}));
 }
 
 // In between, an activation's derivative may already be in the gradient, by fusion.
 TEST_F(ProgramErrors, OnlyInputsAndParametersShowTheirGradient) {
   const Tensor x = tensor({3, 4});
   const Tensor hidden = activate(x, Activation::tanh);
-  program.backward(sum(linear(hidden, program.constant("w", {2, 4}, Floats(8)), {})));
-  EXPECT_EQ(program.gradient(x).shape(), x.shape());
-  EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(program.gradient(hidden)); }),
+  const LossGradients gradients =
+      program.gradients(sum(linear(hidden, program.constant("w", {2, 4}, Floats(8)), {})));
+  EXPECT_EQ(gradients.of(x).shape(), x.shape());
+  EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(gradients.of(hidden)); }),
                        {hidden.name(), "inputs and parameters"}));
 }
 
@@ -273,9 +266,9 @@ TEST_F(ProgramErrors, Parameters) {
 }
 
 // A parameter that comes after the gradients were laid out would have none.
-TEST_F(ProgramErrors, AParameterAfterBackwardIsRefused) {
+TEST_F(ProgramErrors, AParameterAfterItsGradientsIsRefused) {
   const int w = machine.parameters.create("w", {3}, Floats(3));
-  program.backward(sum(program.parameter(w)));
+  program.gradients(sum(program.parameter(w)));
   EXPECT_TRUE(mentions(error_of([&] { machine.parameters.create("late", {1}, Floats(1)); }), {"'late'"}));
 }
 

@@ -37,18 +37,17 @@ struct Trainer {
     program.keep(y);
     loss = sum(multiply(y, y), 0.5F);
     program.keep(loss);
-    program.backward(loss);
-    record_adam(program, options);
+    adam = std::make_unique<Adam>(program, program.gradients(loss), AdamOptions{});
     program.plan();
     program.write(x, uniform(batch * 3, 10));
   }
   void step(std::int64_t number) {
-    program.set_adam_step(adam_step(options, 0.01, number));
+    adam->set_step(number, 0.01);
     program.replay();
   }
 
-  AdamOptions options;
   Program program;
+  std::unique_ptr<Adam> adam;
   Tensor x, y, loss;
 };
 
@@ -93,7 +92,6 @@ TEST(Program, InferenceNeedsNoGradients) {
   EXPECT_FALSE(predictor.y.requires_gradient());
   EXPECT_TRUE(trainer.y.requires_gradient());
   EXPECT_EQ(predictor.program.launches().size(), 2U);
-  EXPECT_EQ(predictor.program.parameter_gradients().id(), -1);
 }
 
 TEST(Program, StepValuesChangeBetweenReplays) {
@@ -150,9 +148,9 @@ TEST(Program, StopGradientKeepsTheValueAndStopsTheGradient) {
   const Tensor stopped = stop_gradient(square);
   EXPECT_FALSE(stopped.requires_gradient());
   const Tensor loss = sum(multiply(add(x, stopped), free));
-  program.backward(loss);
-  const Tensor dx = program.gradient(x);
-  for (const Tensor t : {square, stopped, dx, program.gradient(free)}) program.keep(t);
+  const LossGradients gradients = program.gradients(loss);
+  const Tensor dx = gradients.of(x);
+  for (const Tensor t : {square, stopped, dx, gradients.of(free)}) program.keep(t);
   program.plan();
   const Floats a = uniform(5, 1), b = uniform(5, 2);
   program.write(x, a);
@@ -162,7 +160,7 @@ TEST(Program, StopGradientKeepsTheValueAndStopsTheGradient) {
   EXPECT_TRUE(same_bits(program.read(dx), b));
   Floats expected = a;
   for (std::size_t i = 0; i < 5; ++i) expected[i] += a[i] * a[i];
-  EXPECT_TRUE(all_close(program.read(program.gradient(free)), expected, {1e-6, 1e-6}));
+  EXPECT_TRUE(all_close(program.read(gradients.of(free)), expected, {1e-6, 1e-6}));
 }
 
 TEST(Program, PrintsItsPlan) {
@@ -239,9 +237,9 @@ TEST(Program, EagerValuesAndGradientsAreThereAtOnce) {
   const Tensor y = affine(reshape(x, {6}), 2, 1);
   EXPECT_EQ(program.read(y), (Floats{3, 5, 7, 9, 11, 13}));
   EXPECT_EQ(program.read(stop_gradient(y)), (Floats{3, 5, 7, 9, 11, 13}));
-  program.backward(sum(multiply(y, y), 0.5F));
-  EXPECT_EQ(program.gradient(x).shape(), x.shape());
-  EXPECT_EQ(program.read(program.gradient(x)), (Floats{6, 10, 14, 18, 22, 26}));
+  const LossGradients gradients = program.gradients(sum(multiply(y, y), 0.5F));
+  EXPECT_EQ(gradients.of(x).shape(), x.shape());
+  EXPECT_EQ(program.read(gradients.of(x)), (Floats{6, 10, 14, 18, 22, 26}));
 }
 
 // A view shares its tensor's memory, so keeping either keeps both.

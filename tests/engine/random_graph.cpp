@@ -34,9 +34,9 @@ RandomGraph::RandomGraph(Machine& machine, std::uint64_t seed, int operations, P
   }
   for (const Tensor t : pool_)
     if (below(4) == 0) kept.push_back(t);
-  program.backward(loss);
+  flat_gradients = program.gradients(loss).flat();
   kept.push_back(loss);
-  kept.push_back(program.parameter_gradients());
+  kept.push_back(flat_gradients);
   for (const Tensor t : kept) program.keep(t);
   if (mode == Program::Mode::planned) program.plan();
 }

@@ -12,7 +12,7 @@ class RandomGraph {
   RandomGraph(Machine& machine, std::uint64_t seed, int operations, Program::Mode mode);
 
   Program program;
-  Tensor loss;
+  Tensor loss, flat_gradients;
   std::vector<Tensor> kept;  // values and gradients, the flat parameter gradients among them
 
  private:

@@ -22,8 +22,7 @@ struct Regression {
     const Tensor error = add(linear(h, program->parameter(w2), program->parameter(b2)), minus_y);
     loss = sum(multiply(error, error), 1.0F / batch);
     program->keep(loss);
-    program->backward(loss);
-    record_adam(*program, options);
+    adam = std::make_unique<Adam>(*program, program->gradients(loss), options);
     program->plan();
   }
 
@@ -35,7 +34,7 @@ struct Regression {
       values[i] = -std::sin(2 * points[2 * i]) * points[2 * i + 1];
     program->write(x, points);
     program->write(minus_y, values);
-    program->set_adam_step(adam_step(options, 0.01, number));
+    adam->set_step(number, 0.01);
     program->replay();
     return program->read_scalar(loss);
   }
@@ -43,6 +42,7 @@ struct Regression {
   AdamOptions options{.gradient_clip = 1};
   Machine machine;
   std::unique_ptr<Program> program;
+  std::unique_ptr<Adam> adam;
   Tensor x, minus_y, loss;
 };
 

@@ -191,7 +191,7 @@ TEST(Png, RefusesToWriteNonsense) {
   EXPECT_TRUE(
       fails_with([] { encode_png({2, 2, 1, {1, 2, 3}}); }, "3 bytes do not make a picture of 2x2 pixels"));
   EXPECT_TRUE(fails_with([] { encode_png({1, 1, 2, {1, 2}}); }, "of 2 channels"));
-  EXPECT_TRUE(fails_with([] { encode_png({0, 1, 1, {}}); }, "1x0 pixels"));
+  EXPECT_TRUE(fails_with([] { encode_png({0, 1, 1, {}}); }, "0×1 pixels"));
 }
 
 TEST(Jpeg, ReadsWhatPillowWrites) {
@@ -236,7 +236,7 @@ TEST(Image, AFalseSizeIsRefused) {
         for (std::size_t k = 5; k < 9; ++k) jpeg[i + k] = byte;
     decode_image(jpeg);
   };
-  EXPECT_TRUE(fails_with([&] { with_sides_of(std::byte{0xfe}); }, "a picture of 65278x65278 pixels"));
+  EXPECT_TRUE(fails_with([&] { with_sides_of(std::byte{0xfe}); }, "a picture of 65278×65278 pixels"));
   EXPECT_TRUE(fails_with([&] { with_sides_of(std::byte{0x3f}); }, "declares 16191x16191 pixels, which"));
 }
 
