@@ -84,14 +84,8 @@ class Decomposer {
  private:
   // All items; for `exact` a seeded subset when there are more than asked for.
   std::vector<std::int64_t> chosen_rows() const {
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(codes_.items));
-    std::iota(rows.begin(), rows.end(), std::int64_t{0});
-    if (options_.estimator == Estimator::exact && codes_.items > options_.max_rows) {
-      shuffle(rows, options_.seed, DataStream::evaluation, 0);
-      rows.resize(static_cast<std::size_t>(options_.max_rows));
-      std::sort(rows.begin(), rows.end());
-    }
-    return rows;
+    const bool some = options_.estimator == Estimator::exact;
+    return draw_places(codes_.items, some ? options_.max_rows : codes_.items, options_.seed);
   }
 
   void gather() {

@@ -9,6 +9,7 @@
 #include "kernels/runtime/floating_point.hpp"
 #include "kernels/runtime/philox.hpp"
 #include "models/checkpoint.hpp"
+#include "models/data/random.hpp"
 #include "models/decoder.hpp"
 #include "models/programs.hpp"
 #include "models/random_values.hpp"
@@ -95,13 +96,13 @@ double sample_hard(const Codes& codes, std::int64_t item, const float* normal, s
   return log_weight;
 }
 
-// Mean over the first `items` of log 1/S Σ_s p(x, z_s, c_s) / q(z_s, c_s|x).
+// Mean over the items at these places of log 1/S Σ_s p(x, z_s, c_s) / q(z_s, c_s|x).
 double importance_bound(LikelihoodDecoder& decoder, const Codes& codes, std::span<const std::int64_t> items,
-                        std::int64_t samples, std::uint64_t seed) {
+                        std::span<const std::int64_t> places, std::int64_t samples, std::uint64_t seed) {
   std::int64_t width = codes.dims;
   for (const Codes::Discrete& group : codes.discrete) width += group.classes;
   double total = 0;
-  for (std::int64_t i = 0; i < std::ssize(items); ++i) {
+  for (const std::int64_t i : places) {
     const std::vector<float> normal =
         standard_normal(seed + static_cast<std::uint64_t>(i) * 0x9E3779B97F4A7C15, samples * codes.dims);
     std::vector<float> code(static_cast<std::size_t>(samples * width));
@@ -115,7 +116,7 @@ double importance_bound(LikelihoodDecoder& decoder, const Codes& codes, std::spa
     for (std::size_t s = 0; s < weights.size(); ++s) weights[s] += likelihoods[s];
     total += log_sum_exp(weights) - std::log(static_cast<double>(samples));
   }
-  return total / static_cast<double>(items.size());
+  return total / static_cast<double>(places.size());
 }
 
 std::vector<double> variances(const Codes& codes) {
@@ -139,10 +140,14 @@ std::vector<double> variances(const Codes& codes) {
 Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const std::int64_t> items,
                     const EvaluationOptions& options) {
   const kernels::DefaultFloatingPoint mode;
-  if (options.max_items > 0 && std::ssize(items) > options.max_items)
-    items = items.first(static_cast<std::size_t>(options.max_items));
-  if (items.size() < 2) fail("evaluation needs at least 2 items in the test split, got {}", items.size());
   const std::uint64_t seed = loaded.model->config().seed;
+  std::vector<std::int64_t> some;
+  if (options.max_items > 0 && std::ssize(items) > options.max_items) {
+    for (const std::int64_t place : draw_places(std::ssize(items), options.max_items, seed))
+      some.push_back(items[static_cast<std::size_t>(place)]);
+    items = some;
+  }
+  if (items.size() < 2) fail("evaluation needs at least 2 items in the test split, got {}", items.size());
   const Codes codes = encode(*loaded.device, *loaded.parameters, *loaded.model, dataset, items, seed);
 
   Evaluation result{.items = codes.items,
@@ -150,7 +155,7 @@ Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const
                     .dataset = dataset.name(),
                     .checkpoint = loaded.checkpoint,
                     .weights_crc32 = weights_checksum(*loaded.parameters),
-                    .binarize = loaded.model->config().data.binarize};
+                    .binarize = dataset.info().binarize};
   LikelihoodDecoder decoder(loaded, dataset);
   for (const double value : decoder.run(items, model_codes(codes, loaded.model->tree(), CodeValue::sample)))
     result.log_likelihood += value;
@@ -164,7 +169,7 @@ Evaluation evaluate(LoadedModel& loaded, const Dataset& dataset, std::span<const
   result.importance_samples = options.importance_samples;
   if (result.importance_items > 0 && result.importance_samples > 0)
     result.importance_bound =
-        importance_bound(decoder, codes, items.first(static_cast<std::size_t>(result.importance_items)),
+        importance_bound(decoder, codes, items, draw_places(codes.items, result.importance_items, seed),
                          result.importance_samples, seed);
   result.mean_variance = variances(codes);
   result.active_units = std::count_if(result.mean_variance.begin(), result.mean_variance.end(),

@@ -124,12 +124,10 @@ int run_evaluate(const EvaluateOptions& options) {
   if (output) refuse_inputs(*output, run);
   if (!options.output.empty()) output->check_writable();
   const RunData data = open_data(run, options.data);
-  std::span<const std::int64_t> items = data.split.test;
+  const std::span<const std::int64_t> items = data.split.test;
   if (items.empty())
     fail("the run has no test split: data.test_fraction is {}, of {} images", run.config().data.test_fraction,
          data.dataset->size());
-  if (options.evaluation.max_items > 0 && options.evaluation.max_items < std::ssize(items))
-    items = items.first(static_cast<std::size_t>(options.evaluation.max_items));
   const Evaluation result = evaluate(run.loaded, *data.dataset, items, options.evaluation);
   show_and_store(result, run.loaded.model->tree(), options, run.config().seed, output);
   return exit_done;
@@ -150,7 +148,7 @@ void add_evaluate(CLI::App& app, Run& run) {
                            "The .json to write, - for standard output instead of the table "
                            "[DIR/evaluation.json]");
         add_number(command, "--items", evaluation.max_items, at_least(1),
-                   "Maximum number of test items [all]");
+                   "Number of test items, drawn by the seed of the run [all]");
         add_number(command, "--importance-items", evaluation.importance_items, at_least(1),
                    "Number of items for the importance-weighted bound")
             ->capture_default_str();

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "engine/error.hpp"
+#include "models/data/random.hpp"
 #include "tools/output.hpp"
 
 namespace cuelbo {
@@ -16,6 +17,13 @@ std::vector<float> images_of(const Dataset& dataset, std::span<const std::int64_
   std::vector<float> images(items.size() * static_cast<std::size_t>(dataset.item_size()));
   dataset.gather(items, images.data());
   return images;
+}
+
+std::vector<std::int64_t> at_places(std::span<const std::int64_t> items,
+                                    std::span<const std::int64_t> places) {
+  std::vector<std::int64_t> chosen;
+  for (const std::int64_t place : places) chosen.push_back(items[static_cast<std::size_t>(place)]);
+  return chosen;
 }
 
 // Pictures hold less than some images do.
@@ -47,28 +55,36 @@ Gallery make_gallery(OpenRun& run, const RunData& data, std::int64_t item) {
   LoadedModel& loaded = run.loaded;
   const Hfvae& model = *loaded.model;
   const std::uint64_t seed = run.config().seed;
-  const std::span<const std::int64_t> all = data.split.test.empty() ? data.split.train : data.split.test;
+  const bool has_test = !data.split.test.empty();
+  const char* const split = has_test ? "test" : "training";
+  if (!has_test) note("there is no test split: the images are those of training");
+  const std::span<const std::int64_t> all = has_test ? data.split.test : data.split.train;
   if (item < 0 || item >= std::ssize(all))
-    usage_fail("item {} of the test split: it has {} items, from 0", item, all.size());
-  std::vector<std::int64_t> items(all.begin(),
-                                  all.begin() + std::min<std::int64_t>(coded_items, std::ssize(all)));
-  const bool coded = item < std::ssize(items);
-  if (!coded) items.push_back(all[static_cast<std::size_t>(item)]);
-  const auto start = static_cast<std::size_t>(coded ? item : std::ssize(items) - 1);
+    usage_fail("item {} of the {} split: it has {} items, from 0", item, split, all.size());
+  const std::vector<std::int64_t> coded = draw_places(std::ssize(all), coded_items, seed);
+  std::vector<std::int64_t> items = at_places(all, coded);
+  const auto found = std::find(coded.begin(), coded.end(), item);
+  const auto start = static_cast<std::size_t>(found - coded.begin());
+  if (found == coded.end()) items.push_back(all[static_cast<std::size_t>(item)]);
 
   const Codes codes = encode(*loaded.device, *loaded.parameters, model, *data.dataset, items, seed);
   const std::vector<float> means = model_codes(codes, model.tree(), CodeValue::mean);
   const auto width = static_cast<std::size_t>(model.code_size());
   const auto code = std::span(means).subspan(start * width, width);
-  const std::size_t shown = std::min<std::size_t>(shown_items, items.size());
+  const std::vector<std::int64_t> shown = draw_places(std::ssize(coded), shown_items, seed);
+  std::vector<float> shown_codes;
+  for (const std::int64_t place : shown) {
+    const auto from = std::span(means).subspan(static_cast<std::size_t>(place) * width, width);
+    shown_codes.insert(shown_codes.end(), from.begin(), from.end());
+  }
 
   Decoder decoder(loaded);
-  Gallery gallery{.coded_items = codes.items, .axes = latent_axes(codes, model.tree())};
-  const std::vector<float> inputs = images_of(*data.dataset, std::span(items).first(shown));
+  Gallery gallery{.split = split, .coded_items = codes.items, .axes = latent_axes(codes, model.tree())};
+  const std::vector<float> inputs = images_of(*data.dataset, at_places(items, shown));
   const Shades shades = shades_of(inputs);
   say_how_shown(shades, model.image());
   gallery.inputs = make_tiles(inputs, model.image(), shades);
-  gallery.reconstructions = make_tiles(decoder(std::span(means).first(shown * width)), model.image(), shades);
+  gallery.reconstructions = make_tiles(decoder(shown_codes), model.image(), shades);
   gallery.samples = sample_prior(decoder, shown_samples, seed, shades);
   gallery.start =
       make_tiles(images_of(*data.dataset, std::span(items).subspan(start, 1)), model.image(), shades);

@@ -21,9 +21,10 @@ struct ClassGrid {
 };
 
 struct Gallery {
-  std::int64_t coded_items = 0;       // test items that KL values are a mean over
+  const char* split = "test";         // "training" if there is no test split
+  std::int64_t coded_items = 0;       // items that KL values are a mean over
   std::vector<LatentAxis> axes;       // in tree order
-  Tiles inputs, reconstructions;      // of the first test items
+  Tiles inputs, reconstructions;      // of some items of the split
   Tiles samples;                      // of the prior
   Tiles start;                        // the image whose code the traversals move
   std::vector<Traversal> traversals;  // sorted by KL
@@ -31,7 +32,7 @@ struct Gallery {
       class_grids;  // the discrete group of largest KL with the strongest dimension of every group
 };
 
-// `item` of the test split (of the training data when there is none) gives the code that the traversals start from.
+// `item` of the test split (of the training data, with a note, when there is none) gives the code that the traversals start from.
 // UsageError when it does not exist.
 Gallery make_gallery(OpenRun& run, const RunData& data, std::int64_t item = 0);
 

@@ -22,7 +22,9 @@ constexpr std::array only_ending{SIGQUIT, SIGALRM};
 
 std::atomic<bool> stop_requested = false, quiet = false;
 std::atomic<std::int64_t> requested_at = 0;  // milliseconds of the monotonic clock; 0: not yet
-static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free,
+std::atomic<int> first_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free &&
+                  std::atomic<std::int64_t>::is_always_lock_free,
               "a signal handler sets them");
 
 void handle(int signal, void (*handler)(int)) {
@@ -36,7 +38,7 @@ void handle(int signal, void (*handler)(int)) {
 
 void end(int signal) {
   remove_temporary_paths();
-  end_by_signal(signal);  // takes effect when this handler returns
+  end_by_signal(signal);
 }
 
 std::int64_t milliseconds() {
@@ -50,8 +52,10 @@ void request_stop(int signal) {
   const std::int64_t now = milliseconds();
   std::int64_t first = 0;
   if (!requested_at.compare_exchange_strong(first, now)) {
-    if (signal != SIGHUP && now - first > same_request) end(signal);
+    // Batch systems send another signal after the first, such as TERM after INT, while the checkpoint is written.
+    if (signal == first_signal && signal != SIGHUP && now - first > same_request) end(signal);
   } else {
+    first_signal = signal;
     stop_requested = true;
     constexpr std::string_view text = "\nstopping after this step; the same signal again quits at once\n";
     if (!quiet) [[maybe_unused]]
@@ -64,7 +68,12 @@ void request_stop(int signal) {
 
 void end_by_signal(int signal) {
   std::signal(signal, SIG_DFL);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
   raise(signal);
+  _exit(128 + signal);  // the first process of a container has no default actions
 }
 
 void handle_signals() {

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> names{"none", "threshold", "dynamic"};
 
-DatasetInfo binarized(DatasetInfo info) {
-  info.binarized = true;
+DatasetInfo binarized(DatasetInfo info, Binarize how) {
+  info.binarize = how;
   return info;
 }
 
@@ -55,7 +55,7 @@ void binarize(std::span<const std::int64_t> items, float* images, std::int64_t i
 }
 
 BinarizedDataset::BinarizedDataset(std::shared_ptr<const Dataset> base, Binarize how, std::uint64_t seed)
-    : Dataset(binarized(base->info())), base_(std::move(base)), how_(how), seed_(seed) {}
+    : Dataset(binarized(base->info(), how)), base_(std::move(base)), how_(how), seed_(seed) {}
 
 void BinarizedDataset::gather(std::span<const std::int64_t> items, float* images) const {
   gather_epoch(items, images, 0);

@@ -11,14 +11,6 @@
 
 namespace cuelbo {
 
-enum class Binarize {
-  none,
-  threshold,  // 1 from 0.5 on
-  // Bernoulli draws of the grey values (Salakhutdinov & Murray 2008): training draws again in every epoch, every
-  // other reader sees the draw of epoch 0
-  dynamic,
-};
-
 // "none", "threshold", "dynamic". UsageError for anything else.
 Binarize parse_binarize(std::string_view name);
 std::string to_string(Binarize how);

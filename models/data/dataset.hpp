@@ -22,6 +22,15 @@ struct Factor {
   std::int64_t size() const { return static_cast<std::int64_t>(values.size()); }
 };
 
+// How grey values become zeros and ones.
+enum class Binarize {
+  none,
+  threshold,  // 1 from 0.5 on
+  // Bernoulli draws of the grey values (Salakhutdinov & Murray 2008): training draws again in every epoch, every
+  // other reader sees the draw of epoch 0
+  dynamic,
+};
+
 struct DatasetInfo {
   std::string name;
   std::int64_t size = 0, height = 0, width = 0, channels = 0;
@@ -33,7 +42,8 @@ struct DatasetInfo {
   Dtype stored = Dtype::boolean;
   std::optional<double> scale = std::nullopt;  // the stored value that became 1
   float lowest = 0, highest = 1;               // of the pixels, before binarization
-  bool transposed = false, binarized = false;
+  bool transposed = false;
+  Binarize binarize = Binarize::none;
 };
 
 class Dataset {

@@ -1,5 +1,7 @@
 #include "models/data/random.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace cuelbo {
@@ -11,6 +13,16 @@ void shuffle(std::span<std::int64_t> items, std::uint64_t seed, DataStream strea
     const std::uint64_t uniform = static_cast<std::uint64_t>(words.x) << 32 | words.y;
     std::swap(items[left - 1], items[scale_to(uniform, left)]);
   }
+}
+
+std::vector<std::int64_t> draw_places(std::int64_t count, std::int64_t most, std::uint64_t seed) {
+  std::vector<std::int64_t> places(static_cast<std::size_t>(count));
+  std::iota(places.begin(), places.end(), std::int64_t{0});
+  if (count <= most) return places;
+  shuffle(places, seed, DataStream::evaluation, 0);
+  places.resize(static_cast<std::size_t>(most));
+  std::sort(places.begin(), places.end());
+  return places;
 }
 
 }  // namespace cuelbo

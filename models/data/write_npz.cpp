@@ -14,7 +14,7 @@ namespace {
 // bool for zeros and ones, u8 for all x = k / 255. A rendered data set stays u8, 0 and 255.
 Dtype written_type(const DatasetInfo& info) {
   if (!info.scale) return Dtype::u8;
-  if (info.binarized || info.stored == Dtype::boolean) return Dtype::boolean;
+  if (info.binarize != Binarize::none || info.stored == Dtype::boolean) return Dtype::boolean;
   if (info.stored == Dtype::u8 && info.scale == 255) return Dtype::u8;
   return info.stored == Dtype::u8 && info.scale == 1 && info.highest <= 1 ? Dtype::boolean : Dtype::f32;
 }

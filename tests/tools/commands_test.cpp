@@ -244,5 +244,45 @@ TEST_F(Commands, DataWritesASelectionOfDsprites) {
                             "--set", "data.test_fraction=0.1", "--steps", "1", "--output", "hearts"})));
 }
 
+// A test set sorted by class: a few items of it are drawn from all classes, for the bound too.
+TEST_F(Commands, AFewItemsAreDrawnFromAllOfThem) {
+  constexpr std::size_t count = 80, pixels = 64;
+  std::vector<std::uint8_t> images(count * pixels);
+  for (std::size_t i = 0; i < images.size(); ++i)
+    images[i] = static_cast<std::uint8_t>(i / pixels < count / 2 ? 0 : i * 37 % 251);
+  const Array sorted = make_array({80, 8, 8}, images);
+  write_npz(path("sorted.npz"), {{"x_train", sorted}, {"x_test", sorted}});
+  images.resize(20 * pixels);
+  write_npy(path("first.npy"), make_array({20, 8, 8}, images));
+  train("sorted", {"--set", "data.path=sorted.npz", "--steps", "200"});
+  const auto figures = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", "sorted", "--json"});
+    return nlohmann::json::parse(run(more).out);
+  };
+  const auto all = figures({"--importance-items", "80"});
+  const auto few = figures({"--items", "20"});
+  const auto half = figures({"--importance-items", "40"});
+  const auto first = figures({"--data", "first.npy", "--importance-items", "20"});
+  const auto closer = [](double value, double right, double wrong) {
+    return std::abs(value - right) < std::abs(wrong - right) / 2;
+  };
+  const auto bound = [](const nlohmann::json& json) {
+    return json.at("metrics").at("importance_bound").get<double>();
+  };
+  EXPECT_TRUE(closer(few.at("elbo"), all.at("elbo"), first.at("elbo"))) << all << few << first;
+  EXPECT_TRUE(closer(bound(half), bound(all), bound(first))) << all << half << first;
+}
+
+// What was done to the images of --data, not what the run did to its own.
+TEST_F(Commands, TheEvaluationNamesTheBinarizationOfItsImages) {
+  train();
+  for (const std::string how : {"none", "threshold", "dynamic"}) {
+    const Outcome outcome =
+        run({"evaluate", "model", "--json", "--data", "images.npy", "--set", "data.binarize=" + how});
+    ASSERT_TRUE(succeeds(outcome));
+    EXPECT_EQ(nlohmann::json::parse(outcome.out).at("binarize"), how);
+  }
+}
+
 }  // namespace
 }  // namespace cuelbo::test

@@ -207,5 +207,15 @@ TEST_F(Report, RemarksInTheLogAreSkipped) {
   EXPECT_TRUE(fails(run({"report", "model"}), 1, "'model/log.jsonl': line "));
 }
 
+TEST_F(Report, WithoutATestSplitPicturesAreOfTraining) {
+  train("model", {"--set", "data.test_fraction=0"});
+  const Outcome outcome = run({"report", "model"});
+  ASSERT_TRUE(succeeds(outcome));
+  EXPECT_THAT(outcome.err, HasSubstr("there is no test split: the images are those of training"));
+  const std::string page = content("model/report.html");
+  EXPECT_THAT(page, HasSubstr("items of the training split"));
+  EXPECT_THAT(page, Not(HasSubstr("test image")));
+}
+
 }  // namespace
 }  // namespace cuelbo::test

@@ -59,11 +59,11 @@ std::string traversals(const Gallery& gallery) {
                   static_cast<std::size_t>(std::max<std::int64_t>(traversal_steps, row.tiles.count())));
   return fmt::format(
       "<section><h2>Traversals</h2><p>One latent variable moves along each row, the others keep the code of "
-      "one test image. "
+      "one {} image. "
       "Dimensions go from {} to {} prior standard deviations, a discrete group goes through its classes. "
       "Rows are sorted by KL: "
       "what carries most information comes first.</p>\n{}</section>\n",
-      html::number(-static_cast<double>(traversal_limit), 1),
+      gallery.split, html::number(-static_cast<double>(traversal_limit), 1),
       html::number(static_cast<double>(traversal_limit), 1), rows);
 }
 
@@ -90,14 +90,15 @@ std::string class_grids(const Gallery& gallery) {
 std::string reconstructions(const Gallery& gallery) {
   std::string pairs;
   for (std::int64_t i = 0; i < gallery.inputs.count(); ++i)
-    pairs +=
-        fmt::format("<div>{}{}</div>", html::img(gallery.inputs.tile(i), fmt::format("test image {}", i)),
-                    html::img(gallery.reconstructions.tile(i), fmt::format("its reconstruction {}", i)));
+    pairs += fmt::format("<div>{}{}</div>",
+                         html::img(gallery.inputs.tile(i), fmt::format("{} image {}", gallery.split, i)),
+                         html::img(gallery.reconstructions.tile(i), fmt::format("its reconstruction {}", i)));
   return fmt::format(
-      "<section><h2>Reconstructions</h2><p>Test images above, their reconstructions from the mean of the "
+      "<section><h2>Reconstructions</h2><p>Images of the {} split above, their reconstructions from the mean "
+      "of the "
       "posterior and the most "
       "probable class below.</p><div class=\"pairs\">{}</div></section>\n",
-      pairs);
+      gallery.split, pairs);
 }
 
 std::string samples(const Gallery& gallery) {
@@ -135,8 +136,8 @@ std::string kl_bars(const Gallery& gallery) {
   return fmt::format(
       "<section><h2>What each latent variable carries</h2><p>KL(q(z<sub>d</sub>|x) ‖ p(z<sub>d</sub>)) in "
       "nats, mean over {} "
-      "items of the test split. A variable near 0 is not used.</p><div class=\"bars\">{}</div></section>\n",
-      html::count(gallery.coded_items), groups);
+      "items of the {} split. A variable near 0 is not used.</p><div class=\"bars\">{}</div></section>\n",
+      html::count(gallery.coded_items), gallery.split, groups);
 }
 
 }  // namespace cuelbo
