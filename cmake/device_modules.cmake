@@ -42,9 +42,11 @@ if(CUELBO_CUDA_INCLUDE AND NOT CUELBO_SANITIZE MATCHES "thread")
   set(cuelbo_simt_faults -fstack-clash-protection -gdwarf-4)
   # The compiler announces every access of a kernel to kernels/runtime/simt/checked, which replaces ThreadSanitizer's
   # runtime. Without -fno-tree-sra, a float4 is four accesses; inlining shows it results that go straight to memory.
-  # The compiler would turn some divisions by zero into code that does not trap.
+  # The compiler would turn some divisions by zero into code that does not trap. Of shifts and conversions without a defined
+  # result, an x86 processor gives another one than a GPU.
+  set(cuelbo_simt_undefined integer-divide-by-zero,shift-exponent,float-cast-overflow)
   set(cuelbo_simt_instrumented -O1 -g1 ${cuelbo_simt_faults} -fsanitize=thread -fsanitize-coverage=trace-pc --param=tsan-instrument-func-entry-exit=0
-                               -fsanitize=integer-divide-by-zero -fno-sanitize-recover=integer-divide-by-zero -fno-tree-sra -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
+                               -fsanitize=${cuelbo_simt_undefined} -fno-sanitize-recover=${cuelbo_simt_undefined} -fno-tree-sra -fno-reorder-blocks -Wno-tsan -Wno-unknown-pragmas -fno-profile-arcs -fno-test-coverage)
 
   # cuelbo_simt_objects(<name> SOURCES <source>… OPTIONS <compiler option>…)
   function(cuelbo_simt_objects name)

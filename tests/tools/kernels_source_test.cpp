@@ -165,6 +165,7 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
       "    case 8: raise(SIGSEGV);\n"
       "    case 9: kill(getpid(), SIGKILL);\n"
       "    case 10: longjmp(*(jmp_buf*)x, 1);\n"
+      "    case 11: x[i] = 1 << (32 - x[i]);\n"
       "  }\n"
       "}\n");
   const struct {
@@ -180,6 +181,8 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
       {"8", "17", "raise(), which is a function of the host"},
       {"9", "18", "kill(), which is a function of the host"},
       {"10", "19", "longjmp(), which is a function of the host"},
+      {"11", "20",
+       "shift of a 32-bit value by 32: undefined in C++, a GPU shifts out all bits; shift by 0 to 31"},
       {"6", "15", "the block still runs after 1000000 steps (--loop-limit): a loop without end"},
   };
   for (const auto& fault : faults) {
@@ -194,7 +197,8 @@ TEST_F(KernelsSource, FaultsOfTheProcessorAreFindings) {
 
 TEST_F(KernelsSource, ConversionsAndBitsAreCudas) {
   const std::string file = write(
-      "__global__ void k(int* y) {\n  static __shared__ int first[1];\n  first[0] = __float2int_rn(2.5f);\n"
+      "#include <cuda_fp16.h>\n__global__ void k(int* y) {\n  static __shared__ int first[1];\n  first[0] = "
+      "__float2int_rn(2.5f);\n"
       "  y[0] = first[0]; y[1] = __float2int_rz(-2.7f); y[2] = __float2int_rd(-2.1f); y[3] = "
       "__double2int_ru(2.1);\n"
       "  y[4] = __float2int_rn(1e10f); y[5] = __float2int_rn(0.0f / 0.0f); y[6] = "
@@ -203,12 +207,20 @@ TEST_F(KernelsSource, ConversionsAndBitsAreCudas) {
       "3);\n"
       "  y[9] = (int)__funnelshift_r(8, 1, 35); y[10] = __mulhi(1 << 30, -8); y[11] = (int)__umul64hi(1ull "
       "<< 63, 6);\n"
+      "  y[12] = __hadd(-3, 2147483647); y[13] = __rhadd(-3, -2); y[14] = (int)__uhadd(~0u, 2u); y[15] = "
+      "(int)__urhadd(~0u, 2u);\n"
+      "  y[16] = __dp4a((int)0x80ff0102, 0x01020304, 5); y[17] = (int)__dp4a(0x80ff0102u, 0x01020304u, 5u);\n"
+      "  y[18] = (int)__sad(-2147483647, 2147483647, 1u); y[19] = (int)__usad(1u, 4u, 2u);\n"
+      "  y[20] = (int)norm3df(2, 3, 6); y[21] = (int)__half2float(__hadd(__float2half(1), "
+      "__float2half(2)));\n"
       "}\n");
   TemporaryDirectory out;
-  ASSERT_TRUE(succeeds(profile(file, "k", "1", "1", "i32[12] out", {"-o", (out / "y.npz").string()})));
+  ASSERT_TRUE(succeeds(profile(file, "k", "1", "1", "i32[22] out", {"-o", (out / "y.npz").string()})));
   const Array y = read_npz(out / "y.npz").at("argument 1");
   EXPECT_THAT(y.as<int>(), ::testing::ElementsAre(2, -2, -3, 3, 2147483647, 0, 0,
-                                                  static_cast<int>(0xff000884), 20, 0x20000001, -2, 3));
+                                                  static_cast<int>(0xff000884), 20, 0x20000001, -2, 3,  //
+                                                  1073741822, -2, static_cast<int>(0x80000000),
+                                                  static_cast<int>(0x80000001), -114, 654, -1, 5, 7, 3));
 }
 
 // Also in a file as an editor on Windows writes it.

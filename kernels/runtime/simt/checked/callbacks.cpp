@@ -1,11 +1,8 @@
-// The functions that g++ -fsanitize=thread calls for each access of a kernel, and -fsanitize=integer-divide-by-zero for
-// each division by zero. No other part of the sanitizers is linked.
-#include <csignal>
-#include <cstdlib>
+// The functions that g++ -fsanitize=thread calls for each access of a kernel. No other part of the sanitizers is linked but
+// atomic_callbacks.cpp and arithmetic_callbacks.cpp.
 #include <cstring>
 
 #include "kernels/runtime/simt/checked/checker.hpp"
-#include "kernels/runtime/simt/faults.hpp"
 
 namespace cuelbo::simt::checked {
 
@@ -118,20 +115,6 @@ void* cuelbo_simt_memmove(void* to, const void* from, std::size_t bytes) noexcep
 void* cuelbo_simt_memset(void* to, int value, std::size_t bytes) noexcept {
   range_of_call<Kind::write>(to, bytes, FRAME);
   return std::memset(to, value, bytes);
-}
-
-struct DivisionData {
-  const char* file;
-  std::uint32_t line, column;
-  const void* type;
-};
-[[noreturn]] void __ubsan_handle_divrem_overflow_abort(const DivisionData* division, std::uintptr_t,
-                                                       std::uintptr_t) {
-  using namespace cuelbo::simt;
-  if (BlockRunner* const runner = BlockRunner::of_running_kernel())
-    runner->fail({division->file, static_cast<int>(division->line)}, divided_by_zero);
-  std::raise(SIGFPE);
-  std::abort();
 }
 
 }  // extern "C"

@@ -148,6 +148,32 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 }
 inline int __mulhi(int a, int b) { return static_cast<int>(std::int64_t{a} * b >> 32); }
 inline unsigned __umul24(unsigned a, unsigned b) { return a * b; }
+// Averages, rounded down or up; cuda_fp16.h overloads __hadd.
+inline int __hadd(int a, int b) { return static_cast<int>((std::int64_t{a} + b) >> 1); }
+inline int __rhadd(int a, int b) { return static_cast<int>((std::int64_t{a} + b + 1) >> 1); }
+inline unsigned __uhadd(unsigned a, unsigned b) { return static_cast<unsigned>((std::uint64_t{a} + b) >> 1); }
+inline unsigned __urhadd(unsigned a, unsigned b) {
+  return static_cast<unsigned>((std::uint64_t{a} + b + 1) >> 1);
+}
+inline unsigned __sad(int a, int b, unsigned c) {
+  return (a < b ? static_cast<unsigned>(b) - static_cast<unsigned>(a)
+                : static_cast<unsigned>(a) - static_cast<unsigned>(b)) +
+         c;
+}
+inline unsigned __usad(unsigned a, unsigned b, unsigned c) { return (a < b ? b - a : a - b) + c; }
+namespace cuelbo::simt {
+template <class Byte, class Integer>
+Integer add_products_of_bytes(Integer a, Integer b, Integer c) {
+  auto sum = static_cast<unsigned>(c);
+  for (int shift = 0; shift < 32; shift += 8)
+    sum += static_cast<unsigned>(static_cast<Byte>(a >> shift) * static_cast<Byte>(b >> shift));
+  return static_cast<Integer>(sum);
+}
+}  // namespace cuelbo::simt
+inline int __dp4a(int a, int b, int c) { return ::cuelbo::simt::add_products_of_bytes<signed char>(a, b, c); }
+inline unsigned __dp4a(unsigned a, unsigned b, unsigned c) {
+  return ::cuelbo::simt::add_products_of_bytes<unsigned char>(a, b, c);
+}
 inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned shift) {
   return static_cast<unsigned>(((std::uint64_t{high} << 32 | low) << (shift & 31)) >> 32);
 }
@@ -194,6 +220,7 @@ inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
 inline double __int2double_rn(int x) { return x; }
 inline float __double2float_rn(double x) { return static_cast<float>(x); }
 inline void __nanosleep(unsigned) {}
+inline float norm3df(float x, float y, float z) { return std::hypot(x, y, z); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 
 // NOLINTEND(bugprone-reserved-identifier)

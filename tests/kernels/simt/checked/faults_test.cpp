@@ -1,6 +1,8 @@
 // The same with instrumentation, which sees divisions by zero that the compiler turns into others, and endless loops.
-#include "kernels/runtime/simt/faults.hpp"
+#include <cmath>
+
 #include "kernels/runtime/simt/checked/checker.hpp"
+#include "kernels/runtime/simt/faults.hpp"
 #include "tests/kernels/simt/checked/checked_test.hpp"
 #include "tests/kernels/simt/faulting_kernels.hpp"
 
@@ -43,6 +45,87 @@ TEST_P(CheckedFaults, DivisionsThatDoNotTrapAreFindings) {
   const Array<short> z(std::vector<short>{1, 0});
   EXPECT_THAT(found(divide_for_nothing, 1, 2, 0, static_cast<const short*>(z.data())),
               AllOf(HasSubstr(CUELBO_LINE("for nothing")), HasSubstr("thread (1, 0, 0)")));
+}
+
+// What the processor computes silently, but a GPU otherwise.
+__global__ void shift_all(const long long* by, long long* y) {
+  const long long amount = by[threadIdx.x];
+  switch (threadIdx.x) {
+    case 0: y[0] = static_cast<int>(y[0]) << static_cast<int>(amount); break;       // shifts to the left
+    case 1: y[1] = static_cast<unsigned>(y[1]) >> static_cast<int>(amount); break;  // shifts to the right
+    case 2: y[2] <<= amount; break;                                                 // shifts 64 bits
+    case 3: y[3] = static_cast<unsigned char>(y[3]) >> static_cast<unsigned>(amount); break;  // promotes
+  }
+}
+TEST_P(CheckedFaults, ShiftsBeyondTheWidthAreFindings) {
+  using Amounts = std::vector<long long>;
+  const auto found_with = [](const Amounts& amounts) {
+    const Array<long long> by(amounts), y(Amounts(4, 1));
+    return found(shift_all, 1, 4, 0, static_cast<const long long*>(by.data()), y.data());
+  };
+  EXPECT_EQ(found_with({31, 31, 63, 31}), "nothing");
+  EXPECT_EQ(found_with({0, 0, 0, 0}), "nothing");
+  const struct {
+    Amounts amounts;
+    std::string line, thread, what;
+  } faults[] = {
+      {{32, 0, 0, 0}, CUELBO_LINE("shifts to the left"), "(0, 0, 0)", "shift of a 32-bit value by 32:"},
+      {{0, -1, 0, 0}, CUELBO_LINE("shifts to the right"), "(1, 0, 0)", "shift of a 32-bit value by -1:"},
+      {{0, 0, 64, 0}, CUELBO_LINE("shifts 64 bits"), "(2, 0, 0)", "shift of a 64-bit value by 64:"},
+      {{0, 0, 0, -1}, CUELBO_LINE("promotes"), "(3, 0, 0)", "shift of a 32-bit value by 4294967295:"},
+  };
+  for (const auto& fault : faults)
+    EXPECT_THAT(found_with(fault.amounts),
+                AllOf(HasSubstr(fault.line + ": block (0, 0, 0), thread " + fault.thread + ": " + fault.what),
+                      HasSubstr(" a GPU shifts out all bits")));
+}
+
+__global__ void convert_all(const double* x, int* y) {
+  const double value = x[threadIdx.x];
+  switch (threadIdx.x) {
+    case 0: y[0] = static_cast<int>(static_cast<float>(value)); break;  // to int
+    case 1: y[1] = static_cast<unsigned char>(value); break;            // to a byte
+    case 2: y[2] = static_cast<long long>(value) > 0; break;            // to 64 bits
+  }
+}
+TEST_P(CheckedFaults, ConversionsOfNumbersThatDoNotFitAreFindings) {
+  using Values = std::vector<double>;
+  const auto found_with = [](const Values& values) {
+    const Array<double> x(values);
+    const Array<int> y(3);
+    return found(convert_all, 1, 3, 0, static_cast<const double*>(x.data()), y.data());
+  };
+  EXPECT_EQ(found_with({-2147483648.0, -0.5, 9e18}), "nothing");
+  EXPECT_EQ(found_with({2147483520.0, 255.9, -9e18}), "nothing");
+  const struct {
+    Values values;
+    std::string line, thread, what;
+  } faults[] = {
+      {{3e9, 0, 0},
+       CUELBO_LINE("to int"),
+       "(0, 0, 0)",
+       "3e+09 does not fit into 'int': undefined in C++, a GPU gives 2147483647;"},
+      {{NAN, 0, 0},
+       CUELBO_LINE("to int"),
+       "(0, 0, 0)",
+       "NaN does not fit into 'int': undefined in C++, a GPU gives 0;"},
+      {{0, -3, 0},
+       CUELBO_LINE("to a byte"),
+       "(1, 0, 0)",
+       "-3 does not fit into 'unsigned char': undefined in C++, a GPU gives 0;"},
+      {{0, 300, 0},
+       CUELBO_LINE("to a byte"),
+       "(1, 0, 0)",
+       "300 does not fit into 'unsigned char': undefined in C++, a GPU gives 44;"},
+      {{0, NAN, 0}, CUELBO_LINE("to a byte"), "(1, 0, 0)", "NaN does not fit into 'unsigned char'"},
+      {{0, 0, -1e19},
+       CUELBO_LINE("to 64 bits"),
+       "(2, 0, 0)",
+       "-1e+19 does not fit into 'long long int': undefined in C++, a GPU gives -9223372036854775808;"},
+  };
+  for (const auto& fault : faults)
+    EXPECT_THAT(found_with(fault.values),
+                HasSubstr(fault.line + ": block (0, 0, 0), thread " + fault.thread + ": " + fault.what));
 }
 
 __global__ void wait_for_others(const volatile int* turn, int* y) {
