@@ -23,6 +23,7 @@ struct Codes {
     std::vector<float> logits, z;  // (items, classes); z: relaxed sample or one-hot, may be empty
   };
   std::vector<Discrete> discrete;
+  std::vector<std::string> notes;  // on the file they were read from
 };
 
 // codes.npz: mean, logvar, optionally z (else drawn from `seed`), logits_<group>, z_<group>, and names of the columns.

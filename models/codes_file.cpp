@@ -64,6 +64,21 @@ void check_rounding(const NpzReader& archive, const std::string& path, const std
            path, name, values[i], i / columns, i % columns, advice);
 }
 
+// Non-negative, and of sum 1 in every item: logits are such by chance alone.
+bool are_probabilities(const std::vector<float>& table, std::int64_t classes) {
+  if (classes < 2) return false;
+  const auto width = static_cast<std::size_t>(classes);
+  for (std::size_t begin = 0; begin < table.size(); begin += width) {
+    double sum = 0;
+    for (std::size_t c = begin; c < begin + width; ++c) {
+      if (table[c] < 0) return false;
+      sum += table[c];
+    }
+    if (std::abs(sum - 1) > 1e-3) return false;
+  }
+  return true;
+}
+
 // Sorted, as the arrays are. A z_<group> alone counts only where samples suffice.
 std::set<std::string> discrete_groups(const NpzReader& archive, bool samples_suffice) {
   std::set<std::string> groups;
@@ -119,6 +134,9 @@ Codes read_codes(const std::string& path, std::uint64_t seed, CodesNeeded needed
     if (samples_suffice && !found.z.empty()) continue;
     found.logits = read_matrix(archive, path, logits, codes.items, found.z.empty() ? -1 : found.classes);
     found.classes = std::ssize(found.logits) / codes.items;
+    if (are_probabilities(found.logits, found.classes))
+      codes.notes.push_back(fmt::format(
+          "'{}': array '{}' holds probabilities, it seems; write their logarithms", path, logits));
     check_rounding(archive, path, logits, "subtract the maximum of each row",
                    [](std::size_t) { return 1.0; });
   }

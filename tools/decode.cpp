@@ -55,6 +55,7 @@ int run_decode(const DecodeOptions& options) {
   output.check_writable();
   const Hfvae& model = *run.loaded.model;
   const Codes codes = read_codes(options.input, options.seed, CodesNeeded::samples);
+  std::ranges::for_each(codes.notes, print_note);
   const std::vector<float> rows = in_context(fmt::format("'{}'", options.input), [&] {
     std::ranges::for_each(codes.discrete, check_probabilities);
     return model_codes(codes, model.tree(), CodeValue::sample);

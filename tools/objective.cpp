@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -73,6 +74,7 @@ int run_objective(const ObjectiveOptions& options) {
   const std::unique_ptr<Device> device = open_device(options.device);
   note_device(*device);
   const Codes codes = read_codes(options.input, decomposition.seed);
+  std::ranges::for_each(codes.notes, print_note);
   if (decomposition.dataset_size == 0) {
     if (decomposition.estimator != Estimator::exact && decomposition.estimator != Estimator::batch)
       usage_fail("objective: estimator {} needs --dataset-size", options.estimator);

@@ -177,6 +177,26 @@ TEST_F(Objective, DoublePrecisionThatMattersIsRefused) {
   EXPECT_TRUE(fails(with_offset("logits_class", 1e9 + 0.1), 1, "subtract the maximum of each row"));
 }
 
+// A common mistake, whose terms are finite and wrong.
+TEST_F(Objective, ProbabilitiesInThePlaceOfLogitsAreNoted) {
+  RandomCodes codes = random_codes();
+  const auto noted = [&] {
+    write(path("codes.npz"), codes);
+    const Outcome outcome =
+        run({"objective", "-i", "codes.npz", "--groups", "0-3,class", "--dataset-size", "70"});
+    EXPECT_TRUE(succeeds(outcome));
+    return outcome.err.find("array 'logits_class' holds probabilities, it seems; write their logarithms") !=
+           std::string::npos;
+  };
+  EXPECT_FALSE(noted());
+  for (std::size_t j = 0; j < items; ++j)
+    for (std::size_t k = 0; k < classes; ++k)
+      codes.logits[j * classes + k] = static_cast<float>(static_cast<double>((j + k) % classes + 1) / 6);
+  EXPECT_TRUE(noted());
+  for (float& value : codes.logits) value = std::log(value);
+  EXPECT_FALSE(noted());
+}
+
 TEST_F(Objective, SamplesAreDrawnFromTheSeedWhenThereAreNone) {
   write(path("full.npz"), random_codes());
   auto arrays = read_npz(path("full.npz"));
