@@ -128,6 +128,19 @@ TEST_F(KernelsSource, WritesWhatTheKernelComputes) {
     EXPECT_EQ(y[i], 3 * static_cast<float>(i) + (i < 64 ? 64 : 36)) << i;
 }
 
+TEST_F(KernelsSource, NotesVariablesThatOnlyMainFills) {
+  const std::string file = write(
+      "__constant__ int n;\n__global__ void k(int* x) {\n  x[0] = 1 / n;\n}\n"
+      "int main() { int h = 2; cudaMemcpyToSymbol(n, &h, 4); cudaMemcpyFromSymbol(&h, n, 4);\n"
+      "  void* p; cudaGetSymbolAddress(&p, n); size_t s; cudaGetSymbolSize(&s, n); "
+      "cudaMemcpyToSymbolAsync(n, &h, 4);\n"
+      "  cudaMemcpyFromSymbolAsync(&h, n, 4); }\n");
+  const Outcome outcome = profile(file, "k", "1", "1", "i32[1] out");
+  EXPECT_TRUE(fails(outcome, 1, "integer division by zero"));
+  EXPECT_THAT(outcome.err, HasSubstr("mine.cu:1: 'n' is zero: the host code that fills it with "
+                                     "cudaMemcpyToSymbol does not run; give it an initialiser\n"));
+}
+
 TEST_F(KernelsSource, FindsFaultsAtTheirLine) {
   const std::string file = write(
       "__global__ void count(int* n) {\n  *n = *n + 1;\n}\n"

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "engine/error.hpp"
+#include "tools/lab/source/unfilled.hpp"
 
 namespace cuelbo::lab {
 namespace {
@@ -105,6 +106,35 @@ TEST(Rewrite, NamesTheKernels) {
                            "static __global__ __launch_bounds__(f(3)) void d() { }"),
               ElementsAre("a", "c", "d"));
   EXPECT_THAT(kernel_names("int main() {}"), ElementsAre());
+}
+
+std::vector<std::string> unfilled(std::string_view text) {
+  std::vector<std::string> found;
+  for (const UnfilledVariable& variable : unfilled_variables(text))
+    found.push_back(fmt::format("{}:{} {}", variable.name, variable.line, variable.by));
+  return found;
+}
+
+TEST(UnfilledVariables, AreThoseThatOnlyTheHostFills) {
+  EXPECT_THAT(
+      unfilled("#define R 2\n__constant__ float mask[2*R+1], scale, unused;\n"
+               "__device__ __align__(16) pair<int, float> table[2][3];\nstatic __device__ int* list;\n"
+               "__device__ __managed__ struct P p;\n__managed__ int count[2], result;\n"
+               "int main() { cudaMemcpyToSymbol(mask, h, sizeof h);\n"
+               "  cudaMemcpyToSymbolAsync(scale, &s, 4); cudaMemcpyToSymbol(table, t, 24);\n"
+               "  cudaGetSymbolAddress((void**)&q, list); p.x = 1; count[i + 1] = 3; if (result == 3) return "
+               "1;\n}\n"),
+      ElementsAre("mask:2 cudaMemcpyToSymbol", "scale:2 cudaMemcpyToSymbolAsync",
+                  "table:3 cudaMemcpyToSymbol", "list:4 cudaGetSymbolAddress", "p:5 an assignment",
+                  "count:6 an assignment"));
+  EXPECT_THAT(
+      unfilled(
+          "__constant__ float mask[2] = {1, 2}; __constant__ int n{3}; __device__ int f(int);\n"
+          "// cudaMemcpyToSymbol(other)\n__constant__ int other;\n__device__ int g() { int k; return k; }\n"
+          "__managed__ int m;\n__global__ void k() { m = 1; }\n"
+          "int main() { cudaMemcpyToSymbol(mask, h, 8); cudaMemcpyToSymbol(n, h, 4); "
+          "cudaMemcpyFromSymbol(h, m, 4); }\n"),
+      ElementsAre());
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 #include "engine/io/input_file.hpp"
 #include "tools/lab/run_program.hpp"
 #include "tools/lab/source/rewrite.hpp"
+#include "tools/lab/source/unfilled.hpp"
+#include "tools/output.hpp"
 
 namespace cuelbo::lab {
 
@@ -165,6 +167,9 @@ SourceModule::SourceModule(const fs::path& file, const std::string& kernel,
                            const std::vector<SourceArgument>& arguments) {
   const std::string text = read_text(file);
   check_kernel(kernel, text, file);
+  for (const UnfilledVariable& variable : unfilled_variables(text))
+    note("{}:{}: '{}' is zero: the host code that fills it with {} does not run; give it an initialiser",
+         file.string(), variable.line, variable.name, variable.by);
   const Json options = build_options();
   const fs::path source = directory_ / "source.cpp", library = directory_ / "source.so";
   write_file(source, fmt::format("#include \"kernels/runtime/simt/source/launch.hpp\"\n"

@@ -13,6 +13,38 @@
 #include "kernels/runtime/simt/source/call.hpp"
 #include "kernels/runtime/simt/source/device_functions.hpp"
 
+// Variables that are not arrays: cuda_runtime.h declares these for nvcc only. They are compiled and never run.
+template <class T>
+cudaError_t cudaMemcpyToSymbol(const T& symbol, const void* from, std::size_t bytes, std::size_t offset = 0,
+                               cudaMemcpyKind kind = cudaMemcpyHostToDevice) {
+  return cudaMemcpyToSymbol(static_cast<const void*>(&symbol), from, bytes, offset, kind);
+}
+template <class T>
+cudaError_t cudaMemcpyToSymbolAsync(const T& symbol, const void* from, std::size_t bytes,
+                                    std::size_t offset = 0, cudaMemcpyKind kind = cudaMemcpyHostToDevice,
+                                    cudaStream_t stream = nullptr) {
+  return cudaMemcpyToSymbolAsync(static_cast<const void*>(&symbol), from, bytes, offset, kind, stream);
+}
+template <class T>
+cudaError_t cudaMemcpyFromSymbol(void* to, const T& symbol, std::size_t bytes, std::size_t offset = 0,
+                                 cudaMemcpyKind kind = cudaMemcpyDeviceToHost) {
+  return cudaMemcpyFromSymbol(to, static_cast<const void*>(&symbol), bytes, offset, kind);
+}
+template <class T>
+cudaError_t cudaMemcpyFromSymbolAsync(void* to, const T& symbol, std::size_t bytes, std::size_t offset = 0,
+                                      cudaMemcpyKind kind = cudaMemcpyDeviceToHost,
+                                      cudaStream_t stream = nullptr) {
+  return cudaMemcpyFromSymbolAsync(to, static_cast<const void*>(&symbol), bytes, offset, kind, stream);
+}
+template <class T>
+cudaError_t cudaGetSymbolAddress(void** address, const T& symbol) {
+  return cudaGetSymbolAddress(address, static_cast<const void*>(&symbol));
+}
+template <class T>
+cudaError_t cudaGetSymbolSize(std::size_t* bytes, const T& symbol) {
+  return cudaGetSymbolSize(bytes, static_cast<const void*>(&symbol));
+}
+
 namespace cuelbo::simt {
 
 // configure(grid, block, …)(kernel, arguments…) is kernel<<<grid, block, …>>>(arguments…); the kernel may be any function
@@ -25,7 +57,8 @@ struct Configuration {
   void operator()(const Kernel& kernel, const Arguments&... arguments) const {
     if (BlockRunner* const runner = BlockRunner::of_running_kernel())
       runner->fail(calling_line(), "a launch by a kernel; dynamic parallelism is not executed on the CPU");
-    enqueue(launch, [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
+    enqueue(
+        launch, [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
   }
 };
 inline Configuration configure(dim3 grid, dim3 block, std::size_t shared_bytes = 0,
