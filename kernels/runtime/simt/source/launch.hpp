@@ -57,8 +57,7 @@ struct Configuration {
   void operator()(const Kernel& kernel, const Arguments&... arguments) const {
     if (BlockRunner* const runner = BlockRunner::of_running_kernel())
       runner->fail(calling_line(), "a launch by a kernel; dynamic parallelism is not executed on the CPU");
-    enqueue(
-        launch, [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
+    enqueue(launch, [=]() CUELBO_NOT_OBSERVED { kernel(arguments...); }, stream);
   }
 };
 inline Configuration configure(dim3 grid, dim3 block, std::size_t shared_bytes = 0,

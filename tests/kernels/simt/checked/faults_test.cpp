@@ -55,6 +55,7 @@ __global__ void shift_all(const long long* by, long long* y) {
     case 1: y[1] = static_cast<unsigned>(y[1]) >> static_cast<int>(amount); break;  // shifts to the right
     case 2: y[2] <<= amount; break;                                                 // shifts 64 bits
     case 3: y[3] = static_cast<unsigned char>(y[3]) >> static_cast<unsigned>(amount); break;  // promotes
+    default: break;
   }
 }
 TEST_P(CheckedFaults, ShiftsBeyondTheWidthAreFindings) {
@@ -86,6 +87,7 @@ __global__ void convert_all(const double* x, int* y) {
     case 0: y[0] = static_cast<int>(static_cast<float>(value)); break;  // to int
     case 1: y[1] = static_cast<unsigned char>(value); break;            // to a byte
     case 2: y[2] = static_cast<long long>(value) > 0; break;            // to 64 bits
+    default: break;
   }
 }
 TEST_P(CheckedFaults, ConversionsOfNumbersThatDoNotFitAreFindings) {
