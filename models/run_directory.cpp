@@ -226,6 +226,9 @@ void RunDirectory::check_is_run() const {
     fail("'{}' is not a run directory but a file{}", path_, near);
   if (fs::exists(status_of(file(config_name)))) return;
   if (has_checkpoint()) fail("'{}' holds checkpoints but no config.toml: restore that file", path_);
+  if (is_marked())
+    fail("a training in '{}' ended before it began: start it again with `cuelbo train CONFIG --output {}`",
+         path_, shell_quoted(path_));
   fail("'{}' is not a run directory: it holds no config.toml{}", path_, near);
 }
 

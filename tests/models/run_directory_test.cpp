@@ -179,6 +179,13 @@ TEST_F(RunOnDisk, WithoutItsConfigItIsStillARun) {
   EXPECT_TRUE(fails_with([&] { RunDirectory::resume(path_); }, message));
 }
 
+// As after a kill while the data was read.
+TEST_F(RunOnDisk, OneThatEndedBeforeItBeganSaysHowToStartIt) {
+  std::filesystem::remove_all(path_ + "/checkpoint");
+  std::filesystem::remove(path_ + "/config.toml");
+  EXPECT_TRUE(fails_with([&] { RunDirectory::resume(path_); }, "ended before it began: start it again with"));
+}
+
 TEST_F(RunOnDisk, NamesTheRunForAPathInOrAroundIt) {
   const std::string hint = "; did you mean the run '" + path_ + "'?";
   for (const std::string inside :
