@@ -205,6 +205,9 @@ LossGradients Program::gradients(Tensor loss, const std::vector<int>& groups) {
   std::vector<int> wanted = groups;
   if (groups.empty())
     for (int group = 0; group < parameters_->group_count(); ++group) wanted.push_back(group);
+  for (const int group : wanted)
+    if (group < 0 || group >= parameters_->group_count())
+      fail("there is no group {} of parameters: there are {}", group, parameters_->group_count());
   Gradients sweep(*this, wanted);
   sweep.run(loss);
   LossGradients found;

@@ -14,9 +14,10 @@ namespace {
 
 constexpr int tile = 32, tile_rows = 8;  // a thread moves tile / tile_rows elements
 
-// Blocks of a grid: columns across, rows down; those of all matrices, which may be more than gridDim.z can be.
+// Blocks of a grid: columns across, rows down, matrices. More than 1024 of rows or matrices are walked over in loops: enough blocks to
+// fill a GPU, and gridDim.z may not be above 65535.
 dim3 grid(const Transpose& a) {
-  constexpr std::int64_t most = 65535;
+  constexpr std::int64_t most = 1024;
   return {static_cast<unsigned>(divide_up<std::int64_t>(a.columns, tile)),
           static_cast<unsigned>(std::min(divide_up<std::int64_t>(a.rows, tile), most)),
           static_cast<unsigned>(std::min(a.batch, most))};

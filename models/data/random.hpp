@@ -27,8 +27,8 @@ constexpr std::uint64_t scale_to(std::uint64_t uniform, std::uint64_t count) {
 // Puts the items in an order that depends on the seed, the stream and the epoch alone (Fisher–Yates).
 void shuffle(std::span<std::int64_t> items, std::uint64_t seed, DataStream stream, std::uint32_t epoch);
 
-// `most` of the places 0 … count − 1, drawn by the seed, in their order; all of them if there are no more. The first ones would
-// be of one class where data is sorted.
+// At most `most` of the places 0 … count − 1, drawn by the seed, in ascending order. In sorted data the first ones would all be of
+// one class.
 std::vector<std::int64_t> draw_places(std::int64_t count, std::int64_t most, std::uint64_t seed);
 
 }  // namespace cuelbo

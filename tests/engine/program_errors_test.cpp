@@ -184,6 +184,7 @@ TEST_F(ProgramErrors, ATargetThatNeedsAGradientIsRefused) {
 TEST_F(ProgramErrors, ALossWithoutGradientsIsRefused) {
   const Tensor x = program.input("x", {3});
   EXPECT_TRUE(mentions(error_of([&] { program.gradients(sum(x)); }), {"depends on no parameter"}));
+  EXPECT_TRUE(mentions(error_of([&] { program.gradients(sum(tensor({3})), {1}); }), {"no group 1"}));
   EXPECT_TRUE(mentions(error_of([&] { Adam(program, {}, {}); }), {"not differentiated", "group 0"}));
   EXPECT_TRUE(mentions(error_of([&] { static_cast<void>(LossGradients().of(x)); }), {"x", "no gradient"}));
 }

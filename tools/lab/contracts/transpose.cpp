@@ -24,6 +24,9 @@ struct TransposeContract {
 std::vector<Shape> shapes() {
   std::vector<Shape> list = all_matrices("columns");
   for (std::size_t i = 0; i < list.size(); ++i) list[i]["batch"] = static_cast<double>(i % 4);
+  // More matrices and more rows than the grid has blocks for.
+  list.push_back({{"batch", 1027}, {"rows", 2}, {"columns", 3}});
+  list.push_back({{"batch", 1}, {"rows", 32770}, {"columns", 2}});
   return list;
 }
 
