@@ -378,6 +378,8 @@ TEST(GradientPaths, LossesAndGroupsAreSweptApart) {
       const LossGradients gradients =
           program.gradients(recorded[static_cast<std::size_t>(losses[i])], {groups[i]});
       flat.push_back(gradients.flat(groups[i]));
+      const LossGradients of_all = program.gradients(recorded[static_cast<std::size_t>(losses[i])]);
+      flat.push_back(of_all.flat(groups[i]));
       EXPECT_TRUE(fails_with([&] { static_cast<void>(gradients.flat(1 - groups[i])); },
                              "not differentiated with respect to group " + std::to_string(1 - groups[i])));
       const Tensor other = program.parameter(groups[i] == judge ? w : v);
@@ -388,7 +390,10 @@ TEST(GradientPaths, LossesAndGroupsAreSweptApart) {
     program.write(x, uniform(28, 3));
     program.replay();
     std::vector<Floats> values;
-    for (const Tensor t : flat) values.push_back(program.read(t));
+    for (std::size_t i = 0; i < flat.size(); i += 2) {
+      values.push_back(program.read(flat[i]));
+      EXPECT_TRUE(same_bits(program.read(flat[i + 1]), values.back())) << "among those of all groups";
+    }
     return values;
   };
   const std::vector<Floats> both = run({0, 1}, {0, 1});
