@@ -1,7 +1,9 @@
 // Ctrl-C, kill and resume.
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <sstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -105,6 +107,23 @@ TEST_F(Stopping, ASignalThatComesTwiceIsOneRequest) {
     EXPECT_EQ(running.wait().code, 130);
     EXPECT_GE(saved_step(name), 20);
   }
+}
+
+// Batch systems send TERM some seconds after INT, while the checkpoint is written: the run is halted for longer than a
+// repeated signal may take.
+TEST_F(Stopping, AnotherSignalLaterDoesNotEndTheRun) {
+  std::vector<std::string> arguments = endless("requeued");
+  arguments.insert(arguments.end(), {"--set", "encoder.layers.0.linear=4000"});
+  RunningCuelbo running(arguments, directory_.path());
+  ASSERT_TRUE(running.wait_for("step 20/"));
+  running.signal(SIGINT);
+  ASSERT_TRUE(running.wait_for("stopping after this step"));
+  running.signal(SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  running.signal(SIGTERM);
+  running.signal(SIGCONT);
+  EXPECT_EQ(running.wait().code, 130);
+  EXPECT_GE(saved_step("requeued"), 20);
 }
 
 TEST_F(Stopping, SignalsThatAreIgnoredStayIgnored) {
